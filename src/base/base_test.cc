@@ -1,0 +1,86 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/hash.h"
+#include "base/metrics.h"
+#include "base/worker_pool.h"
+
+namespace payonce::base {
+namespace {
+
+TEST(Hash, Sha256MatchesTheNistVector) {  // FIPS 180-4, "abc"
+  EXPECT_EQ(hex(sha256("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  Sha256 incremental;
+  incremental.update("a");
+  incremental.update("bc");
+  EXPECT_EQ(incremental.finish(), sha256("abc"));
+}
+
+TEST(Hash, KeyedHashSeparatesPartsAndProcesses) {
+  const KeyedHash hash;
+  EXPECT_FALSE(hash.parts<2>({"ab", "c"}) == hash.parts<2>({"a", "bc"}));
+  EXPECT_TRUE(hash.parts<2>({"ab", "c"}) == hash.parts<2>({"ab", "c"}));
+  EXPECT_FALSE(KeyedHash()("x") == KeyedHash()("x"));
+}
+
+TEST(Bytes, ASliceKeepsItsOwnerAlive) {
+  Bytes part;
+  {
+    const Bytes whole = Bytes::copy(std::string(1000, 'a') + "tail");
+    part = whole.slice(1000, 4);
+  }
+  EXPECT_EQ(part.view(), "tail");
+}
+
+TEST(Assert, AFailureThrowsWithThePlace) { EXPECT_THROW(PAYONCE_ASSERT(1 == 2), AssertionFailed); }
+
+TEST(WorkerPool, RefusesWhenFullAndRunsTheRest) {
+  std::atomic<int> done{0};
+  std::mutex gate;
+  gate.lock();
+  WorkerPool pool({.threads = 1, .queue_limit = 2});
+  ASSERT_TRUE(pool.post([&] { const std::lock_guard hold(gate); ++done; }));
+  while (pool.queued() != 0) std::this_thread::yield();
+  EXPECT_TRUE(pool.post([&] { ++done; }));
+  EXPECT_TRUE(pool.post([&] { ++done; }));
+  EXPECT_FALSE(pool.post([&] { ++done; }));
+  gate.unlock();
+  pool.drain();
+  EXPECT_EQ(done, 3);
+}
+
+TEST(Env, AtomicWriteReplacesTheWholeFile) {
+  char name[] = "/tmp/payonce_base_XXXXXX";
+  const std::string directory = ::mkdtemp(name);
+  PosixEnv env;
+  ASSERT_TRUE(env.make_directories(directory + "/a/b"));
+  const std::string path = directory + "/a/b/file";
+  ASSERT_TRUE(write_file_atomic(env, path, "first, and longer"));
+  ASSERT_TRUE(write_file_atomic(env, path, "second"));
+  EXPECT_EQ(read_file(env, path).value(), "second");
+  EXPECT_EQ(read_file(env, path + "x").error().code, Code::kNotFound);
+  EXPECT_EQ(env.list(directory + "/a/b").value(), std::vector<std::string>{"file"});
+  std::filesystem::remove_all(directory);
+}
+
+TEST(Metrics, EachRowHasItsOwnNameAndCounts) {
+  std::set<std::string_view> names;
+  for (const MetricInfo& row : metric_table()) EXPECT_TRUE(names.insert(row.name).second) << row.name;
+  Metrics metrics;
+  metrics.counter("payonce_saved_usd_total", {{"layer", "exact"}}).add(0.5);
+  EXPECT_NE(metrics.exposition().find("payonce_saved_usd_total{layer=\"exact\"} 0.5"), std::string::npos);
+  EXPECT_THROW(metrics.counter("payonce_unknown_total"), AssertionFailed);
+}
+
+}  // namespace
+}  // namespace payonce::base

@@ -1,0 +1,104 @@
+#include "base/hash.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
+#include <sys/random.h>
+
+#include <cstdlib>
+#define XXH_STATIC_LINKING_ONLY  // for a state on the stack
+#include <xxhash.h>
+
+#include "base/assert.h"
+
+namespace payonce::base {
+
+struct Sha256::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { EVP_MD_CTX_free(context); }
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  PAYONCE_ASSERT(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1);
+}
+Sha256::~Sha256() = default;
+
+void Sha256::update(std::string_view bytes) {
+  PAYONCE_ASSERT(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1);
+}
+
+Digest Sha256::finish() {
+  Digest digest;
+  unsigned size = 0;
+  PAYONCE_ASSERT(EVP_DigestFinal_ex(state_->context, digest.data(), &size) == 1 && size == digest.size());
+  return digest;
+}
+
+Digest sha256(std::string_view bytes) {
+  Digest digest;
+  ::SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data());
+  return digest;
+}
+
+Digest hmac_sha256(std::string_view key, std::string_view bytes) {
+  Digest digest;
+  unsigned size = 0;
+  PAYONCE_ASSERT(::HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+                        reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data(),
+                        &size) != nullptr);
+  return digest;
+}
+
+std::string hex(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    text.push_back(kDigits[byte >> 4]);
+    text.push_back(kDigits[byte & 15]);
+  }
+  return text;
+}
+
+KeyedHash::KeyedHash() { random_bytes(secret_.data(), secret_.size()); }
+
+Hash128 KeyedHash::operator()(std::string_view bytes) const {
+  const XXH128_hash_t hash =
+      XXH3_128bits_withSecret(bytes.data(), bytes.size(), secret_.data(), secret_.size());
+  return {hash.low64, hash.high64};
+}
+
+Hash128 KeyedHash::hash_parts(const std::string_view* parts, size_t count) const {
+  XXH3_state_t state;
+  XXH3_INITSTATE(&state);
+  XXH3_128bits_reset_withSecret(&state, secret_.data(), secret_.size());
+  for (size_t i = 0; i < count; ++i) {
+    const uint64_t size = parts[i].size();
+    XXH3_128bits_update(&state, &size, sizeof size);
+    XXH3_128bits_update(&state, parts[i].data(), parts[i].size());
+  }
+  const XXH128_hash_t hash = XXH3_128bits_digest(&state);
+  return {hash.low64, hash.high64};
+}
+
+void random_bytes(void* out, size_t size) {
+  auto* cursor = static_cast<unsigned char*>(out);
+  while (size > 0) {
+    const ssize_t got = ::getrandom(cursor, size, 0);
+    if (got < 0) std::abort();
+    cursor += got;
+    size -= static_cast<size_t>(got);
+  }
+}
+
+std::string random_hex(size_t bytes) {
+  std::string raw(bytes, '\0');
+  random_bytes(raw.data(), raw.size());
+  return hex(raw);
+}
+
+}  // namespace payonce::base

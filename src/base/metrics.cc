@@ -1,0 +1,103 @@
+#include "base/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <mutex>
+
+#include "base/assert.h"
+
+namespace payonce::base {
+namespace {
+
+constexpr MetricInfo kTable[] = {
+    {"payonce_requests_total", "counter", "dialect,layer,outcome",
+     "Requests by dialect, the layer that answered (none: the upstream did) and outcome (hit, miss, bypass, stale)."},
+    {"payonce_request_seconds", "histogram", "phase", "Time in parse, lookup, upstream (first byte) and total, seconds."},
+    {"payonce_tokens_total", "counter", "class", "Tokens billed by upstreams: fresh, read, write, output."},
+    {"payonce_saved_usd_total", "counter", "layer", "Money not spent because a layer answered, USD at list price."},
+    {"payonce_saved_tokens_total", "counter", "layer", "Input and output tokens not bought because a layer answered."},
+    {"payonce_entries", "gauge", "layer", "Entries held by a layer."},
+    {"payonce_bytes", "gauge", "layer", "Bytes held by a layer."},
+    {"payonce_evictions_total", "counter", "layer,reason", "Entries dropped: capacity, expired, purged, corrupt."},
+    {"payonce_upstream_errors_total", "counter", "upstream,code", "Failed upstream calls by HTTP status or error code."},
+    {"payonce_collapsed_total", "counter", "", "Requests that joined an equal request in flight."},
+    {"payonce_layer_faults_total", "counter", "layer", "Faults inside a cache layer; each became a miss, not an error."},
+    {"payonce_connections", "gauge", "side", "Open connections: client, upstream."},
+    {"payonce_worker_queue", "gauge", "", "Jobs waiting for the worker pool."},
+    {"payonce_rejected_total", "counter", "reason", "Requests refused before an upstream: limit, rate, budget, auth, bad."},
+    {"payonce_dropped_writes_total", "counter", "", "Answers not stored because the worker queue was full."},
+};
+
+template <typename Metric>
+using Families = std::map<std::string, prometheus::Family<Metric>*, std::less<>>;
+
+}  // namespace
+
+std::span<const MetricInfo> metric_table() { return kTable; }
+
+void Counter::add(double amount) const {
+  if (counter_ != nullptr) counter_->Increment(amount);
+}
+double Counter::value() const { return counter_ == nullptr ? 0 : counter_->Value(); }
+void Gauge::set(double value) const {
+  if (gauge_ != nullptr) gauge_->Set(value);
+}
+void Gauge::add(double amount) const {
+  if (gauge_ != nullptr) gauge_->Increment(amount);
+}
+double Gauge::value() const { return gauge_ == nullptr ? 0 : gauge_->Value(); }
+void Histogram::observe(double seconds) const {
+  if (histogram_ != nullptr) histogram_->Observe(seconds);
+}
+
+struct Metrics::State {
+  prometheus::Registry registry;
+  Families<prometheus::Counter> counters;
+  Families<prometheus::Gauge> gauges;
+  Families<prometheus::Histogram> histograms;
+};
+
+Metrics::Metrics() : state_(std::make_unique<State>()) {
+  for (const MetricInfo& row : kTable) {
+    const std::string name(row.name);
+    const std::string help(row.help);
+    if (row.kind == "counter")
+      state_->counters[name] = &prometheus::BuildCounter().Name(name).Help(help).Register(state_->registry);
+    else if (row.kind == "gauge")
+      state_->gauges[name] = &prometheus::BuildGauge().Name(name).Help(help).Register(state_->registry);
+    else
+      state_->histograms[name] = &prometheus::BuildHistogram().Name(name).Help(help).Register(state_->registry);
+  }
+}
+Metrics::~Metrics() = default;
+
+Counter Metrics::counter(std::string_view name, const Labels& labels) {
+  const auto it = state_->counters.find(name);
+  PAYONCE_ASSERT(it != state_->counters.end());
+  return Counter(&it->second->Add(labels));
+}
+
+Gauge Metrics::gauge(std::string_view name, const Labels& labels) {
+  const auto it = state_->gauges.find(name);
+  PAYONCE_ASSERT(it != state_->gauges.end());
+  return Gauge(&it->second->Add(labels));
+}
+
+Histogram Metrics::histogram(std::string_view name, const Labels& labels) {
+  const auto it = state_->histograms.find(name);
+  PAYONCE_ASSERT(it != state_->histograms.end());
+  static const prometheus::Histogram::BucketBoundaries kSeconds = {
+      0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+      0.05,    0.1,      0.25,    0.5,    1,       2.5,    5,     10,     30,    60,   300};
+  return Histogram(&it->second->Add(labels, kSeconds));
+}
+
+std::string Metrics::exposition() const {
+  return prometheus::TextSerializer().Serialize(state_->registry.Collect());
+}
+
+}  // namespace payonce::base
