@@ -1,0 +1,263 @@
+#include "gateway/admin.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "identity/scope.h"
+
+namespace payonce::gateway {
+namespace json = boost::json;
+namespace {
+
+constexpr size_t kListLimit = 1000;      // entries an answer lists at most
+constexpr size_t kListDefault = 100;
+
+constexpr Endpoint kEndpoints[] = {
+    {"GET", "/", "Status page: what this instance is, and what it saved."},
+    {"GET", "/healthz", "200 while the process works."},
+    {"GET", "/readyz", "200 when a request would be served, else 503."},
+    {"GET", "/metrics", "Prometheus metrics."},
+    {"GET", "/payonce/v1/stats", "Hits and misses by layer and reason, entries, bytes, tokens and money saved (JSON)."},
+    {"GET", "/payonce/v1/cache", "Entries of the caller's scope, newest first; admin: of all. Query: key, scope, version, "
+                                 "model, older_than, limit."},
+    {"GET", "/payonce/v1/cache/entry", "One entry with its recorded answer. Query: key."},
+    {"POST", "/payonce/v1/cache/purge", "Removes entries: JSON object with key (exact, or prefix*), scope, version, model, "
+                                        "older_than (seconds) or all: true."},
+};
+
+// Value of `name` in a query string, percent-decoded.
+std::optional<std::string> query_value(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    const size_t end = query.find('&');
+    const std::string_view pair = query.substr(0, end);
+    const size_t equals = pair.find('=');
+    if (pair.substr(0, equals) == name && equals != std::string_view::npos) {
+      const std::string_view raw = pair.substr(equals + 1);
+      std::string out;
+      for (size_t i = 0; i < raw.size(); ++i) {
+        const auto digit = [](char c) {
+          return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        };
+        if (raw[i] == '%' && i + 2 < raw.size() && digit(raw[i + 1]) >= 0 && digit(raw[i + 2]) >= 0) {
+          out.push_back(static_cast<char>(digit(raw[i + 1]) * 16 + digit(raw[i + 2])));
+          i += 2;
+        } else {
+          out.push_back(raw[i] == '+' ? ' ' : raw[i]);
+        }
+      }
+      return out;
+    }
+    query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
+  }
+  return std::nullopt;
+}
+
+std::optional<int64_t> seconds_of(const std::string& text) {
+  if (text.empty() || text.size() > 12 || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+  return std::stoll(text);
+}
+
+json::object entry_json(const cache::EntryInfo& info, int64_t now_ms) {
+  return {{"key", info.key},
+          {"scope", info.scope},
+          {"versions", info.versions},
+          {"model", info.model},
+          {"bytes", info.size_bytes},
+          {"age_s", (now_ms - info.created_ms) / 1000},
+          {"ttl_s", (info.expires_ms - now_ms) / 1000},
+          {"hits", info.hits},
+          {"memory", info.in_memory},
+          {"disk", info.on_disk}};
+}
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  unsigned char difference = 0;
+  for (size_t i = 0; i < a.size(); ++i) difference = static_cast<unsigned char>(difference | (a[i] ^ b[i]));
+  return difference == 0;
+}
+
+}  // namespace
+
+std::span<const Endpoint> endpoint_table() { return kEndpoints; }
+
+Admin::Admin(Parts parts, Options options) : parts_(parts), options_(std::move(options)) {}
+
+void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
+  const std::string_view target = exchange->head().target;
+  const size_t mark = target.find('?');
+  const std::string_view path = target.substr(0, mark);
+  const std::string_view query = mark == std::string_view::npos ? "" : target.substr(mark + 1);
+  const std::string& method = exchange->head().method;
+  bool known = false;
+  for (const Endpoint& endpoint : kEndpoints) known = known || endpoint.path == path;
+  if (!known) return reply_error(*exchange, 404, fmt::format("no endpoint {}; see GET / for what there is", path));
+  const std::string_view wanted = path == "/payonce/v1/cache/purge" ? "POST" : "GET";
+  if (method != wanted && !(wanted == "GET" && method == "HEAD"))
+    return reply_error(*exchange, 405, fmt::format("{} takes {}", path, wanted));
+
+  if (path == "/healthz") return reply_text(*exchange, 200, "text/plain; charset=utf-8", "ok\n");
+  if (path == "/readyz")
+    return options_.ready() ? reply_text(*exchange, 200, "text/plain; charset=utf-8", "ready\n")
+                            : reply_text(*exchange, 503, "text/plain; charset=utf-8", "not ready: the upstream is starting\n");
+  if (path == "/metrics") {
+    options_.before_scrape();
+    return reply_text(*exchange, 200, "text/plain; version=0.0.4; charset=utf-8", parts_.metrics.exposition());
+  }
+  if (path == "/") return reply_text(*exchange, 200, "text/html; charset=utf-8", std::string(kStatusPage));
+  if (path == "/payonce/v1/stats") return reply_json(*exchange, 200, stats_json());
+  if (path == "/payonce/v1/cache") return list_entries(exchange, query);
+  if (path == "/payonce/v1/cache/entry") return get_entry(exchange, query);
+  purge(exchange);
+}
+
+void Admin::reply_text(net::Exchange& exchange, int status, std::string_view type, std::string body) {
+  net::ResponseHead head{.status = status};
+  head.headers.add("Content-Type", type);
+  head.headers.add("Cache-Control", "no-store");
+  exchange.respond(std::move(head), base::Bytes(std::move(body)));
+}
+
+void Admin::reply_json(net::Exchange& exchange, int status, std::string body) {
+  reply_text(exchange, status, "application/json", std::move(body));
+}
+
+void Admin::reply_error(net::Exchange& exchange, int status, std::string_view message) {
+  const json::object error{{"error", {{"type", status == 401 ? "unauthorized" : "invalid_request"}, {"message", message}}}};
+  reply_json(exchange, status, json::serialize(error));
+}
+
+bool Admin::visible_scope(net::Exchange& exchange, std::string* scope, bool* all) {
+  const std::string credential = identity::credential_of(exchange.head().headers);
+  *all = !options_.token.empty() && equal_in_constant_time(credential, options_.token);
+  if (*all) return true;
+  const auto caller = parts_.pipeline.policy()->callers.identify(exchange.head().headers);
+  if (!caller) {
+    reply_error(exchange, base::code_http_status(caller.error().code), caller.error().message);
+    return false;
+  }
+  *scope = caller->scope_id;
+  return true;
+}
+
+void Admin::list_entries(const std::shared_ptr<net::Exchange>& exchange, std::string_view query) {
+  cache::PurgeFilter filter;
+  bool all = false;
+  std::string own;
+  if (!visible_scope(*exchange, &own, &all)) return;
+  filter.key = query_value(query, "key").value_or("");
+  filter.version = query_value(query, "version").value_or("");
+  filter.model = query_value(query, "model").value_or("");
+  filter.scope = all ? query_value(query, "scope").value_or("") : own;
+  if (const auto age = query_value(query, "older_than")) {
+    const auto seconds = seconds_of(*age);
+    if (!seconds) return reply_error(*exchange, 400, "older_than: expected whole seconds");
+    filter.older_than_s = *seconds;
+  }
+  size_t limit = kListDefault;
+  if (const auto text = query_value(query, "limit")) {
+    const auto number = seconds_of(*text);
+    if (!number || *number < 1) return reply_error(*exchange, 400, "limit: expected a number from 1 to 1000");
+    limit = std::min<size_t>(static_cast<size_t>(*number), kListLimit);
+  }
+  json::array rows;
+  const int64_t now_ms = parts_.clock.unix_ms();
+  for (const cache::EntryInfo& info : parts_.store.list(filter, limit)) rows.push_back(entry_json(info, now_ms));
+  reply_json(*exchange, 200, json::serialize(json::object{{"entries", std::move(rows)}}));
+}
+
+void Admin::get_entry(const std::shared_ptr<net::Exchange>& exchange, std::string_view query) {
+  bool all = false;
+  std::string own;
+  if (!visible_scope(*exchange, &own, &all)) return;
+  const auto key = query_value(query, "key");
+  if (!key || key->empty()) return reply_error(*exchange, 400, "key: missing; take one from GET /payonce/v1/cache");
+  const auto reply = [this, exchange, all, own, key = *key](const cache::EntryPtr& entry) {
+    // One answer for "not there" and "not yours": a caller learns nothing of other scopes.
+    if (!entry || (!all && entry->scope != own)) return reply_error(*exchange, 404, "no such entry");
+    cache::EntryInfo info{.key = entry->key, .scope = entry->scope, .versions = entry->versions, .model = entry->model,
+                          .size_bytes = entry->body.size(), .created_ms = entry->created_ms, .expires_ms = entry->expires_ms,
+                          .in_memory = true};
+    json::object out = entry_json(info, parts_.clock.unix_ms());
+    out["dialect"] = llm::dialect_name(entry->dialect);
+    out["form"] = entry->form == llm::Form::kStream ? "stream" : "json";
+    out["content_type"] = entry->content_type;
+    out["usage"] = json::object{{"input", entry->usage.input()}, {"output", entry->usage.output}};
+    out["cost_usd"] = entry->cost_usd;
+    out["body"] = entry->body.view();
+    reply_json(*exchange, 200, json::serialize(out));
+  };
+  const cache::Found found = parts_.store.find(*key);
+  if (found.entry || found.reason != cache::MissReason::kOnDisk) return reply(found.entry);
+  const bool queued = parts_.pool.post([this, exchange, reply, key = *key] {
+    exchange->loop().post([reply, entry = parts_.store.load(key)] { reply(entry); });
+  });
+  if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");
+}
+
+void Admin::purge(const std::shared_ptr<net::Exchange>& exchange) {
+  bool all = false;
+  std::string own;
+  if (!visible_scope(*exchange, &own, &all)) return;
+  boost::system::error_code error;
+  const json::value body = json::parse(exchange->body().view(), error);
+  if (error || !body.is_object()) return reply_error(*exchange, 400, "expected a JSON object, e.g. {\"version\":\"tools=v3\"}");
+  cache::PurgeFilter filter;
+  bool everything = false;
+  for (const auto& [name, value] : body.as_object()) {
+    const bool text = value.is_string();
+    const std::string string = text ? std::string(value.as_string()) : "";
+    if (name == "key" && text) filter.key = string;
+    else if (name == "scope" && text) filter.scope = string;
+    else if (name == "version" && text) filter.version = string;
+    else if (name == "model" && text) filter.model = string;
+    else if (name == "older_than" && value.is_int64() && value.as_int64() >= 0) filter.older_than_s = value.as_int64();
+    else if (name == "all" && value.is_bool()) everything = value.as_bool();
+    else return reply_error(*exchange, 400, fmt::format("{}: unknown field or wrong type; known: key, scope, version, model "
+                                                        "(strings), older_than (seconds), all (true)", std::string_view(name)));
+  }
+  const bool selects = !filter.key.empty() || !filter.scope.empty() || !filter.version.empty() || !filter.model.empty() ||
+                       filter.older_than_s >= 0;
+  if (!selects && !everything) return reply_error(*exchange, 400, "nothing named to purge; to remove everything say {\"all\":true}");
+  if (!all) {
+    if (!filter.scope.empty() && filter.scope != own) return reply_json(*exchange, 200, R"({"status":"ok","removed":0})");
+    filter.scope = own;
+  }
+  const auto work = [this, exchange, filter] {
+    const uint64_t removed = parts_.store.purge(filter);
+    exchange->loop().post([this, exchange, removed] {
+      reply_json(*exchange, 200, fmt::format(R"({{"status":"ok","removed":{}}})", removed));
+    });
+  };
+  if (!parts_.pool.post(work)) reply_error(*exchange, 503, "the worker queue is full; try again");
+}
+
+std::string Admin::stats_json() const {
+  const pipeline::Pipeline::ExactStats exact = parts_.pipeline.exact_stats();
+  const cache::ResponseStore::Stats store = parts_.store.stats();
+  const json::object out{
+      {"layers",
+       json::object{{"exact", json::object{{"hits", exact.hits},
+                                           {"misses", exact.misses},
+                                           {"bypassed", exact.bypassed},
+                                           {"collapsed", exact.collapsed},
+                                           {"entries", std::max(store.memory_entries, store.disk_entries)},
+                                           {"bytes", store.memory_bytes},
+                                           {"disk_entries", store.disk_entries},
+                                           {"disk_bytes", store.disk_bytes},
+                                           {"evictions", store.evictions},
+                                           {"reasons", json::object{{"cold", exact.cold},
+                                                                    {"expired", exact.expired},
+                                                                    {"stale", exact.refreshed},
+                                                                    {"fault", exact.fault}}}}}}},
+      {"saved", json::object{{"input_tokens", exact.saved_input_tokens},
+                             {"output_tokens", exact.saved_output_tokens},
+                             {"usd", exact.saved_usd}}}};
+  return json::serialize(out);
+}
+
+}  // namespace payonce::gateway

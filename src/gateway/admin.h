@@ -1,0 +1,61 @@
+// The endpoints of Payonce itself: /healthz, /readyz, /metrics, / (status page) and /payonce/v1/… (cache look-ups, purge,
+// stats). A caller sees and purges entries of its own scope; the bearer of the admin token, of every scope.
+// Threads: any loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/worker_pool.h"
+#include "cache/response_store.h"
+#include "net/server.h"
+#include "pipeline/pipeline.h"
+
+namespace payonce::gateway {
+
+struct Endpoint {
+  std::string_view method;
+  std::string_view path;
+  std::string_view help;
+};
+// One table: dispatch, the index page and docs/endpoints.md come from it.
+std::span<const Endpoint> endpoint_table();
+
+class Admin {
+ public:
+  struct Parts {
+    const base::Clock& clock;
+    base::Metrics& metrics;
+    base::WorkerPool& pool;
+    cache::ResponseStore& store;
+    pipeline::Pipeline& pipeline;
+  };
+  struct Options {
+    std::string token;                   // empty: nobody is admin
+    std::function<bool()> ready;         // /readyz
+    std::function<void()> before_scrape; // refreshes gauges
+  };
+  Admin(Parts parts, Options options);
+  void handle(std::shared_ptr<net::Exchange> exchange);
+
+ private:
+  void reply_text(net::Exchange& exchange, int status, std::string_view type, std::string body);
+  void reply_json(net::Exchange& exchange, int status, std::string body);
+  void reply_error(net::Exchange& exchange, int status, std::string_view message);
+  // The scope that the caller may see; "" with `all`: every scope. False: answered (401).
+  bool visible_scope(net::Exchange& exchange, std::string* scope, bool* all);
+  void list_entries(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
+  void get_entry(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
+  void purge(const std::shared_ptr<net::Exchange>& exchange);
+  std::string stats_json() const;
+
+  Parts parts_;
+  Options options_;
+};
+
+}  // namespace payonce::gateway

@@ -1,0 +1,31 @@
+// The header fields that tell a caller what the cache did: Cache-Status (RFC 9211), Age, X-Payonce-Saved, Server-Timing.
+// Threads: pure functions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "net/headers.h"
+#include "pipeline/decision.h"
+
+namespace payonce::gateway {
+
+// Where the time of one request went, microseconds on the monotonic clock; -1: did not happen.
+struct Timing {
+  int64_t parse_us = -1;     // identify: scope, canonical key
+  int64_t lookup_us = -1;    // caches
+  int64_t upstream_us = -1;  // first byte of the upstream's answer
+};
+
+void add_hit_headers(net::Headers& headers, const pipeline::Answer& answer, const Timing& timing);
+
+struct MissStatus {
+  pipeline::Forwarded why = pipeline::Forwarded::kBypass;
+  bool stored = false;
+  bool collapsed = false;
+  int upstream_status = 0;  // 0: none came
+};
+void add_miss_headers(net::Headers& headers, const MissStatus& status, const Timing& timing);
+
+}  // namespace payonce::gateway

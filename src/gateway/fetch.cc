@@ -1,0 +1,152 @@
+#include "gateway/fetch.h"
+
+#include <chrono>
+#include <utility>
+
+namespace payonce::gateway {
+namespace {
+
+// Larger answers are read and stored on the worker pool instead of the event loop.
+constexpr uint64_t kInlineRecordLimit_bytes = 64 * 1024;
+
+}  // namespace
+
+Fetch::Fetch(net::EventLoop& loop, Upstreams& upstreams, const base::Clock& clock,
+             std::shared_ptr<cache::Flight> flight, Job job, Hooks hooks)
+    : loop_(loop),
+      upstreams_(upstreams),
+      clock_(clock),
+      flight_(std::move(flight)),
+      job_(std::move(job)),
+      hooks_(std::move(hooks)),
+      backoff_(loop.context()) {}
+
+void Fetch::start() { attempt(); }
+
+void Fetch::cancel() {
+  if (!loop_.in_loop_thread()) {
+    loop_.post([self = shared_from_this()] { self->cancel(); });
+    return;
+  }
+  if (over_) return;
+  over_ = true;
+  backoff_.cancel();
+  if (call_) call_->cancel();
+  if (hooks_.ended) hooks_.ended();
+  flight_->fail({base::Code::kCancelled, "every client left before the answer was complete"});
+}
+
+void Fetch::attempt() {
+  current_ = retry_.next();
+  auto destination = upstreams_.destination(current_, job_.head.target, job_.dialect);
+  if (!destination) return give_up(std::move(destination.error()));
+  net::RequestHead head;
+  head.method = job_.head.method;
+  head.target = std::move(destination->target);
+  head.headers = upstream_headers(job_.head.headers, *current_, job_.dialect);
+  if (!job_.traceparent.empty()) head.headers.set("traceparent", job_.traceparent);
+  discarding_ = false;
+  call_ = destination->client->send(destination->origin, std::move(head), job_.body, current_->timeouts,
+                                    shared_from_this());
+}
+
+bool Fetch::is_recordable(const net::ResponseHead& head) const {
+  if (!job_.forward.prepared || head.status != 200 || head.headers.get("content-encoding")) return false;
+  const std::string_view type = head.headers.get("content-type").value_or("");
+  return type.starts_with("application/json") || type.starts_with("text/event-stream");
+}
+
+void Fetch::on_head(net::ResponseHead head) {
+  if (over_) return;
+  if (head.status >= 400) hooks_.count_error(current_->name, head.status, "");
+  recordable_ = is_recordable(head);
+  relayed_ = true;
+  first_byte_us_ = clock_.monotonic_us();
+  flight_->mark_stored(recordable_ && job_.forward.store);
+  flight_->head(std::move(head));
+}
+
+void Fetch::on_data(base::Bytes chunk) {
+  if (over_ || discarding_) return;
+  const auto at_ms = static_cast<uint32_t>((clock_.monotonic_us() - first_byte_us_) / 1000);
+  const bool last = recordable_ && !recorded_ && llm::ends_stream(job_.dialect, chunk.view());
+  if (last) {
+    // Stored before the client can see the end of it: its very next request hits.
+    flight_->append_quietly(std::move(chunk), at_ms);
+    record_now();
+    flight_->wake();
+    return;
+  }
+  flight_->append(std::move(chunk), at_ms);
+  if (over_) return;  // the last reader left while it was woken
+  if (flight_->writer_should_pause()) {
+    call_->pause();
+    flight_->on_writer_resume([this, self = shared_from_this()] {
+      loop_.post([self] {
+        if (!self->over_ && self->call_) self->call_->resume();
+      });
+    });
+  }
+}
+
+void Fetch::on_end() {
+  if (over_ || discarding_) return;
+  if (recordable_ && !recorded_ && flight_->recordable()) record_now();
+  finish();
+}
+
+void Fetch::on_error(base::Error error, bool sent) {
+  if (over_) return;
+  hooks_.count_error(current_->name, 0, base::code_name(error.code));
+  if (!relayed_ && retry_later(0, &error, sent, 0)) return;
+  give_up(std::move(error));
+}
+
+void Fetch::record_now() {
+  recorded_ = true;
+  cache::Flight::Recording recording = flight_->recording();
+  pipeline::Recorded recorded{.status = recording.head.status,
+                              .content_type = std::string(recording.head.headers.get("content-type").value_or("")),
+                              .encoded = false,
+                              .body = std::move(recording.body),
+                              .pace_ms = std::move(recording.pace_ms),
+                              .pace_offset = std::move(recording.pace_offset),
+                              .upstream = current_->name};
+  if (recorded.body.size() <= kInlineRecordLimit_bytes) {
+    flight_->mark_stored(hooks_.record(job_.forward, std::move(recorded)).stored);
+    return;
+  }
+  const auto self = shared_from_this();
+  const auto shared = std::make_shared<pipeline::Recorded>(std::move(recorded));
+  recording_ = true;
+  const bool queued = hooks_.post_to_pool([self, shared] {
+    const bool stored = self->hooks_.record(self->job_.forward, std::move(*shared)).stored;
+    self->loop_.post([self, stored] {
+      self->flight_->mark_stored(stored);
+      self->recording_ = false;
+      if (self->ended_) self->finish();
+    });
+  });
+  if (!queued) {
+    recording_ = false;
+    flight_->mark_stored(false);
+  }
+}
+
+void Fetch::finish() {
+  ended_ = true;
+  if (over_ || recording_) return;
+  over_ = true;
+  flight_->finish();
+  if (hooks_.ended) hooks_.ended();
+}
+
+void Fetch::give_up(base::Error error) {
+  if (over_) return;
+  over_ = true;
+  flight_->mark_stored(false);
+  if (hooks_.ended) hooks_.ended();  // first: who asks again must start anew
+  flight_->fail(std::move(error));
+}
+
+}  // namespace payonce::gateway

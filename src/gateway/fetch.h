@@ -1,0 +1,75 @@
+// One upstream call with its retries and failover, feeding a flight. It belongs to the flight, not to the client that
+// caused it: when that client leaves and others follow, it goes on.
+// Threads: the loop that started it; cancel() any.  Owner: the call in progress (as its sink) and its timer.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "cache/exact/flight.h"
+#include "gateway/upstreams.h"
+#include "net/client.h"
+#include "pipeline/decision.h"
+
+namespace payonce::gateway {
+
+class Fetch final : public net::ResponseSink, public std::enable_shared_from_this<Fetch> {
+ public:
+  struct Job {
+    pipeline::Forward forward;
+    net::RequestHead head;  // as the client sent it
+    base::Bytes body;
+    llm::Dialect dialect = llm::Dialect::kOther;
+    std::string traceparent;  // ours, for the upstream
+  };
+  struct Hooks {
+    // Records a whole answer; small ones at once on the loop, so that the very next request hits.
+    std::function<pipeline::Written(const pipeline::Forward&, pipeline::Recorded)> record;
+    std::function<bool(std::function<void()>)> post_to_pool;  // false: full
+    std::function<void()> ended;                              // remove the flight from its table
+    std::function<void(const std::string& upstream, int status, std::string_view code)> count_error;
+  };
+  Fetch(net::EventLoop& loop, Upstreams& upstreams, const base::Clock& clock, std::shared_ptr<cache::Flight> flight,
+        Job job, Hooks hooks);
+
+  void start();
+  void cancel();
+
+  void on_head(net::ResponseHead head) override;
+  void on_data(base::Bytes chunk) override;
+  void on_end() override;
+  void on_error(base::Error error, bool sent) override;
+
+ private:
+  void attempt();
+  bool retry_later(int status, const base::Error* error, bool sent, int64_t retry_after_ms);
+  void record_now();
+  void finish();
+  void give_up(base::Error error);
+  bool is_recordable(const net::ResponseHead& head) const;
+
+  net::EventLoop& loop_;
+  Upstreams& upstreams_;
+  const base::Clock& clock_;
+  std::shared_ptr<cache::Flight> flight_;
+  Job job_;
+  Hooks hooks_;
+  std::shared_ptr<net::Call> call_;
+  boost::asio::steady_timer backoff_;
+  route::RetryState retry_;
+  route::UpstreamPtr current_;
+  bool discarding_ = false;  // the body of an answer that will be asked for again
+  bool relayed_ = false;     // a head went to the flight: no more retries
+  bool recordable_ = false;
+  bool recorded_ = false;
+  bool recording_ = false;  // on the worker pool
+  bool ended_ = false;      // the upstream's answer is whole
+  bool over_ = false;
+  int64_t first_byte_us_ = 0;
+};
+
+}  // namespace payonce::gateway

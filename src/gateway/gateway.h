@@ -1,0 +1,55 @@
+// The gateway: HTTP in, the pipeline's two halves, HTTP out. It waits and streams; it decides nothing about caching.
+// Threads: start(), drain() and reload() one thread; requests run on their loops.
+// Owner: main. Everything in Parts outlives it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/worker_pool.h"
+#include "cache/exact/flight.h"
+#include "cache/response_store.h"
+#include "net/server.h"
+#include "pipeline/pipeline.h"
+#include "record/ledger.h"
+#include "record/trace.h"
+
+namespace payonce::gateway {
+
+class Gateway {
+ public:
+  struct Parts {
+    const base::Clock& clock;
+    base::Metrics& metrics;
+    base::WorkerPool& pool;
+    cache::ResponseStore& store;
+    record::Ledger& ledger;
+    record::Tracer* tracer = nullptr;  // null: no spans
+    pipeline::Pipeline& pipeline;
+    net::EventLoops& loops;
+  };
+  struct Options {
+    net::Server::Options server;
+    std::string admin_token;         // lets its bearer see and purge every scope
+    bool log_requests = false;
+    bool replay_pace = false;        // a stream hit comes at its recorded pace
+    size_t max_in_flight = 10'000;   // forwarded requests at once; more get 429
+    std::function<bool()> upstream_ready = [] { return true; };  // local upstream is up: for /readyz
+    std::string model_hint;          // dashboard: which model answers, empty if unknown
+  };
+  Gateway(Parts parts, Options options);
+  ~Gateway();
+
+  base::Status start();
+  uint16_t port() const;
+  void drain(int64_t deadline_ms, std::function<void()> done);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace payonce::gateway

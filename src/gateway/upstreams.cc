@@ -1,0 +1,98 @@
+#include "gateway/upstreams.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
+namespace payonce::gateway {
+namespace {
+
+// RFC 9110 7.6.1, and what net's client sets itself. "te" only ever concerns one hop.
+constexpr std::array<std::string_view, 10> kHopByHop = {
+    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host",
+    "content-length", "expect"};
+
+bool goes_upstream(std::string_view name) {
+  for (const std::string_view hop : kHopByHop)
+    if (net::equals_ignoring_case(name, hop)) return false;
+  constexpr std::string_view kOurs = "x-payonce-";
+  return !(name.size() >= kOurs.size() && net::equals_ignoring_case(name.substr(0, kOurs.size()), kOurs));
+}
+
+bool is_credential(std::string_view name) {
+  return net::equals_ignoring_case(name, "authorization") || net::equals_ignoring_case(name, "x-api-key") ||
+         net::equals_ignoring_case(name, "api-key");
+}
+
+bool strip_v1(std::string_view& path) {
+  if (!path.starts_with("/v1") || (path.size() > 3 && path[3] != '/' && path[3] != '?')) return false;
+  path.remove_prefix(3);
+  return true;
+}
+
+}  // namespace
+
+std::string upstream_target(std::string_view prefix, std::string_view target, llm::Dialect dialect) {
+  const bool anthropic = llm::is_anthropic(dialect);
+  std::string_view root = prefix;
+  const bool versioned = !anthropic && root.ends_with("/v1");
+  std::string_view rest = target;
+  if (versioned) {
+    if (strip_v1(rest)) return fmt::format("{}{}", prefix, rest);
+    if (dialect != llm::Dialect::kOther) return fmt::format("{}{}", prefix, target);  // "/chat/completions"
+    root.remove_suffix(3);
+    return fmt::format("{}{}", root, target);
+  }
+  return fmt::format("{}{}", prefix, target);
+}
+
+net::Headers upstream_headers(const net::Headers& from_client, const route::Upstream& upstream, llm::Dialect dialect) {
+  net::Headers out;
+  out.reserve(from_client.lines().size() + 128);
+  const bool own_key = !upstream.key.empty();
+  const bool readable = dialect != llm::Dialect::kOther;
+  from_client.for_each([&](std::string_view name, std::string_view value) {
+    if (!goes_upstream(name) || (own_key && is_credential(name))) return;
+    // We read and keep the answers of known dialects, so they must come unencoded.
+    if (readable && net::equals_ignoring_case(name, "accept-encoding")) return;
+    out.add(name, value);
+  });
+  if (readable) out.add("Accept-Encoding", "identity");
+  if (own_key) {
+    if (upstream.kind == route::UpstreamKind::kAnthropic)
+      out.add("x-api-key", upstream.key);
+    else
+      out.add("Authorization", "Bearer " + upstream.key);
+  }
+  return out;
+}
+
+Upstreams::Upstreams(net::EventLoop& loop, base::Gauge connections) : loop_(loop), connections_(connections) {}
+
+base::Result<Destination> Upstreams::destination(const route::UpstreamPtr& upstream, std::string_view target,
+                                                 llm::Dialect dialect) {
+  PAYONCE_TRY(const Bases* bases, this->bases(upstream));
+  const bool anthropic = llm::is_anthropic(dialect);
+  return Destination{.client = bases->client,
+                     .origin = anthropic ? bases->anthropic : bases->openai,
+                     .target = upstream_target(anthropic ? bases->anthropic_prefix : bases->openai_prefix, target, dialect)};
+}
+
+base::Result<const Upstreams::Bases*> Upstreams::bases(const route::UpstreamPtr& upstream) {
+  if (const auto it = bases_.find(upstream); it != bases_.end()) return &it->second;
+  Bases made;
+  PAYONCE_TRY(made.openai, net::Origin::parse(upstream->base_url, &made.openai_prefix));
+  PAYONCE_TRY(made.anthropic, net::Origin::parse(upstream->anthropic_base_url, &made.anthropic_prefix));
+  made.openai.http2_prior_knowledge = made.anthropic.http2_prior_knowledge = upstream->http2;
+  made.client = &client_for({.ca_file = upstream->ca_file, .verify = upstream->verify_tls});
+  return &bases_.emplace(upstream, std::move(made)).first->second;
+}
+
+net::Client& Upstreams::client_for(const net::ClientTls& tls) {
+  auto& client = clients_[fmt::format("{}|{}", tls.verify, tls.ca_file)];
+  if (!client) client = std::make_unique<net::Client>(loop_, net::Client::Options{.tls = tls, .connections = connections_});
+  return *client;
+}
+
+}  // namespace payonce::gateway

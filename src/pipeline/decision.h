@@ -1,0 +1,108 @@
+// What the first half of the pipeline says of a request, and what the second half is told of its outcome.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "cache/entry.h"
+#include "llm/dialect.h"
+#include "llm/response.h"
+#include "net/message.h"
+#include "pipeline/directives.h"
+#include "pipeline/policy.h"
+#include "route/routes.h"
+
+namespace payonce::pipeline {
+
+// A request as it came in. Views and references live as long as the exchange that holds them.
+struct Incoming {
+  const net::RequestHead& head;
+  const base::Bytes& body;
+  llm::Dialect dialect;
+};
+
+// What is known of a request from its bytes alone: computed once, then found by the hash of those bytes (L0).
+struct Prepared {
+  llm::Dialect dialect = llm::Dialect::kOther;
+  std::string key;       // CacheKey::text()
+  std::string scope;     // Caller::scope_id
+  std::string caller;    // Caller::name: ledger and logs
+  std::string versions;  // canonical version tags
+  std::string model;
+  bool stream = false;
+  bool include_usage = false;
+  bool sampled = false;  // temperature > 0, or none given
+  std::vector<route::UpstreamPtr> candidates;  // in order of preference; never empty
+};
+using PreparedPtr = std::shared_ptr<const Prepared>;
+
+enum class Outcome : uint8_t { kHit, kMiss, kBypass, kStale };
+std::string_view outcome_name(Outcome outcome);
+
+// RFC 9211 2.2: why a request goes forward.
+enum class Forwarded : uint8_t { kMiss, kBypass, kStale, kRequest };
+std::string_view forwarded_name(Forwarded why);
+
+// An answer from a cache layer.
+struct Answer {
+  PreparedPtr prepared;
+  cache::EntryPtr entry;
+  base::Bytes body;               // in the caller's framing
+  std::string_view content_type;  // lives as long as `entry`, or static
+  std::string_view layer;         // "exact"
+  int64_t age_s = 0;
+  int64_t ttl_s = 0;
+};
+
+// Not to be served: answered in the dialect's error shape.
+struct Refusal {
+  int status = 400;
+  std::string message;
+  std::string_view reason;    // metrics: bad, auth, limit, rate, budget, route, only_if_cached
+  int64_t retry_after_s = 0;  // 0: none
+};
+
+// The entry is on disk: call Pipeline::load() on the worker pool, then act on what it returns.
+struct Load {
+  PreparedPtr prepared;
+  Directives directives;
+  PolicyPtr policy;
+};
+
+// To an upstream.
+struct Forward {
+  PreparedPtr prepared;  // null: passes through untouched and unrecorded
+  Directives directives;
+  Forwarded why = Forwarded::kBypass;
+  bool store = false;     // a complete, successful answer is written
+  bool collapse = false;  // may join, or be joined by, an equal request in flight
+  std::vector<route::UpstreamPtr> candidates;  // in order of preference; never empty
+  PolicyPtr policy;       // that the request began with
+};
+
+using Decision = std::variant<Answer, Refusal, Load, Forward>;
+
+// A whole answer of an upstream.
+struct Recorded {
+  int status = 200;
+  std::string content_type;
+  bool encoded = false;  // has a Content-Encoding: cannot be read, so not stored
+  std::string body;
+  std::vector<uint32_t> pace_ms, pace_offset;
+  std::string upstream;  // name
+};
+
+// What after() found.
+struct Written {
+  bool stored = false;
+  llm::Usage usage;
+  double cost_usd = 0;
+  std::string reason;  // why it was not stored
+};
+
+}  // namespace payonce::pipeline

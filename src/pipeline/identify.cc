@@ -1,0 +1,102 @@
+#include "pipeline/identify.h"
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "identity/canonical.h"
+#include "llm/request.h"
+
+namespace payonce::pipeline {
+namespace {
+
+// Header fields that can change who may see the answer, or the answer itself. All others (request ids, trace context,
+// retry counters) are transport.
+constexpr std::array<std::string_view, 13> kScopeHeaders = {
+    "authorization", "x-api-key",         "api-key",     "x-payonce-scope",     "x-payonce-version",
+    "user-agent",    "x-app",             "originator",  "anthropic-beta",      "anthropic-version",
+    "openai-beta",   "openai-organization", "openai-project"};
+// Of those, the ones that select a behaviour of the upstream: part of the stored key.
+constexpr std::array<std::string_view, 5> kUpstreamHeaders = {"anthropic-beta", "anthropic-version", "openai-beta",
+                                                              "openai-organization", "openai-project"};
+
+bool is_scope_header(std::string_view name) {
+  for (const std::string_view known : kScopeHeaders)
+    if (known.size() == name.size() && net::equals_ignoring_case(known, name)) return true;
+  return false;
+}
+
+std::string upstream_headers(const net::Headers& headers) {
+  std::string out;
+  for (const std::string_view name : kUpstreamHeaders) {
+    if (headers.count(name) == 0) continue;
+    out += name;
+    out += '=';
+    out += headers.joined(name);
+    out += '\n';
+  }
+  return out;
+}
+
+bool is_sampled(const llm::Request& request) {
+  if (request.dialect == llm::Dialect::kOpenAiEmbeddings || request.dialect == llm::Dialect::kAnthropicCountTokens)
+    return false;
+  return !request.temperature || *request.temperature > 0;
+}
+
+}  // namespace
+
+Identifier::Identifier(identity::Profiles profiles, size_t raw_key_capacity)
+    : profiles_(std::move(profiles)), raw_keys_(raw_key_capacity) {}
+
+base::Result<PreparedPtr> Identifier::identify(const Incoming& incoming, const Policy& policy) {
+  const base::Hash128 raw = raw_key(incoming, policy);
+  if (PreparedPtr known = raw_keys_.find(raw)) return known;
+  PAYONCE_TRY(PreparedPtr made, prepare(incoming, policy));
+  raw_keys_.insert(raw, made);
+  return made;
+}
+
+base::Hash128 Identifier::raw_key(const Incoming& incoming, const Policy& policy) const {
+  std::string fields;
+  fields.reserve(256);
+  incoming.head.headers.for_each([&](std::string_view name, std::string_view value) {
+    if (!is_scope_header(name)) return;
+    fields.append(name).append(":").append(value).append("\n");
+  });
+  // A policy's number is never used twice in a process, so what was identified under old keys or routes is not found.
+  const std::string_view generation(reinterpret_cast<const char*>(&policy.generation), sizeof policy.generation);
+  return keyed_hash_.parts<5>(
+      {generation, incoming.head.target, fields, incoming.body.view(), llm::dialect_name(incoming.dialect)});
+}
+
+base::Result<PreparedPtr> Identifier::prepare(const Incoming& incoming, const Policy& policy) const {
+  const net::Headers& headers = incoming.head.headers;
+  PAYONCE_TRY(const identity::Caller caller, policy.callers.identify(headers));
+  PAYONCE_TRY(const std::string versions, identity::versions_of(headers));
+  PAYONCE_TRY(const llm::Request request, llm::parse_request(incoming.dialect, incoming.body));
+  PAYONCE_TRY(const auto candidates, policy.routes.choose(request.model, incoming.dialect));
+  const std::string beta = upstream_headers(headers);
+  const identity::CacheKey key = identity::response_key(
+      request, profiles_.match(headers),
+      {.scope_id = caller.scope_id,
+       .target = incoming.head.target,
+       .upstream = candidates.front()->identity,
+       .versions = versions,
+       .beta = beta});
+  auto prepared = std::make_shared<Prepared>();
+  prepared->dialect = incoming.dialect;
+  prepared->key = key.text();
+  prepared->scope = caller.scope_id;
+  prepared->caller = caller.name;
+  prepared->versions = versions;
+  prepared->model = request.model;
+  prepared->stream = request.stream;
+  prepared->include_usage = request.include_usage;
+  prepared->sampled = is_sampled(request);
+  prepared->candidates = candidates;
+  return prepared;
+}
+
+}  // namespace payonce::pipeline

@@ -1,0 +1,32 @@
+// Stage 1: who asks, and what exactly. Raw bytes → canonical key, with the L0 map in front: a byte-equal repeat (the usual
+// hit) costs one keyed XXH3 instead of parsing, canonicalising and SHA-256 (design §2).
+// Threads: any.
+#pragma once
+
+#include <cstddef>
+
+#include "base/hash.h"
+#include "cache/exact/raw_key_map.h"
+#include "identity/profile.h"
+#include "pipeline/decision.h"
+#include "pipeline/policy.h"
+
+namespace payonce::pipeline {
+
+class Identifier {
+ public:
+  explicit Identifier(identity::Profiles profiles, size_t raw_key_capacity = 65'536);
+
+  // kInvalid (malformed body or header), kUnauthorized. The result is shared and immutable.
+  base::Result<PreparedPtr> identify(const Incoming& incoming, const Policy& policy);
+
+ private:
+  base::Hash128 raw_key(const Incoming& incoming, const Policy& policy) const;
+  base::Result<PreparedPtr> prepare(const Incoming& incoming, const Policy& policy) const;
+
+  const identity::Profiles profiles_;
+  const base::KeyedHash keyed_hash_;
+  cache::RawKeyMap<Prepared> raw_keys_;
+};
+
+}  // namespace payonce::pipeline

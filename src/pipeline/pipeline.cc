@@ -1,0 +1,280 @@
+#include "pipeline/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <utility>
+
+#include "base/log.h"
+
+namespace payonce::pipeline {
+namespace {
+
+constexpr size_t kDialects = static_cast<size_t>(llm::Dialect::kOther) + 1;
+constexpr size_t kOutcomes = static_cast<size_t>(Outcome::kStale) + 1;
+constexpr std::string_view kOutcomeNames[] = {"hit", "miss", "bypass", "stale"};
+constexpr std::string_view kForwardedNames[] = {"miss", "bypass", "stale", "request"};
+
+Refusal refuse(const base::Error& error) {
+  const std::string_view reason = error.code == base::Code::kUnauthorized ? "auth" : "bad";
+  return {.status = base::code_http_status(error.code), .message = error.message, .reason = reason};
+}
+
+Outcome outcome_of(Forwarded why) {
+  switch (why) {
+    case Forwarded::kMiss: return Outcome::kMiss;
+    case Forwarded::kStale: return Outcome::kStale;
+    case Forwarded::kBypass:
+    case Forwarded::kRequest: return Outcome::kBypass;
+  }
+  return Outcome::kBypass;
+}
+
+}  // namespace
+
+std::string_view outcome_name(Outcome outcome) { return kOutcomeNames[static_cast<size_t>(outcome)]; }
+std::string_view forwarded_name(Forwarded why) { return kForwardedNames[static_cast<size_t>(why)]; }
+
+// Handles looked up once: the hit path takes no lock of the metrics registry.
+struct Pipeline::Counters {
+  explicit Counters(base::Metrics& metrics) {
+    for (size_t d = 0; d < kDialects; ++d) {
+      const std::string dialect(llm::dialect_name(static_cast<llm::Dialect>(d)));
+      for (size_t o = 0; o < kOutcomes; ++o)
+        requests[d][o] = metrics.counter("payonce_requests_total",
+                                         {{"dialect", dialect},
+                                          {"layer", o == 0 || o == 1 || o == 3 ? "exact" : "none"},
+                                          {"outcome", std::string(kOutcomeNames[o])}});
+    }
+    saved_usd = metrics.counter("payonce_saved_usd_total", {{"layer", "exact"}});
+    saved_tokens = metrics.counter("payonce_saved_tokens_total", {{"layer", "exact"}});
+    fresh = metrics.counter("payonce_tokens_total", {{"class", "fresh"}});
+    read = metrics.counter("payonce_tokens_total", {{"class", "read"}});
+    write = metrics.counter("payonce_tokens_total", {{"class", "write"}});
+    output = metrics.counter("payonce_tokens_total", {{"class", "output"}});
+    faults = metrics.counter("payonce_layer_faults_total", {{"layer", "exact"}});
+    collapsed_total = metrics.counter("payonce_collapsed_total");
+  }
+  std::array<std::array<base::Counter, kOutcomes>, kDialects> requests;
+  base::Counter saved_usd, saved_tokens, fresh, read, write, output, faults, collapsed_total;
+  std::atomic<uint64_t> hits{0}, bypassed{0}, collapsed{0}, cold{0}, expired{0}, refreshed{0}, fault{0};
+  std::atomic<uint64_t> saved_input{0}, saved_output{0};
+};
+
+Pipeline::Pipeline(Parts parts, PolicyPtr policy)
+    : clock_(parts.clock),
+      store_(parts.store),
+      ledger_(parts.ledger),
+      identifier_(std::move(parts.profiles)),
+      counters_(std::make_unique<Counters>(parts.metrics)),
+      policy_(std::move(policy)) {}
+Pipeline::~Pipeline() = default;
+
+void Pipeline::set_policy(PolicyPtr policy) {
+  const std::lock_guard lock(policy_mutex_);
+  policy_ = std::move(policy);
+}
+
+PolicyPtr Pipeline::policy() const {
+  const std::lock_guard lock(policy_mutex_);
+  return policy_;
+}
+
+Decision Pipeline::before(const Incoming& incoming) {
+  const PolicyPtr policy = this->policy();
+  // A body that only the upstream can read (encoded), and endpoints that we do not know, pass through.
+  if (incoming.dialect == llm::Dialect::kOther || incoming.head.headers.get("content-encoding"))
+    return pass_through(incoming, policy);
+
+  const auto directives = parse_directives(incoming.head.headers);
+  if (!directives) return refuse(directives.error());
+  auto prepared = identifier_.identify(incoming, *policy);
+  if (!prepared) return refuse(prepared.error());
+
+  const bool cacheable = policy->exact && directives->exact && (policy->cache_sampled || !(*prepared)->sampled);
+  if (!cacheable) return forward(std::move(*prepared), *directives, policy, Forwarded::kBypass);
+  if (directives->no_cache) return forward(std::move(*prepared), *directives, policy, Forwarded::kRequest);
+  const std::string& key = (*prepared)->key;
+  cache::Found found = look_up(key);
+  if (found.reason == cache::MissReason::kOnDisk && !found.entry) return Load{std::move(*prepared), *directives, policy};
+  return decide(std::move(*prepared), *directives, policy, std::move(found));
+}
+
+Decision Pipeline::load(const Load& load) {
+  cache::Found found{.entry = nullptr, .reason = cache::MissReason::kFault};
+  try {
+    found.entry = store_.load(load.prepared->key);
+  } catch (const std::exception& error) {
+    counters_->faults.add();
+    base::log_error("response store: {}", error.what());
+  }
+  return decide(load.prepared, load.directives, load.policy, std::move(found));
+}
+
+// The one place where a fault of the layer becomes a miss.
+cache::Found Pipeline::look_up(const std::string& key) {
+  try {
+    return store_.find(key);
+  } catch (const std::exception& error) {
+    counters_->faults.add();
+    base::log_error("response store: {}", error.what());
+    return {.entry = nullptr, .reason = cache::MissReason::kFault};
+  }
+}
+
+Decision Pipeline::decide(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy,
+                          cache::Found found) {
+  if (found.entry) {
+    const int64_t age_ms = std::max<int64_t>(0, clock_.unix_ms() - found.entry->created_ms);
+    if (directives.max_age_s && age_ms > *directives.max_age_s * 1000) {
+      counters_->refreshed.fetch_add(1, std::memory_order_relaxed);
+      return forward(std::move(prepared), directives, policy, Forwarded::kStale);
+    }
+    auto made = answer(prepared, found.entry);
+    if (made) return *std::move(made);
+    counters_->faults.add();  // recorded bytes that cannot be re-framed: ask the upstream
+    base::log_warn("cannot re-frame {}: {}", prepared->key, made.error().message);
+    found.reason = cache::MissReason::kFault;
+  }
+  std::atomic<uint64_t>& reason = found.reason == cache::MissReason::kExpired ? counters_->expired
+                                  : found.reason == cache::MissReason::kFault ? counters_->fault
+                                                                              : counters_->cold;
+  reason.fetch_add(1, std::memory_order_relaxed);
+  return forward(std::move(prepared), directives, policy, Forwarded::kMiss);
+}
+
+base::Result<Answer> Pipeline::answer(const PreparedPtr& prepared, const cache::EntryPtr& entry) const {
+  Answer out{.prepared = prepared, .entry = entry, .layer = "exact"};
+  const bool recorded_stream = entry->form == llm::Form::kStream;
+  if (prepared->stream && recorded_stream) {
+    out.content_type = entry->content_type;
+    out.body = entry->include_usage == prepared->include_usage
+                   ? entry->body
+                   : base::Bytes(llm::restream(entry->dialect, entry->body.view(), prepared->include_usage));
+  } else if (prepared->stream) {
+    PAYONCE_TRY(std::string stream, llm::to_stream(entry->dialect, entry->body.view(), prepared->include_usage));
+    out.content_type = "text/event-stream; charset=utf-8";
+    out.body = base::Bytes(std::move(stream));
+  } else if (recorded_stream) {
+    PAYONCE_TRY(std::string json, llm::to_json(entry->dialect, entry->body.view()));
+    out.content_type = "application/json";
+    out.body = base::Bytes(std::move(json));
+  } else {
+    out.content_type = entry->content_type;
+    out.body = entry->body;
+  }
+  const int64_t now_ms = clock_.unix_ms();
+  out.age_s = std::max<int64_t>(0, (now_ms - entry->created_ms) / 1000);
+  out.ttl_s = std::max<int64_t>(0, (entry->expires_ms - now_ms) / 1000);
+
+  count(prepared->dialect, Outcome::kHit);
+  counters_->hits.fetch_add(1, std::memory_order_relaxed);
+  counters_->saved_usd.add(entry->cost_usd);
+  counters_->saved_tokens.add(static_cast<double>(entry->usage.input() + entry->usage.output));
+  counters_->saved_input.fetch_add(static_cast<uint64_t>(entry->usage.input()), std::memory_order_relaxed);
+  counters_->saved_output.fetch_add(static_cast<uint64_t>(entry->usage.output), std::memory_order_relaxed);
+  ledger_.add_hit(prepared->scope, entry->model, "exact", entry->usage, entry->cost_usd);
+  return out;
+}
+
+Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why) {
+  if (directives.only_if_cached)
+    return Refusal{.status = 504,
+                   .message = "only-if-cached: no stored answer that may be used; send the request without it to ask the "
+                              "upstream",
+                   .reason = "only_if_cached"};
+  if (auto refusal = check_limits(prepared->scope, *policy)) return *std::move(refusal);
+  count(prepared->dialect, outcome_of(why));
+  if (why == Forwarded::kBypass) counters_->bypassed.fetch_add(1, std::memory_order_relaxed);
+  const bool store = why != Forwarded::kBypass && !directives.no_store && directives.ttl_s.value_or(policy->ttl_s) > 0;
+  Forward out{.directives = directives, .why = why, .store = store};
+  out.collapse = store && why == Forwarded::kMiss;
+  out.candidates = prepared->candidates;
+  out.prepared = std::move(prepared);
+  out.policy = policy;
+  return out;
+}
+
+Decision Pipeline::pass_through(const Incoming& incoming, const PolicyPtr& policy) {
+  const auto caller = policy->callers.identify(incoming.head.headers);
+  if (!caller) return refuse(caller.error());
+  if (auto refusal = check_limits(caller->scope_id, *policy)) return *std::move(refusal);
+  auto candidates = policy->routes.choose("", incoming.dialect);
+  if (!candidates) return refuse(candidates.error());
+  count(incoming.dialect, Outcome::kBypass);
+  Forward out{.why = Forwarded::kBypass};
+  out.candidates = *std::move(candidates);
+  out.policy = policy;
+  return out;
+}
+
+std::optional<Refusal> Pipeline::check_limits(const std::string& scope, const Policy& policy) {
+  return std::nullopt;
+}
+
+Written Pipeline::after(const Forward& forward, Recorded recorded) {
+  Written out;
+  if (!forward.prepared || recorded.status != 200 || recorded.encoded) return out;
+  const Prepared& prepared = *forward.prepared;
+  const bool stream = recorded.content_type.starts_with("text/event-stream");
+  const llm::Form form = stream ? llm::Form::kStream : llm::Form::kJson;
+  const llm::Analysis analysis = llm::analyse(prepared.dialect, form, recorded.body);
+  out.usage = analysis.usage;
+  const std::string& model = prepared.model;
+  out.cost_usd = forward.policy->prices.cost_usd(model, analysis.usage);
+  counters_->fresh.add(static_cast<double>(out.usage.fresh));
+  counters_->read.add(static_cast<double>(out.usage.read));
+  counters_->write.add(static_cast<double>(out.usage.write_short + out.usage.write_long));
+  counters_->output.add(static_cast<double>(out.usage.output));
+  ledger_.add_spend(prepared.scope, model, out.usage, out.cost_usd);
+  out.reason = analysis.reason;
+  if (!forward.store || !analysis.complete) return out;
+
+  auto entry = std::make_shared<cache::Entry>();
+  entry->key = prepared.key;
+  entry->scope = prepared.scope;
+  entry->versions = prepared.versions;
+  entry->model = model;
+  entry->dialect = prepared.dialect;
+  entry->form = form;
+  entry->include_usage = prepared.include_usage;
+  entry->content_type = std::move(recorded.content_type);
+  entry->body = base::Bytes(std::move(recorded.body));
+  entry->pace_ms = std::move(recorded.pace_ms);
+  entry->pace_offset = std::move(recorded.pace_offset);
+  entry->usage = out.usage;
+  entry->cost_usd = out.cost_usd;
+  entry->created_ms = clock_.unix_ms();
+  entry->expires_ms = entry->created_ms + forward.directives.ttl_s.value_or(forward.policy->ttl_s) * 1000;
+  try {
+    store_.insert(std::move(entry));
+    out.stored = true;
+  } catch (const std::exception& error) {
+    counters_->faults.add();
+    base::log_error("response store: {}", error.what());
+  }
+  return out;
+}
+
+void Pipeline::count(llm::Dialect dialect, Outcome outcome) {
+  counters_->requests[static_cast<size_t>(dialect)][static_cast<size_t>(outcome)].add();
+}
+
+void Pipeline::count_collapsed() {
+  counters_->collapsed.fetch_add(1, std::memory_order_relaxed);
+  counters_->collapsed_total.add();
+}
+
+Pipeline::ExactStats Pipeline::exact_stats() const {
+  const Counters& c = *counters_;
+  ExactStats out{.hits = c.hits, .bypassed = c.bypassed, .collapsed = c.collapsed,
+                 .cold = c.cold, .expired = c.expired, .refreshed = c.refreshed, .fault = c.fault,
+                 .saved_input_tokens = c.saved_input, .saved_output_tokens = c.saved_output,
+                 .saved_usd = c.saved_usd.value()};
+  out.misses = out.cold + out.expired + out.refreshed + out.fault;
+  return out;
+}
+
+}  // namespace payonce::pipeline

@@ -1,0 +1,25 @@
+// Everything that a reload may change, as one immutable value. A request uses the policy that it began with.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "identity/scope.h"
+#include "llm/prices.h"
+#include "route/limits.h"
+#include "route/routes.h"
+
+namespace payonce::pipeline {
+
+struct Policy {
+  uint64_t generation = 0;  // unique within the process
+  identity::Callers callers;
+  route::Routes routes;
+  llm::PriceTable prices;
+  int64_t ttl_s = 24 * 3600;
+  bool exact = true;          // --layers names it
+  bool cache_sampled = true;  // policy.sampled
+};
+using PolicyPtr = std::shared_ptr<const Policy>;
+
+}  // namespace payonce::pipeline
