@@ -44,4 +44,7 @@ base::Result<std::string> to_json(Dialect dialect, std::string_view stream);
 // Byte-equal to `stream` where nothing has to change.
 std::string restream(Dialect dialect, std::string_view stream, bool include_usage);
 
+// True when `chunk` ends with the event that ends a stream of this dialect. May miss one that arrives in pieces.
+bool ends_stream(Dialect dialect, std::string_view chunk);
+
 }  // namespace payonce::llm
