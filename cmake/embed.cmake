@@ -15,3 +15,36 @@ std::string_view @NAME@() { return {reinterpret_cast<const char*>(kBytes), sizeo
 ]] @ONLY)
   set(${OUT} ${${OUT}} ${SOURCE} PARENT_SCOPE)
 endfunction()
+
+# payonce_embed_files(OUT_SOURCES NAMESPACE NAME FILES…): the same for several files; NAME() gives (file name, text) pairs,
+# to be declared by the module as `std::span<const std::pair<std::string_view, std::string_view>> NAME();`
+function(payonce_embed_files OUT NAMESPACE NAME)
+  set(SOURCE ${CMAKE_CURRENT_BINARY_DIR}/embedded_${NAME}.cc)
+  set(ARRAYS "")
+  set(ROWS "")
+  set(INDEX 0)
+  foreach(FILE IN LISTS ARGN)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${FILE})
+    file(READ ${CMAKE_CURRENT_SOURCE_DIR}/${FILE} HEX HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," BYTES "${HEX}")
+    get_filename_component(FILE_NAME ${FILE} NAME)
+    string(APPEND ARRAYS "static constexpr unsigned char kFile${INDEX}[] = {${BYTES} 0};\n")
+    string(APPEND ROWS "    {\"${FILE_NAME}\", {reinterpret_cast<const char*>(kFile${INDEX}), sizeof kFile${INDEX} - 1}},\n")
+    math(EXPR INDEX "${INDEX} + 1")
+  endforeach()
+  file(CONFIGURE OUTPUT ${SOURCE} CONTENT [[// Generated.
+#include <span>
+#include <string_view>
+#include <utility>
+namespace payonce::@NAMESPACE@ {
+@ARRAYS@
+std::span<const std::pair<std::string_view, std::string_view>> @NAME@();
+std::span<const std::pair<std::string_view, std::string_view>> @NAME@() {
+  static const std::pair<std::string_view, std::string_view> kFiles[] = {
+@ROWS@  };
+  return kFiles;
+}
+}
+]] @ONLY)
+  set(${OUT} ${${OUT}} ${SOURCE} PARENT_SCOPE)
+endfunction()

@@ -1,4 +1,5 @@
 // The canonical form of a request and its key. Every field counts unless a profile lists it; the spelling of JSON does not.
+// Threads: pure functions.  docs/formats/keys.md shows the form byte by byte.
 #pragma once
 
 #include <string>
@@ -11,17 +12,20 @@
 
 namespace payonce::identity {
 
+// Version of the canonical form: part of every key. Raise it when the form changes; the golden test names it.
+inline constexpr std::string_view kKeyVersion = "v1";
+
 struct KeyParts {
   std::string_view scope_id;
-  std::string_view target;    // "/v1/chat/completions?…": upstream path and query count
-  std::string_view upstream;  // name of the upstream that the model routes to: two upstreams never share
+  std::string_view target;    // "/v1/chat/completions?…": path and query count
+  std::string_view upstream;  // identity of the upstream that the model routes to: two upstreams never share
   std::string_view versions;  // canonical X-Payonce-Version, see versions_of()
-  std::string_view beta;      // anthropic-beta, anthropic-version
+  std::string_view beta;      // anthropic-beta, anthropic-version, …
 };
 
-// The bytes that are hashed. For tests, `payonce cache why` and explain.
-std::string canonical_form(const llm::Request& request, const Profile& profile);
-CacheKey response_key(const llm::Request& request, const Profile& profile, const KeyParts& parts);
+// The bytes that are hashed, for the body alone. The generic profile's rules hold beside `profile`'s.
+std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile);
+CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile, const KeyParts& parts);
 
 // "tools=v3, kb=2026-11" → sorted, trimmed, "kb=2026-11,tools=v3"; kInvalid when a tag is not name=value or is given twice.
 base::Result<std::string> versions_of(const net::Headers& headers);

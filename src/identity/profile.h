@@ -1,5 +1,5 @@
 // Agent profiles: which parts of an agent's requests are envelope and do not reach the model. Each is a data file
-// (profiles/*.toml, embedded at build), versioned: the version is part of the hashed bytes.
+// (profiles/*.toml, embedded at build) with a version of its own.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,35 @@
 
 namespace payonce::identity {
 
-class Profile;  // rules of one profile, compiled
+// Place of a value in a request: member names, and "[]" for any element. "messages[].content[].cache_control".
+using Path = std::vector<std::string>;
+base::Result<Path> parse_path(std::string_view text);
+
+// What a profile says; rules come from captures of the agent, each with its reason in the data file.
+struct Profile {
+  struct Match {  // without case; one of the two is set
+    std::string header;
+    std::string contains;
+    std::string equals;
+  };
+  struct Block {  // an element of the array at `path`, told by how its "text" begins
+    Path path;
+    std::string text_prefix;
+  };
+  // In tool output at `path`: the run of `characters` that follows `after` at the start of a line. In messages[] it holds
+  // only where the role is "tool": what a person writes is never masked.
+  struct Mask {
+    Path path;
+    std::string after;
+    std::string characters;
+  };
+  std::string name;
+  int version = 0;
+  std::vector<Match> matches;  // any
+  std::vector<Path> ignore;
+  std::vector<Block> ignore_blocks;
+  std::vector<Mask> masks;
+};
 
 // All profiles. Threads: read-only after load.
 class Profiles {
@@ -20,11 +48,13 @@ class Profiles {
   static base::Result<Profiles> built_in();
   // By User-Agent, x-app, originator; the generic profile when none matches.
   const Profile& match(const net::Headers& headers) const;
+  const Profile& generic() const { return *generic_; }  // its rules hold for every request
   const Profile* find(std::string_view name) const;
   std::vector<std::string> names() const;
 
  private:
-  std::vector<std::shared_ptr<const Profile>> profiles_;
+  std::shared_ptr<const Profile> generic_;
+  std::vector<std::shared_ptr<const Profile>> agents_;
 };
 
 }  // namespace payonce::identity

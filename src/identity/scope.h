@@ -2,6 +2,7 @@
 // Default: the caller's credential. X-Payonce-Scope narrows; only a configured virtual key can own wider parts.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,36 +13,37 @@
 
 namespace payonce::identity {
 
-// The credential that a request carries (Authorization: Bearer, x-api-key, api-key), raw. Empty: none.
+// The credential that a request carries (Authorization, x-api-key, api-key), raw; several are joined. Empty: none.
 std::string credential_of(const net::Headers& headers);
 
-// A configured key: stored as HMAC-SHA-256(salt, key); never in the clear.
+// A configured key: its SHA-256 only, never itself (keys are random, so a plain hash does not help to guess them).
 struct VirtualKey {
-  std::string name;                 // shown in logs and the ledger
+  std::string name;  // shown in logs and the ledger
   base::Digest digest{};
-  std::vector<std::string> scopes;  // parts it owns, wider than itself: "team:search", "public"; "user:*" any user part
-  std::string upstream_key_env;     // unused when empty
+  std::vector<std::string> scopes;  // parts it owns, wider than itself: "team:search", "public", "user:*"
 };
 
 struct Caller {
-  std::string scope_id;   // printable: "u-<16 hex>" …; stable across restarts of one data directory (salted)
-  std::string name;       // virtual key's name or "u-…": for ledger and logs, never the credential
-  bool virtual_key = false;
-  std::vector<std::string> parts;  // the narrowing or owned parts in canonical order, as given
+  std::string scope_id;  // printable: "u-<32 hex>" a credential's own, "s-…" shared, "anon"; stable in one data directory
+  std::string name;      // virtual key's name or the credential's "u-…": for ledger and logs, never the credential
 };
 
 class Callers {
  public:
   struct Options {
-    std::string salt;               // 32 bytes, kept in the data directory
-    std::vector<VirtualKey> keys;   // empty: every credential passes through and is its own scope
+    std::string salt;              // 32 bytes, kept in the data directory
+    std::vector<VirtualKey> keys;  // empty: every credential passes through and is its own scope
   };
-  explicit Callers(Options options);
+  Callers() = default;
+  explicit Callers(Options options) : options_(std::move(options)) {}
   // kUnauthorized when keys are configured and the credential is none of them; kInvalid for a malformed X-Payonce-Scope.
   base::Result<Caller> identify(const net::Headers& headers) const;
-  base::Digest digest(std::string_view credential) const;
+  bool has_keys() const { return !options_.keys.empty(); }
 
  private:
+  const VirtualKey* key_of(const net::Headers& headers) const;
+  std::string id(std::string_view prefix, const std::vector<std::string_view>& parts) const;
+
   Options options_;
 };
 

@@ -1,0 +1,318 @@
+#include "identity/canonical.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <iterator>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "identity/canonical_number.h"
+
+namespace payonce::identity {
+namespace {
+
+using llm::Dialect;
+using llm::JsonNode;
+using llm::JsonType;
+
+// Where a dialect takes a plain string for a list of one text part, and where it writes ids that only link messages.
+struct Shapes {
+  std::vector<Path> texts;
+  std::vector<Path> links;
+};
+
+const Shapes& shapes_of(Dialect dialect) {
+  static const Shapes kChat{.texts = {{"messages", "[]", "content"}},
+                            .links = {{"messages", "[]", "tool_calls", "[]", "id"}, {"messages", "[]", "tool_call_id"}}};
+  static const Shapes kMessages{
+      .texts = {{"system"}, {"messages", "[]", "content"}, {"messages", "[]", "content", "[]", "content"}},
+      .links = {{"messages", "[]", "content", "[]", "id"}, {"messages", "[]", "content", "[]", "tool_use_id"}}};
+  static const Shapes kResponses{.texts = {{"input", "[]", "content"}}, .links = {{"input", "[]", "call_id"}}};
+  static const Shapes kPlain;
+  switch (dialect) {
+    case Dialect::kOpenAiChat: return kChat;
+    case Dialect::kAnthropicMessages:
+    case Dialect::kAnthropicCountTokens: return kMessages;
+    case Dialect::kOpenAiResponses: return kResponses;
+    default: return kPlain;
+  }
+}
+
+class Writer {
+ public:
+  Writer(const llm::Request& request, const Profile& generic, const Profile& profile)
+      : tape_(request.tape), text_(request.body.view()), dialect_(request.dialect), generic_(generic), profile_(profile),
+        shapes_(shapes_of(request.dialect)) {
+    out_.reserve(text_.size() + text_.size() / 8 + 64);
+  }
+  std::string write() {
+    value(0, 0);
+    if (profile_used_) fmt::format_to(std::back_inserter(out_), "\nprofile={}:{}", profile_.name, profile_.version);
+    return std::move(out_);
+  }
+
+ private:
+  struct Member {
+    std::string_view key;  // decoded
+    uint32_t value;
+  };
+
+  void value(uint32_t node, uint32_t parent);
+  void object(uint32_t node);
+  void array(uint32_t node);
+  void string(std::string_view decoded) {
+    fmt::format_to(std::back_inserter(out_), FMT_STRING("\"{}:"), decoded.size());
+    out_ += decoded;
+  }
+  void text_value(uint32_t node, uint32_t parent);
+  void text_part(std::string_view type, std::string_view decoded);
+  void link(std::string_view id);
+  std::string_view decoded(uint32_t node, std::string& storage) const;
+  std::string_view text_at(uint32_t object, std::string_view key, std::string& storage) const;
+
+  bool at(const Path& path) const { return std::equal(path.begin(), path.end(), path_.begin(), path_.end()); }
+  bool at_any(const std::vector<Path>& paths) const {
+    return std::any_of(paths.begin(), paths.end(), [&](const Path& path) { return at(path); });
+  }
+  bool ignored(uint32_t parent, uint32_t node);
+  bool ignored_block(uint32_t element);
+  bool mask(uint32_t parent, std::string& decoded);
+
+  const llm::Tape& tape_;
+  const std::string_view text_;
+  const Dialect dialect_;
+  const Profile& generic_;
+  const Profile& profile_;
+  const Shapes& shapes_;
+  std::string out_;
+  std::vector<std::string_view> path_;
+  std::unordered_map<std::string, size_t> links_;
+  bool profile_used_ = false;
+  std::string unused_;
+};
+
+std::string_view Writer::decoded(uint32_t node, std::string& storage) const {
+  const JsonNode& string = tape_[node];
+  if (!string.escaped) return text_.substr(string.begin + 1, string.size - 2);
+  storage = tape_.decoded(text_, node);
+  return storage;
+}
+
+std::string_view Writer::text_at(uint32_t object, std::string_view key, std::string& storage) const {
+  const uint32_t node = tape_.find(text_, object, key);
+  return node != llm::Tape::kNone && tape_[node].type == JsonType::kString ? decoded(node, storage) : std::string_view();
+}
+
+void Writer::value(uint32_t node, uint32_t parent) {
+  switch (tape_[node].type) {
+    case JsonType::kObject: return object(node);
+    case JsonType::kArray: return array(node);
+    case JsonType::kString: return text_value(node, parent);
+    case JsonType::kNumber:
+      out_ += '#';
+      append_canonical_number(out_, tape_.raw(text_, node));
+      out_ += ';';
+      return;
+    case JsonType::kTrue: out_ += 't'; return;
+    case JsonType::kFalse: out_ += 'f'; return;
+    case JsonType::kNull: out_ += 'n'; return;
+  }
+}
+
+// Members in the order of their names' bytes. Two members of one name both stay, in the order of the text: providers differ
+// in which one they take.
+void Writer::object(uint32_t node) {
+  std::vector<Member> members;
+  members.reserve(tape_[node].children);
+  std::deque<std::string> storage;  // of names written with escapes
+  uint32_t at = node + 1;
+  for (uint32_t i = 0; i < tape_[node].children; ++i) {
+    members.push_back({decoded(at, tape_[at].escaped ? storage.emplace_back() : unused_), at + 1});
+    at = tape_[at + 1].next;
+  }
+  const auto before = [](const Member& a, const Member& b) { return a.key < b.key; };
+  if (!std::is_sorted(members.begin(), members.end(), before)) std::stable_sort(members.begin(), members.end(), before);
+  out_ += '{';
+  for (const Member& member : members) {
+    path_.push_back(member.key);
+    if (!ignored(node, member.value)) {
+      string(member.key);
+      value(member.value, node);
+    }
+    path_.pop_back();
+  }
+  out_ += '}';
+}
+
+void Writer::array(uint32_t node) {
+  out_ += '[';
+  path_.emplace_back("[]");
+  uint32_t at = node + 1;
+  for (uint32_t i = 0; i < tape_[node].children; ++i) {
+    if (!ignored_block(at)) value(at, node);
+    at = tape_[at].next;
+  }
+  path_.pop_back();
+  out_ += ']';
+}
+
+bool Writer::ignored(uint32_t parent, uint32_t node) {
+  // {"stream_options":{"include_usage":true}} says no more than no stream_options.
+  if (path_.size() == 1 && path_[0] == "stream_options") {
+    if (tape_[node].type == JsonType::kNull) return true;
+    if (tape_[node].type != JsonType::kObject) return false;
+    uint32_t at = node + 1;
+    for (uint32_t i = 0; i < tape_[node].children; ++i, at = tape_[at + 1].next) {
+      std::string storage;
+      const std::string_view key = decoded(at, storage);
+      if (key != "include_usage" && key != "include_obfuscation") return false;
+    }
+    return true;
+  }
+  if (at_any(generic_.ignore)) return true;
+  std::string storage;
+  if (dialect_ == Dialect::kOpenAiResponses && path_.size() == 3 && path_[0] == "input" && path_[1] == "[]") {
+    // An input item without "type" is a message.
+    if (path_[2] == "type" && tape_[node].type == JsonType::kString && decoded(node, storage) == "message") return true;
+    if (path_[2] == "id" && text_at(parent, "type", storage) == "item_reference") return false;
+  }
+  if (&profile_ == &generic_ || !at_any(profile_.ignore)) return false;
+  profile_used_ = true;
+  return true;
+}
+
+bool Writer::ignored_block(uint32_t element) {
+  if (tape_[element].type != JsonType::kObject) return false;
+  for (const Profile::Block& rule : profile_.ignore_blocks) {
+    std::string storage;
+    if (!at(rule.path) || !text_at(element, "text", storage).starts_with(rule.text_prefix)) continue;
+    profile_used_ = true;
+    return true;
+  }
+  return false;
+}
+
+void Writer::link(std::string_view id) {
+  const size_t number = links_.try_emplace(std::string(id), links_.size()).first->second;
+  fmt::format_to(std::back_inserter(out_), FMT_STRING("@{};"), number);
+}
+
+void Writer::text_part(std::string_view type, std::string_view decoded) {
+  out_ += '{';
+  string("text");
+  string(decoded);
+  string("type");
+  string(type);
+  out_ += '}';
+}
+
+void Writer::text_value(uint32_t node, uint32_t parent) {
+  std::string storage;
+  std::string_view text = decoded(node, storage);
+  if (at_any(shapes_.links)) return link(text);
+  std::string masked(profile_.masks.empty() ? std::string_view() : text);
+  if (!masked.empty() && mask(parent, masked)) text = masked;
+  if (dialect_ == Dialect::kOpenAiResponses && path_.size() == 1 && path_[0] == "input") {
+    out_ += "[{";
+    string("content");
+    out_ += '[';
+    text_part("input_text", text);
+    out_ += ']';
+    string("role");
+    string("user");
+    out_ += "}]";
+  } else if (at_any(shapes_.texts)) {
+    std::string_view type = "text";
+    std::string role;
+    if (dialect_ == Dialect::kOpenAiResponses) type = text_at(parent, "role", role) == "assistant" ? "output_text" : "input_text";
+    out_ += '[';
+    text_part(type, text);
+    out_ += ']';
+  } else {
+    string(text);
+  }
+}
+
+// A masked run becomes one NUL: no text of a person holds it.
+bool Writer::mask(uint32_t parent, std::string& decoded) {
+  bool changed = false;
+  for (const Profile::Mask& rule : profile_.masks) {
+    if (!at(rule.path)) continue;
+    std::string role;
+    if (path_[0] == "messages" && text_at(parent, "role", role) != "tool") continue;
+    for (size_t at = decoded.find(rule.after); at != std::string::npos; at = decoded.find(rule.after, at + 1)) {
+      if (at != 0 && decoded[at - 1] != '\n') continue;
+      const size_t begin = at + rule.after.size();
+      const size_t end = std::min(decoded.find_first_not_of(rule.characters, begin), decoded.size());
+      if (end == begin) continue;
+      decoded.replace(begin, end - begin, 1, '\0');
+      changed = true;
+    }
+  }
+  profile_used_ = profile_used_ || changed;
+  return changed;
+}
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+}  // namespace
+
+std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile) {
+  return Writer(request, profiles.generic(), profile).write();
+}
+
+CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile, const KeyParts& parts) {
+  const std::string form = canonical_form(request, profiles, profile);
+  base::Sha256 hash;
+  const auto add = [&](std::string_view name, std::string_view value) {
+    hash.update(fmt::format("{}={}:", name, value.size()));
+    hash.update(value);
+    hash.update("\n");
+  };
+  add("payonce-key", kKeyVersion);
+  add("generic-profile", std::to_string(profiles.generic().version));
+  add("dialect", llm::dialect_name(request.dialect));
+  add("scope", parts.scope_id);
+  add("target", parts.target);
+  add("upstream", parts.upstream);
+  add("versions", parts.versions);
+  add("headers", parts.beta);
+  add("body", form);
+  return {.kind = "resp", .version = std::string(kKeyVersion), .scope = std::string(parts.scope_id), .hash = hash.finish()};
+}
+
+base::Result<std::string> versions_of(const net::Headers& headers) {
+  std::vector<std::pair<std::string_view, std::string_view>> tags;
+  const std::string joined = headers.joined("x-payonce-version");
+  std::string_view rest = joined;
+  while (!rest.empty()) {
+    const size_t comma = rest.find(',');
+    const std::string_view tag = trim(rest.substr(0, comma));
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+    if (tag.empty()) continue;
+    const size_t equals = tag.find('=');
+    const std::string_view name = trim(tag.substr(0, equals));
+    const std::string_view version = equals == std::string_view::npos ? std::string_view() : trim(tag.substr(equals + 1));
+    if (name.empty() || version.empty())
+      return base::fail(base::Code::kInvalid,
+                        fmt::format("X-Payonce-Version: '{}' is not name=version, as in tools=v3", tag.substr(0, 60)));
+    tags.emplace_back(name, version);
+  }
+  std::sort(tags.begin(), tags.end());
+  std::string out;
+  for (size_t i = 0; i < tags.size(); ++i) {
+    if (i > 0 && tags[i].first == tags[i - 1].first)
+      return base::fail(base::Code::kInvalid, fmt::format("X-Payonce-Version: '{}' is given twice", tags[i].first));
+    out += fmt::format("{}{}={}", i == 0 ? "" : ",", tags[i].first, tags[i].second);
+  }
+  return out;
+}
+
+}  // namespace payonce::identity

@@ -1,0 +1,96 @@
+#include "identity/profile.h"
+
+#include <gtest/gtest.h>
+
+#include "identity/canonical.h"
+
+namespace payonce::identity {
+namespace {
+
+using llm::Dialect;
+
+const Profiles& profiles() {
+  static const Profiles kProfiles = Profiles::built_in().value();
+  return kProfiles;
+}
+
+const Profile& match(std::string_view header, std::string_view value) {
+  net::Headers headers;
+  headers.add(header, value);
+  return profiles().match(headers);
+}
+
+std::string form(Dialect dialect, std::string_view body, std::string_view profile) {
+  return canonical_form(llm::parse_request(dialect, base::Bytes::copy(body)).value(), profiles(), *profiles().find(profile));
+}
+
+// What a profile must do: be recognised, level one difference that is envelope, and keep one that reaches the model.
+struct Expectation {
+  std::string_view profile, header, value;
+  Dialect dialect;
+  std::string_view body, envelope, other;
+};
+constexpr Expectation kExpectations[] = {
+    {"claude-code", "User-Agent", "claude-cli/2.1.197 (external, cli)", Dialect::kAnthropicMessages,
+     R"({"system":[{"type":"text","text":"x-anthropic-billing-header: cc_version=2.1.197.abc; x"},{"type":"text","text":"S"}],"metadata":{"user_id":"1"}})",
+     R"({"system":[{"type":"text","text":"x-anthropic-billing-header: cc_version=2.1.197.def; x"},{"type":"text","text":"S"}],"metadata":{"user_id":"2"}})",
+     R"({"system":[{"type":"text","text":"x-anthropic-billing-header: cc_version=2.1.197.abc; x"},{"type":"text","text":"T"}],"metadata":{"user_id":"1"}})"},
+    {"codex", "originator", "codex_cli_rs", Dialect::kOpenAiResponses,
+     R"({"input":[{"id":"msg_1","role":"user","content":"x"},{"call_id":"c","type":"function_call_output","output":"Chunk ID: e31a70\nWall time: 0.0123 seconds\nok"}],"client_metadata":{"a":1}})",
+     R"({"input":[{"id":"msg_2","role":"user","content":"x"},{"call_id":"d","type":"function_call_output","output":"Chunk ID: 00ff12\nWall time: 1.5 seconds\nok"}],"client_metadata":{"a":2}})",
+     R"({"input":[{"id":"msg_1","role":"user","content":"x"},{"call_id":"c","type":"function_call_output","output":"Chunk ID: e31a70\nWall time: 0.0123 seconds\nno"}],"client_metadata":{"a":1}})"},
+    {"opencode", "User-Agent", "opencode/1.18.33", Dialect::kOpenAiResponses, R"({"input":[{"id":"1","role":"user","content":"x"}],"prompt_cache_key":"s1"})",
+     R"({"input":[{"id":"2","role":"user","content":"x"}],"prompt_cache_key":"s2"})", R"({"input":[{"id":"1","role":"user","content":"y"}]})"},
+    {"gemini", "User-Agent", "GeminiCLI/0.61.0 (linux)", Dialect::kOpenAiChat,
+     R"({"messages":[{"role":"tool","tool_call_id":"read_1","content":"ok\nProcess Group PGID: 28216"}]})",
+     R"({"messages":[{"role":"tool","tool_call_id":"read_2","content":"ok\nProcess Group PGID: 301"}]})",
+     R"({"messages":[{"role":"tool","tool_call_id":"read_1","content":"no\nProcess Group PGID: 28216"}]})"},
+    {"qwen", "User-Agent", "QwenCode/0.15.10 (linux; x64)", Dialect::kOpenAiChat,
+     R"({"messages":[{"role":"tool","tool_call_id":"a","content":"Process Group PGID: 28216"}],"metadata":{"sessionId":"1"}})",
+     R"({"messages":[{"role":"tool","tool_call_id":"b","content":"Process Group PGID: 301"}],"metadata":{"sessionId":"2"}})",
+     R"({"messages":[{"role":"user","content":"Process Group PGID: 301"}],"metadata":{"sessionId":"1"}})"},
+    {"forge", "User-Agent", "Forge", Dialect::kOpenAiResponses, R"({"input":[{"id":"1","role":"user","content":"x"}]})",
+     R"({"input":[{"id":"2","role":"user","content":"x"}]})", R"({"input":[{"id":"1","role":"developer","content":"x"}]})"},
+    {"cheetahclaws", "User-Agent", "cheetahclaws/3.5.89", Dialect::kAnthropicMessages,
+     R"({"messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}],"metadata":{"user_id":"1"}})",
+     R"({"messages":[{"role":"user","content":"x"}],"metadata":{"user_id":"2"}})",
+     R"({"messages":[{"role":"user","content":"y"}],"metadata":{"user_id":"1"}})"},
+    {"aider", "x-title", "Aider", Dialect::kOpenAiChat, R"({"messages":[],"metadata":{"trace_id":"1"}})",
+     R"({"messages":[],"metadata":{"trace_id":"2"}})", R"({"messages":[],"metadata":{"trace_id":"1","tag":"x"}})"},
+};
+
+TEST(Profile, EachIsRecognisedAndLevelsItsEnvelopeOnly) {
+  for (const Expectation& one : kExpectations) {
+    EXPECT_EQ(match(one.header, one.value).name, one.profile);
+    EXPECT_EQ(form(one.dialect, one.body, one.profile), form(one.dialect, one.envelope, one.profile)) << one.profile;
+    EXPECT_NE(form(one.dialect, one.body, one.profile), form(one.dialect, one.other, one.profile)) << one.profile;
+  }
+  EXPECT_EQ(profiles().names().size(), std::size(kExpectations) + 1);  // every profile has its line above
+}
+
+TEST(Profile, WhoIsNotRecognisedIsGeneric) {
+  EXPECT_EQ(match("User-Agent", "OpenAI/Python 3.57.0").name, "generic");
+  EXPECT_EQ(match("x-app", "client").name, "generic");
+  EXPECT_NE(form(Dialect::kAnthropicMessages, R"({"metadata":{"user_id":"1"}})", "generic"),
+            form(Dialect::kAnthropicMessages, R"({"metadata":{"user_id":"2"}})", "generic"));
+}
+
+TEST(Profile, AUserAgentAloneDoesNotChangeTheKey) {
+  const std::string_view body = R"({"messages":[{"role":"user","content":"x"}]})";
+  for (const std::string& name : profiles().names())
+    EXPECT_EQ(form(Dialect::kOpenAiChat, body, name), form(Dialect::kOpenAiChat, body, "generic")) << name;
+}
+
+TEST(Profile, AReferenceToAStoredItemKeepsItsId) {
+  EXPECT_NE(form(Dialect::kOpenAiResponses, R"({"input":[{"type":"item_reference","id":"1"}]})", "codex"),
+            form(Dialect::kOpenAiResponses, R"({"input":[{"type":"item_reference","id":"2"}]})", "codex"));
+}
+
+TEST(Path, IsReadOrRefused) {
+  EXPECT_EQ(parse_path("messages[].content[].text").value(), (Path{"messages", "[]", "content", "[]", "text"}));
+  EXPECT_FALSE(parse_path(""));
+  EXPECT_FALSE(parse_path("a[0]"));
+}
+
+}  // namespace
+}  // namespace payonce::identity

@@ -1,0 +1,134 @@
+#include "identity/scope.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace payonce::identity {
+namespace {
+
+constexpr size_t kMaxPartBytes = 200;
+constexpr size_t kMaxParts = 8;
+constexpr size_t kIdHexDigits = 32;  // 128 bits
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// Each credential that the request carries, without its scheme.
+std::vector<std::string_view> credentials(const net::Headers& headers) {
+  std::vector<std::string_view> out;
+  headers.for_each([&](std::string_view name, std::string_view value) {
+    constexpr std::string_view kBearer = "bearer ";
+    if (net::equals_ignoring_case(name, "authorization")) {
+      if (value.size() > kBearer.size() && net::equals_ignoring_case(value.substr(0, kBearer.size()), kBearer))
+        value.remove_prefix(kBearer.size());
+      out.push_back(trim(value));
+    } else if (net::equals_ignoring_case(name, "x-api-key") || net::equals_ignoring_case(name, "api-key")) {
+      out.push_back(trim(value));
+    }
+  });
+  std::erase_if(out, [](std::string_view one) { return one.empty(); });
+  return out;
+}
+
+bool is_part(std::string_view part) {
+  if (part == "public") return true;
+  if (part.size() > kMaxPartBytes) return false;
+  for (const std::string_view kind : {"team:", "user:", "session:"})
+    if (part.starts_with(kind) && part.size() > kind.size())
+      return std::all_of(part.begin(), part.end(), [](char c) { return c > ' ' && c != 0x7F; });
+  return false;
+}
+
+// Sorted, without repeats. The header may come several times, and hold several parts separated by commas.
+base::Result<std::vector<std::string>> requested_parts(const net::Headers& headers) {
+  std::vector<std::string> parts;
+  const std::string joined = headers.joined("x-payonce-scope");
+  std::string_view rest = joined;
+  while (!rest.empty()) {
+    const size_t comma = rest.find(',');
+    const std::string_view part = trim(rest.substr(0, comma));
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+    if (part.empty()) continue;
+    if (!is_part(part))
+      return base::fail(base::Code::kInvalid,
+                        fmt::format("X-Payonce-Scope: '{}' is not a scope part; use team:NAME, user:ID, session:ID or public",
+                                    part.substr(0, 60)));
+    parts.emplace_back(part);
+  }
+  if (parts.size() > kMaxParts)
+    return base::fail(base::Code::kInvalid, fmt::format("X-Payonce-Scope: {} parts; at most {}", parts.size(), kMaxParts));
+  std::sort(parts.begin(), parts.end());
+  parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
+  return parts;
+}
+
+bool owns(const VirtualKey& key, std::string_view part) {
+  return std::any_of(key.scopes.begin(), key.scopes.end(), [&](const std::string& scope) {
+    return scope == part || (scope.ends_with(":*") && part.starts_with(std::string_view(scope).substr(0, scope.size() - 1)));
+  });
+}
+
+}  // namespace
+
+std::string credential_of(const net::Headers& headers) {
+  std::string out;
+  for (const std::string_view one : credentials(headers)) out.append(out.empty() ? "" : "\n").append(one);
+  return out;
+}
+
+const VirtualKey* Callers::key_of(const net::Headers& headers) const {
+  for (const std::string_view credential : credentials(headers)) {
+    const base::Digest digest = base::sha256(credential);
+    for (const VirtualKey& key : options_.keys)
+      if (key.digest == digest) return &key;
+  }
+  return nullptr;
+}
+
+// Lengths are mixed in, so no part can pretend to be two.
+std::string Callers::id(std::string_view prefix, const std::vector<std::string_view>& parts) const {
+  std::string text;
+  for (const std::string_view part : parts) text += fmt::format("{}:{}", part.size(), part);
+  return fmt::format("{}{}", prefix, base::hex(base::hmac_sha256(options_.salt, text)).substr(0, kIdHexDigits));
+}
+
+base::Result<Caller> Callers::identify(const net::Headers& headers) const {
+  PAYONCE_TRY(const std::vector<std::string> requested, requested_parts(headers));
+  const std::string credential = credential_of(headers);
+  const VirtualKey* key = key_of(headers);
+  if (has_keys() && key == nullptr)
+    return base::fail(base::Code::kUnauthorized,
+                      credential.empty() ? "no API key; send one of this gateway's keys as 'Authorization: Bearer …' or 'x-api-key'"
+                                         : "unknown API key; this gateway takes only the keys of its configuration ([[keys]])");
+  std::vector<std::string_view> owned, narrowing;
+  for (const std::string& part : requested) {
+    if (key != nullptr && owns(*key, part))
+      owned.push_back(part);
+    else if (part != "public")  // not owned: it cannot widen, and there is nothing to narrow
+      narrowing.push_back(part);
+  }
+  Caller out;
+  const std::string own = credential.empty() ? "anon" : id("u-", {"credential", credential});
+  out.name = key != nullptr ? key->name : own;
+  std::vector<std::string_view> parts;
+  if (!owned.empty()) {
+    parts.emplace_back("shared");
+    parts.insert(parts.end(), owned.begin(), owned.end());
+  } else if (narrowing.empty()) {
+    out.scope_id = own;
+    return out;
+  } else {
+    parts = {"credential", credential};
+  }
+  parts.emplace_back("/");
+  parts.insert(parts.end(), narrowing.begin(), narrowing.end());
+  out.scope_id = id(owned.empty() ? "u-" : "s-", parts);
+  return out;
+}
+
+}  // namespace payonce::identity
