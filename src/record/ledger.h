@@ -1,0 +1,49 @@
+// What was bought and what was saved, by day (UTC), scope, model and layer: SQLite in WAL mode, DIR/ledger.db.
+// Adding only touches memory; a thread of its own writes once a second, so no request waits for the disk. kill -9 loses at
+// most the last second of the book, never its consistency.
+// Threads: all any.  Errors: a database that cannot be opened or written is logged once and counted; the totals of this
+// process go on in memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "llm/response.h"
+
+namespace payonce::record {
+
+struct LedgerRow {
+  std::string day;    // "2026-11-25"
+  std::string scope;  // scope id
+  std::string model;
+  std::string layer;  // "exact"; "upstream" for what was bought
+  int64_t requests = 0;
+  int64_t input_tokens = 0;
+  int64_t output_tokens = 0;
+  double usd = 0;  // saved; for "upstream": spent
+};
+
+class Ledger {
+ public:
+  // `directory` empty: in memory only.
+  Ledger(const std::string& directory, const base::Clock& clock, base::Metrics& metrics);
+  ~Ledger();  // writes what is left
+
+  void add_hit(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage, double usd);
+  void add_spend(std::string_view scope, std::string_view model, const llm::Usage& usage, double usd);
+
+  void flush();
+  // Rows of the last `days` days (1: today), all scopes or one; flushes first.
+  std::vector<LedgerRow> rows(int days, std::string_view scope = {});
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace payonce::record
