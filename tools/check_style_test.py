@@ -100,7 +100,7 @@ class Rules(unittest.TestCase):
             self.assertEqual(self.rules(changes), [("changelog", "CHANGELOG.md")], sections)
 
     def test_a_metric_that_is_not_documented_fires_until_the_page_is_written(self):
-        table = 'const MetricInfo kTable[] = {\n    {"payonce_a_total", "counter", "layer",\n     "One " "text."},\n};\n'
+        table = 'const Info kTable[] = {\n    {"payonce_a_total", "counter", "layer",\n     "One " "text."},\n};\n'
         changes = {"src/base/metrics.cc": table,
                    "src/base/CMakeLists.txt": "payonce_module(base SOURCES text.cc metrics.cc TESTS text_test.cc)\n"}
         self.assertEqual(self.rules(changes), [("metrics-doc", check_style.METRICS_DOC)])

