@@ -1,5 +1,5 @@
-# The .deb and the tarball (./dev package). `program` is what `cmake --install` and the tarball hold, below one prefix;
-# `debian` is the same program with its service, where Debian's policy wants each file.
+# The .deb and the tarball (./dev package). `program` is what `cmake --install` and the tarball hold, below one
+# prefix; `debian` is the same program with its service, where Debian's policy wants each file.
 include(GNUInstallDirs)
 
 set(DOCUMENTS ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/CHANGELOG.md)
