@@ -1,8 +1,8 @@
 # payonce_module(NAME [SOURCES …] [DEPENDS modules…] [LIBRARIES targets…] [TESTS x_test.cc…] [TEST_LIBRARIES …])
 #
-# One folder = one namespace = one target = one test label. A module gets an include root of its own, which holds links
-# to the headers of its folder alone, and the include roots of the modules that it names. So an undeclared include does
-# not compile, and since DEPENDS must name modules declared earlier, there are no circles.
+# One folder = one namespace = one target = one test label. A module gets an include root of its own, which holds
+# links to the headers of its folder alone, and the include roots of the modules that it names. So an undeclared
+# include does not compile, and since DEPENDS must name modules declared earlier, there are no circles.
 function(payonce_module NAME)
   cmake_parse_arguments(M "" "" "SOURCES;DEPENDS;LIBRARIES;TESTS;TEST_LIBRARIES" ${ARGN})
   if(M_UNPARSED_ARGUMENTS)

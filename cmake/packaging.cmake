@@ -1,0 +1,45 @@
+# The .deb and the tarball (./dev package). `program` is what `cmake --install` and the tarball hold, below one
+# prefix; `debian` is the same program with its service, where Debian's policy wants each file.
+include(GNUInstallDirs)
+
+set(DOCUMENTS ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/CHANGELOG.md)
+set(CONFIG ${PROJECT_SOURCE_DIR}/packaging/payonce.toml)
+set(SERVICE ${PROJECT_SOURCE_DIR}/packaging/payonce.service)
+
+install(PROGRAMS $<TARGET_FILE:payonce> DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+install(FILES ${DOCUMENTS} DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT program)
+install(FILES ${CONFIG} ${SERVICE} DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT program)
+
+install(PROGRAMS $<TARGET_FILE:payonce> DESTINATION usr/bin COMPONENT debian EXCLUDE_FROM_ALL)
+install(FILES ${DOCUMENTS} DESTINATION usr/share/doc/payonce COMPONENT debian EXCLUDE_FROM_ALL)
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE RENAME copyright DESTINATION usr/share/doc/payonce COMPONENT debian
+        EXCLUDE_FROM_ALL)
+install(FILES ${SERVICE} DESTINATION usr/lib/systemd/system COMPONENT debian EXCLUDE_FROM_ALL)
+install(FILES ${CONFIG} DESTINATION etc/payonce COMPONENT debian EXCLUDE_FROM_ALL)
+
+set(CPACK_PACKAGE_NAME payonce)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_VENDOR "Payonce contributors")
+set(CPACK_PACKAGE_CONTACT "Payonce contributors <payonce@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Caching gateway for large language models")
+set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
+set(CPACK_GENERATOR DEB TGZ)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_THREADS 0)
+set(CPACK_PROJECT_CONFIG_FILE ${PROJECT_SOURCE_DIR}/cmake/packaging_generator.cmake)
+set(CPACK_COMPONENTS_GROUPING ALL_COMPONENTS_IN_ONE)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_ARCHIVE_COMPONENT_INSTALL ON)
+set(CPACK_COMPONENT_INCLUDE_TOPLEVEL_DIRECTORY ON)
+
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS ca-certificates)
+set(CPACK_PACKAGE_DESCRIPTION "Answers repeated requests of the OpenAI and Anthropic dialects from a cache that
+keeps callers apart, and passes everything else through.")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/packaging/debian/conffiles
+    ${PROJECT_SOURCE_DIR}/packaging/debian/postinst ${PROJECT_SOURCE_DIR}/packaging/debian/prerm
+    ${PROJECT_SOURCE_DIR}/packaging/debian/postrm)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+include(CPack)
