@@ -93,9 +93,9 @@ def test_tool_calls_are_the_same_in_every_form(client, upstream):
 def test_a_tool_loop_is_answered_from_the_cache_turn_by_turn(client, upstream):
     def loop():
         turns = list(ASK["messages"])
-        asked = client.chat.completions.create(model="m", temperature=0, messages=turns, tools=TOOLS).choices[0].message
+        asked = client.chat.completions.create(**(ASK | {"messages": turns}), tools=TOOLS).choices[0].message
         turns += [asked.to_dict(), {"role": "tool", "tool_call_id": asked.tool_calls[0].id, "content": "sunny"}]
-        return client.chat.completions.create(model="m", temperature=0, messages=turns, tools=TOOLS)
+        return client.chat.completions.create(**(ASK | {"messages": turns}), tools=TOOLS)
 
     first, second = loop(), loop()
     assert first.to_dict() == second.to_dict()
