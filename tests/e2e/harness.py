@@ -40,7 +40,7 @@ def eventually(check, timeout_s=10, what=""):
 def environment(home):
     """The test's own, without what would configure the program, and with all its files in `home`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PAYONCE_", "OTEL_", "XDG_"))}
-    return kept | {"PAYONCE_HOME": str(home), "HOME": str(home)}
+    return kept | {"PAYONCE_HOME": str(home), "HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
 
 
 def run_cli(*arguments, home, env=None, timeout_s=60):

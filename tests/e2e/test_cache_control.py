@@ -1,4 +1,4 @@
-"""What a caller asks of the cache (RFC 9111 5.2.1, X-Payonce-TTL, X-Payonce-Layers), and what Cache-Status tells it."""
+"""What a caller asks of the cache (RFC 9111 5.2.1, X-Payonce-TTL, X-Payonce-Layers), and what Cache-Status tells."""
 
 import pytest
 
@@ -173,7 +173,8 @@ def test_every_answer_of_the_data_plane_carries_a_cache_status_that_parses(gatew
 
 
 def test_an_upstreams_own_cache_fields_are_not_taken_for_ours(gateway, upstream):
-    upstream.fail(headers=(("Cache-Status", "cdn; hit"), ("Age", "99"), ("X-Payonce-Saved", "input=1,output=1,usd=1")))
+    saved = "input=1,output=1,usd=1"
+    upstream.fail(headers=(("Cache-Status", "cdn; hit"), ("Age", "99"), ("X-Payonce-Saved", saved)))
     assert not is_hit(gateway.chat())
     assert is_hit(gateway.chat())
 
