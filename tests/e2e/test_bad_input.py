@@ -1,4 +1,4 @@
-"""Input that is wrong, hostile or endless: refused in the caller's dialect, never stored, and the server stays well."""
+"""Input that is wrong, hostile or endless: refused in the caller's dialect, never stored; the server stays well."""
 
 import json
 import time
@@ -33,13 +33,15 @@ def assert_dialect_error(path, content, kind="invalid_request_error"):
 
 NO_OBJECTS = {"empty": b"", "text": b"hello", "cut": b'{"model":"m","messages":[', "array": b"[]", "null": b"null",
               "number": b"3", "string": b'"{}"', "two_values": b'{"model":"m"} {"model":"m"}',
-              "trailing_comma": b'{"model":"m",}', "single_quotes": b"{'model':'m'}", "comment": b'{"model":"m" /* */}',
+              "trailing_comma": b'{"model":"m",}', "single_quotes": b"{'model':'m'}",
+              "comment": b'{"model":"m" /* */}',
               "nan": b'{"temperature":NaN}', "hex": b'{"seed":0x10}', "leading_zero": b'{"seed":01}',
               "plus": b'{"seed":+1}', "control": b'{"model":"a\nb"}', "bad_escape": b'{"model":"\\x41"}',
               "short_escape": b'{"model":"\\u12"}', "bom": b'\xef\xbb\xbf{"model":"m"}',
               "latin1": b'{"model":"gr\xfc\xdf"}', "overlong": b'{"model":"\xc0\xaf"}',
               "surrogate_bytes": b'{"model":"\xed\xa0\x80"}', "beyond": b'{"model":"\xf4\x90\x80\x80"}',
-              "cut_utf8": b'{"model":"\xe2\x82"}', "nul": b'{"model":"m"}\x00', "utf16": '{"model":"m"}'.encode("utf-16")}
+              "cut_utf8": b'{"model":"\xe2\x82"}', "nul": b'{"model":"m"}\x00',
+              "utf16": '{"model":"m"}'.encode("utf-16")}
 
 
 @pytest.mark.parametrize("kind", NO_OBJECTS)

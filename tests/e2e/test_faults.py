@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from answers import text_of
-from harness import CacheStatus, chat_body, eventually, is_hit, messages_body, responses_body, sse_events, write_config
+from harness import (CacheStatus, chat_body, eventually, is_hit, messages_body, responses_body, sse_events,
+                     write_config)
 from upstream import Hold, Upstream
 
 STREAM = chat_body(stream=True)

@@ -124,12 +124,11 @@ def test_a_caller_that_wants_no_cached_answer_gets_a_call_of_its_own(gateway, up
 
 def test_a_slow_reader_holds_nobody_up(gateway, upstream):
     """One caller reads nothing of a large stream: an equal request is served whole meanwhile."""
-    big = b"".join(b'data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,'
-                   b'"delta":{"content":"%s"},"finish_reason":null}]}\n\n' % (b"y" * 8000) for _ in range(1000))
-    end = b'data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,' \
-          b'"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    event = b'data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,' \
+            b'"delta":{"content":"%s"},"finish_reason":%s}]}\n\n'
+    chunks = [event % (b"y" * 8000, b"null")] * 800 + [event % (b"", b'"stop"') + b"data: [DONE]\n\n"]
     hold = Hold()
-    upstream.fail(body=big + end, content_type="text/event-stream", hold=hold, after=0)
+    upstream.fail(chunks=chunks, hold=hold, after=1)
     with gateway.client.stream("POST", "/v1/chat/completions", json=STREAM):
         hold.wait_reached()
         with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -137,7 +136,7 @@ def test_a_slow_reader_holds_nobody_up(gateway, upstream):
             eventually(lambda: collapsed(gateway) == 1, what="the second joined")
             hold.release()
             answer = quick.result(timeout=30)
-        assert answer.content == big + end
+        assert answer.content == b"".join(chunks)
     assert upstream.count == 1
 
 

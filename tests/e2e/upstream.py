@@ -44,6 +44,7 @@ class Fault:
     drop_last: int = 0    # a stream ends in order, without its last events
     length_delta: int = 0  # added to the Content-Length that is told
     body: bytes = None    # instead of the scripted one
+    chunks: list = None   # a stream of these instead
     content_type: str = ""
     raw: bytes = None     # the whole answer as bytes, then the connection closes
 
@@ -213,6 +214,8 @@ class Upstream:
             reply = answers.answer(request.method, request.target, request.body, request.number)
         if fault.body is not None:
             reply.body, reply.chunks = fault.body, None
+        if fault.chunks is not None:
+            reply = answers.stream_reply(fault.chunks)
         reply.content_type = fault.content_type or reply.content_type
         pause(connection, fault.head_delay_s)
         if fault.after < 0:
