@@ -43,7 +43,8 @@ def test_every_metric_of_the_contract_is_there_and_parses(gateway, upstream):
         assert found[name].documentation, name
         for sample in found[name].samples:
             assert labels <= set(sample.labels), sample
-    assert {sample.labels["class"] for sample in found["payonce_tokens"].samples} <= {"fresh", "read", "write", "output"}
+    classes = {sample.labels["class"] for sample in found["payonce_tokens"].samples}
+    assert classes == {"fresh", "read", "write", "output"}
 
 
 def test_the_numbers_are_right(gateway, upstream):
@@ -118,7 +119,8 @@ def attributes(span):
 
 def test_spans_are_exported_with_the_callers_trace(make_gateway, upstream, collector):
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-    gateway = make_gateway("--upstream", upstream.url, "--traces-endpoint", f"http://127.0.0.1:{collector.server_port}")
+    endpoint = f"http://127.0.0.1:{collector.server_port}"
+    gateway = make_gateway("--upstream", upstream.url, "--traces-endpoint", endpoint)
     for _ in range(2):
         gateway.chat(traceparent=f"00-{trace}-00f067aa0ba902b7-01")
     spans = eventually(lambda: [s for s in collector.spans if s["traceId"] == trace][1:] and collector.spans,
