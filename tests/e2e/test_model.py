@@ -1,6 +1,7 @@
 """`payonce up` with the real small model: from start to the first answer and its first hit, by official clients."""
 
 import os
+import pathlib
 import time
 
 import anthropic
@@ -16,7 +17,7 @@ ASK = {"model": "local", "temperature": 0, "max_tokens": 16,
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory):
-    """One running model for all tests here, since loading it is the slow part; each test asks something of its own."""
+    """One running model for all tests here, as loading it is the slow part; each asks something of its own."""
     for name in ("PAYONCE_MODEL", "PAYONCE_LLAMA_SERVER"):
         assert os.path.exists(os.environ.get(name, "")), f"{name} is not set to a file: run ./dev test"
     running = Gateway(tmp_path_factory.mktemp("up"), "--model", os.environ["PAYONCE_MODEL"], "--llama-server",
@@ -102,8 +103,8 @@ def test_nothing_of_it_is_left_running(tmp_path):
 
 
 def children_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as listing:
-        return [int(child) for child in listing.read().split()]
+    listings = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for listing in listings for child in listing.read_text().split()]
 
 
 def is_running(pid):
