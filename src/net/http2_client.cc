@@ -369,6 +369,7 @@ void Http2Connection::drop(ClientCall& call) {
   streams_.erase(found);
   idle_since_ = std::chrono::steady_clock::now();
   write();
+  if (going_away_ && streams_.empty()) core_->post([self = shared_from_this()] { self->read(); });  // which closes
 }
 
 void Http2Connection::resume(ClientCall& call) {
