@@ -79,7 +79,8 @@ class ScriptedServer {
   int connections() const { return connections_; }
 
   // One request with its head and, by Content-Length, its body. Empty: the client closed.
-  static std::string read_request(Socket& socket) {
+  template <typename Stream>
+  static std::string read_request(Stream& socket) {
     std::string text;
     boost::system::error_code error;
     const size_t head = boost::asio::read_until(socket, boost::asio::dynamic_buffer(text), "\r\n\r\n", error);
@@ -94,12 +95,14 @@ class ScriptedServer {
     }
     return text;
   }
-  static void write(Socket& socket, std::string_view text) {
+  template <typename Stream>
+  static void write(Stream& socket, std::string_view text) {
     boost::system::error_code ignored;
     boost::asio::write(socket, boost::asio::buffer(text), ignored);
   }
   // Blocks until the client has closed.
-  static void await_close(Socket& socket) {
+  template <typename Stream>
+  static void await_close(Stream& socket) {
     char byte = 0;
     boost::system::error_code error;
     while (!error) socket.read_some(boost::asio::buffer(&byte, 1), error);
@@ -118,6 +121,7 @@ class ScriptedServer {
       acceptor_.accept(*socket);
       if (stopping_) return;
       ++connections_;
+      socket->set_option(boost::asio::ip::tcp::no_delay(true));
       sockets_.push_back(socket);
       threads_.emplace_back([this, socket, count] {
         script_(*socket, count);
