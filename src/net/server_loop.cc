@@ -112,9 +112,8 @@ void ServerLoop::tick() {
   if (ticking_ || count_ == 0) return;
   ticking_ = true;
   timer_.expires_after(std::chrono::milliseconds(tick_ms_));
-  timer_.async_wait([self = shared_from_this()](error_code error) {
+  timer_.async_wait([self = shared_from_this()](error_code) {  // cancelled: drain() has set a nearer deadline
     self->ticking_ = false;
-    if (error) return;
     const int64_t now = steady_ms();
     const bool cut_all = now >= self->drain_deadline_ms_;
     self->for_each_connection([&](ServerConnection& connection) {
@@ -153,6 +152,7 @@ void ServerLoop::drain(int64_t deadline_ms, std::function<void()> done) {
   drain_deadline_ms_ = steady_ms() + deadline_ms;
   tick_ms_ = std::clamp(deadline_ms / 4, kMinTickMs, tick_ms_);
   if (count_ == 0) return done();
+  timer_.cancel();
   drained_ = std::move(done);
   for_each_connection([](ServerConnection& connection) { connection.begin_drain(); });
 }

@@ -62,6 +62,7 @@ class TestClient {
  public:
   explicit TestClient(uint16_t port) : socket_(context_) {
     socket_.connect({boost::asio::ip::make_address("127.0.0.1"), port});
+    socket_.set_option(boost::asio::ip::tcp::no_delay(true));
     const timeval limit{.tv_sec = 20, .tv_usec = 0};
     ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "net/http1_connection.h"
+#include "net/http2_connection.h"
 
 namespace payonce::net {
 namespace {
@@ -24,7 +25,11 @@ class TlsHandshake final : public ServerConnection {
       case IoState::kDone: break;
       default: cut(); return;
     }
-    std::make_shared<Http1Connection>(home_, std::move(transport_))->start();
+    clear_timeout();
+    if (transport_->chose_http2())
+      std::make_shared<Http2Connection>(home_, std::move(transport_))->start({});
+    else
+      std::make_shared<Http1Connection>(home_, std::move(transport_))->start();
   }
 
   void begin_drain() override { cut(); }
