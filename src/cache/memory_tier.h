@@ -49,7 +49,7 @@ class MemoryTier {
 
   uint64_t entries() const { return entries_.load(std::memory_order_relaxed); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
-  uint64_t evicted() const { return evicted_.load(std::memory_order_relaxed); }  // for capacity, since the start
+  uint64_t take_evicted() { return evicted_.exchange(0, std::memory_order_relaxed); }  // for want of room, since last asked
   size_t shard_count() const { return shard_count_; }
 
  private:

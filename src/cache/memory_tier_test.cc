@@ -53,7 +53,7 @@ TEST(MemoryTier, TheDearerOfTwoEquallyLargeEntriesStays) {
   EXPECT_NE(tier.find("d", 0).entry, nullptr);
   EXPECT_NE(tier.find("n", 0).entry, nullptr);
   EXPECT_EQ(tier.find("c", 0).entry, nullptr);
-  EXPECT_EQ(tier.evicted(), 1u);
+  EXPECT_EQ(tier.take_evicted(), 1u);
 }
 
 TEST(MemoryTier, TheOftenReadOfTwoEntriesOfUnknownPriceStays) {
