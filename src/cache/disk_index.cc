@@ -161,9 +161,9 @@ void DiskIndex::end_scan() {
   key_purges_.clear();
 }
 
-void DiskIndex::raise_floor(uint64_t sequence) {
+void DiskIndex::set_floor(uint64_t sequence) {
   const std::lock_guard lock(purges_mutex_);
-  floor_ = std::max(floor_, sequence);
+  floor_ = sequence;
 }
 
 bool DiskIndex::is_purged(std::string_view key, const Slot& slot) const {

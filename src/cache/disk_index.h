@@ -68,8 +68,8 @@ class DiskIndex {
 
   // While the log is scanned, purges are remembered, so that they also meet records that are read after them.
   void end_scan();
-  // Everything older may have been purged by a record that was lost: it is not let in any more.
-  void raise_floor(uint64_t sequence);
+  // What is older may have been purged by a record that was lost: while the scan goes on it is not let in.
+  void set_floor(uint64_t sequence);
 
   uint64_t entries() const { return on_disk_.load(std::memory_order_relaxed); }
 

@@ -80,7 +80,7 @@ base::Status DiskTier::scan_segment(Segment& segment, Scan& scan) {
     base::log_warn("response log: segment {} has {} damaged stretches", segment.id(), damaged);
     tally_.fault(damaged);
   }
-  index_.raise_floor(scan.lost_purge());
+  index_.set_floor(scan.lost_purge());
   for (auto& [key, slot] : puts) index_.put(key, std::move(slot));
   return {};
 }

@@ -320,7 +320,9 @@ TEST(ResponseStore, BehavesAsAMapAcrossRestarts) {
     const int steps = *rc::gen::inRange(1, 120);
     for (int i = 0; i < steps; ++i) {
       const std::string key = "k" + std::to_string(*rc::gen::inRange(0, 12));
-      switch (*rc::gen::inRange(0, 12)) {
+      const int op = *rc::gen::inRange(0, 12);
+      RC_LOG() << i << " op " << op << " " << key << "\n";
+      switch (op) {
         case 0:
           f.store->erase(key);
           model.erase(key);
