@@ -11,6 +11,9 @@
 
 namespace payonce::gateway {
 namespace json = boost::json;
+
+std::string_view status_page();  // generated from status.html
+
 namespace {
 
 constexpr size_t kListLimit = 1000;      // entries an answer lists at most
@@ -25,6 +28,7 @@ constexpr Endpoint kEndpoints[] = {
     {"GET", "/payonce/v1/cache", "Entries of the caller's scope, newest first; admin: of all. Query: key, scope, version, "
                                  "model, older_than, limit."},
     {"GET", "/payonce/v1/cache/entry", "One entry with its recorded answer. Query: key."},
+    {"GET", "/payonce/v1/savings", "The ledger: bought and saved by day, scope, model and layer. Query: days."},
     {"POST", "/payonce/v1/cache/purge", "Removes entries: JSON object with key (exact, or prefix*), scope, version, model, "
                                         "older_than (seconds) or all: true."},
 };
@@ -108,8 +112,9 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
     options_.before_scrape();
     return reply_text(*exchange, 200, "text/plain; version=0.0.4; charset=utf-8", parts_.metrics.exposition());
   }
-  if (path == "/") return reply_text(*exchange, 200, "text/html; charset=utf-8", std::string(kStatusPage));
+  if (path == "/") return reply_text(*exchange, 200, "text/html; charset=utf-8", std::string(status_page()));
   if (path == "/payonce/v1/stats") return reply_json(*exchange, 200, stats_json());
+  if (path == "/payonce/v1/savings") return savings(exchange, query);
   if (path == "/payonce/v1/cache") return list_entries(exchange, query);
   if (path == "/payonce/v1/cache/entry") return get_entry(exchange, query);
   purge(exchange);
@@ -234,6 +239,24 @@ void Admin::purge(const std::shared_ptr<net::Exchange>& exchange) {
     });
   };
   if (!parts_.pool.post(work)) reply_error(*exchange, 503, "the worker queue is full; try again");
+}
+
+void Admin::savings(const std::shared_ptr<net::Exchange>& exchange, std::string_view query) {
+  bool all = false;
+  std::string own;
+  if (!visible_scope(*exchange, &own, &all)) return;
+  const auto days = seconds_of(query_value(query, "days").value_or("30"));
+  if (!days || *days < 1 || *days > 3660) return reply_error(*exchange, 400, "days: expected a number from 1 to 3660");
+  const bool queued = parts_.pool.post([this, exchange, all, own, count = static_cast<int>(*days)] {
+    json::array rows;
+    for (const record::LedgerRow& row : parts_.ledger.rows(count, all ? "" : own))
+      rows.push_back(json::object{{"day", row.day}, {"scope", row.scope}, {"model", row.model}, {"layer", row.layer},
+                                  {"requests", row.requests}, {"input_tokens", row.input_tokens},
+                                  {"output_tokens", row.output_tokens}, {"usd", row.usd}});
+    std::string body = json::serialize(json::object{{"rows", std::move(rows)}});
+    exchange->loop().post([this, exchange, body = std::move(body)] { reply_json(*exchange, 200, body); });
+  });
+  if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");
 }
 
 std::string Admin::stats_json() const {

@@ -15,6 +15,7 @@
 #include "cache/response_store.h"
 #include "net/server.h"
 #include "pipeline/pipeline.h"
+#include "record/ledger.h"
 
 namespace payonce::gateway {
 
@@ -33,6 +34,7 @@ class Admin {
     base::Metrics& metrics;
     base::WorkerPool& pool;
     cache::ResponseStore& store;
+    record::Ledger& ledger;
     pipeline::Pipeline& pipeline;
   };
   struct Options {
@@ -52,6 +54,7 @@ class Admin {
   void list_entries(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void get_entry(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void purge(const std::shared_ptr<net::Exchange>& exchange);
+  void savings(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   std::string stats_json() const;
 
   Parts parts_;

@@ -22,7 +22,8 @@ struct Destination {
 
 // Upstream path of a client's `target` (path and query). `prefix` is the path of the base URL. An OpenAI base ends in "/v1",
 // which stands for the client's "/v1"; any other path goes to the host unchanged.
-std::string upstream_target(std::string_view prefix, std::string_view target, llm::Dialect dialect);
+std::string upstream_target(std::string_view prefix, std::string_view target, llm::Dialect dialect,
+                            route::UpstreamKind wire);
 
 // The fields that go upstream: all of the client's but those meant for us, and the credential replaced where the upstream
 // has one of its own.
@@ -32,7 +33,7 @@ class Upstreams {
  public:
   Upstreams(net::EventLoop& loop, base::Gauge connections);
   base::Result<Destination> destination(const route::UpstreamPtr& upstream, std::string_view target,
-                                        llm::Dialect dialect);
+                                        llm::Dialect dialect, route::UpstreamKind wire);
 
  private:
   struct Bases {

@@ -82,6 +82,7 @@ struct Forward {
   bool store = false;     // a complete, successful answer is written
   bool collapse = false;  // may join, or be joined by, an equal request in flight
   std::vector<route::UpstreamPtr> candidates;  // in order of preference; never empty
+  route::UpstreamKind wire = route::UpstreamKind::kOpenAi;  // whose paths the request speaks
   PolicyPtr policy;       // that the request began with
 };
 
@@ -91,10 +92,8 @@ using Decision = std::variant<Answer, Refusal, Load, Forward>;
 struct Recorded {
   int status = 200;
   std::string content_type;
-  bool encoded = false;  // has a Content-Encoding: cannot be read, so not stored
   std::string body;
   std::vector<uint32_t> pace_ms, pace_offset;
-  std::string upstream;  // name
 };
 
 // What after() found.

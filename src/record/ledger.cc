@@ -49,7 +49,7 @@ Statement prepare(sqlite3* db, const char* sql) {
   return Statement(statement);
 }
 
-void bind(sqlite3_stmt* statement, int index, const std::string& text) {
+void bind_text(sqlite3_stmt* statement, int index, const std::string& text) {
   sqlite3_bind_text(statement, index, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
 }
 
@@ -128,7 +128,7 @@ bool Ledger::State::write_rows(const Book& rows) {
     size_t at = 0;
     for (int column = 1; column <= 4; ++column) {
       const size_t end = key.find(kSeparator, at);
-      bind(statement.get(), column, key.substr(at, end == std::string::npos ? end : end - at));
+      bind_text(statement.get(), column, key.substr(at, end == std::string::npos ? end : end - at));
       at = end + 1;
     }
     sqlite3_bind_int64(statement.get(), 5, sums.requests);
@@ -208,8 +208,8 @@ std::vector<LedgerRow> Ledger::rows(int days, std::string_view scope) {
   if (state_->db == nullptr) return out;
   const Statement statement = prepare(state_->db, kRead);
   if (!statement) return out;
-  bind(statement.get(), 1, day_text(state_->clock.unix_s() - (days - 1) * kDay_s));
-  bind(statement.get(), 2, std::string(scope));
+  bind_text(statement.get(), 1, day_text(state_->clock.unix_s() - (days - 1) * kDay_s));
+  bind_text(statement.get(), 2, std::string(scope));
   while (sqlite3_step(statement.get()) == SQLITE_ROW) {
     sqlite3_stmt* row = statement.get();
     out.push_back({.day = column_text(row, 0), .scope = column_text(row, 1), .model = column_text(row, 2),
