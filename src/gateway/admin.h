@@ -1,5 +1,5 @@
-// The endpoints of Payonce itself: /healthz, /readyz, /metrics, / (status page) and /payonce/v1/… (cache look-ups, purge,
-// stats). A caller sees and purges entries of its own scope; the bearer of the admin token, of every scope.
+// The endpoints of Payonce itself: /healthz, /readyz, /metrics, / (status page) and /payonce/v1/… (cache look-ups,
+// purge, stats). A caller sees and purges entries of its own scope; the bearer of the admin token, of every scope.
 // Threads: any loop.
 #pragma once
 
@@ -38,9 +38,9 @@ class Admin {
     pipeline::Pipeline& pipeline;
   };
   struct Options {
-    std::string token;                   // empty: nobody is admin
-    std::function<bool()> ready;         // /readyz
-    std::function<void()> before_scrape; // refreshes gauges
+    std::string token;                    // empty: nobody is admin
+    std::function<bool()> ready;          // /readyz
+    std::function<void()> before_scrape;  // refreshes gauges
   };
   Admin(Parts parts, Options options);
   void handle(std::shared_ptr<net::Exchange> exchange);

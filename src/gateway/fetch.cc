@@ -94,7 +94,8 @@ void Fetch::on_head(net::ResponseHead head) {
     current_->breaker->failed(clock_.unix_ms());
   else
     current_->breaker->succeeded();
-  if (head.status >= 400 && try_again({.status = head.status, .sent = true, .retry_after_ms = retry_after_ms(head.headers)})) {
+  if (head.status >= 400 &&
+      try_again({.status = head.status, .sent = true, .retry_after_ms = retry_after_ms(head.headers)})) {
     call_->cancel();
     return;
   }

@@ -23,7 +23,8 @@ namespace {
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
 bool is_ours(std::string_view path) {
-  return path == "/" || path == "/healthz" || path == "/readyz" || path == "/metrics" || path.starts_with("/payonce/");
+  return path == "/" || path == "/healthz" || path == "/readyz" || path == "/metrics" ||
+         path.starts_with("/payonce/");
 }
 
 // What a loop has of its own.
@@ -46,7 +47,8 @@ struct Visit {
 
 struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   State(Parts p, Options o)
-      : parts(p), options(std::move(o)),
+      : parts(p),
+        options(std::move(o)),
         observer(p.clock, p.metrics, {.log_requests = options.log_requests, .tracer = p.tracer}) {}
 
   void handle(std::shared_ptr<net::Exchange> exchange);
@@ -56,7 +58,8 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   void refuse(const Visit& visit, const pipeline::Refusal& refusal);
   void load(Visit visit, pipeline::Load load);
   void forward(Visit visit, pipeline::Forward forward);
-  cache::FlightTable::Joined board(const pipeline::Forward& forward, const cache::Flight::Wake& wake, std::string& flight_key);
+  cache::FlightTable::Joined board(const pipeline::Forward& forward, const cache::Flight::Wake& wake,
+                                   std::string& flight_key);
   void fetch(const Visit& visit, pipeline::Forward forward, const std::shared_ptr<cache::Flight>& flight,
              const std::string& flight_key, const std::shared_ptr<pipeline::Written>& written);
   LoopState& state_of(const net::EventLoop& loop);
@@ -129,9 +132,8 @@ void Gateway::State::answer(Visit visit, const pipeline::Answer& answer) {
   const bool as_recorded = answer.body.data() == answer.entry->body.data();
   if (options.replay_pace && answer.prepared->stream && as_recorded && !answer.entry->pace_ms.empty()) {
     const auto exchange = visit.exchange;
-    return PacedReplay::start(exchange, std::move(head), answer, [done, visit = std::move(visit), answer](int status) {
-      done(visit, answer, status);
-    });
+    return PacedReplay::start(exchange, std::move(head), answer,
+                              [done, visit = std::move(visit), answer](int status) { done(visit, answer, status); });
   }
   visit.exchange->respond(std::move(head), answer.body);
   done(visit, answer, 200);
@@ -144,7 +146,8 @@ void Gateway::State::refuse(const Visit& visit, const pipeline::Refusal& refusal
   head.headers.add("Cache-Status", refusal.reason == "only_if_cached" ? "payonce; fwd=miss; detail=only-if-cached"
                                                                       : "payonce; fwd=request; detail=refused");
   parts.metrics.counter("payonce_rejected_total", {{"reason", std::string(refusal.reason)}}).add();
-  visit.exchange->respond(std::move(head), base::Bytes(llm::error_body(visit.info.dialect, refusal.status, refusal.message)));
+  visit.exchange->respond(std::move(head),
+                          base::Bytes(llm::error_body(visit.info.dialect, refusal.status, refusal.message)));
   observer.done(visit.info, visit.timing, {.status = refusal.status, .cache = "refused"});
 }
 
@@ -179,11 +182,12 @@ cache::FlightTable::Joined Gateway::State::board(const pipeline::Forward& forwar
 
 void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
   if (in_flight.load(std::memory_order_relaxed) >= options.max_in_flight)
-    return refuse(visit, {.status = 429,
-                          .message = fmt::format("{} requests are waiting for upstreams already (limits.max_in_flight)",
-                                                 options.max_in_flight),
-                          .reason = "limit",
-                          .retry_after_s = 1});
+    return refuse(visit,
+                  {.status = 429,
+                   .message = fmt::format("{} requests are waiting for upstreams already (limits.max_in_flight)",
+                                          options.max_in_flight),
+                   .reason = "limit",
+                   .retry_after_s = 1});
   const auto slot = std::make_shared<std::weak_ptr<Relay>>();
   std::string flight_key;
   const cache::FlightTable::Joined joined = board(forward, Relay::wake_for(visit.exchange->loop(), slot), flight_key);
@@ -203,7 +207,8 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
       self->in_flight.fetch_sub(1, std::memory_order_relaxed);
       self->decide({.exchange = std::move(exchange), .info = *info, .first = false});
     };
-  relay_options.done = [self, info, prepared = forward.prepared, written](int status, const MissStatus& miss, const Timing& timing) {
+  relay_options.done = [self, info, prepared = forward.prepared, written](int status, const MissStatus& miss,
+                                                                          const Timing& timing) {
     self->in_flight.fetch_sub(1, std::memory_order_relaxed);
     self->observer.done(*info, timing,
                         {.status = status,
@@ -217,8 +222,9 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
   if (joined.leader) fetch(visit, std::move(forward), joined.flight, flight_key, written);
 }
 
-void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward, const std::shared_ptr<cache::Flight>& flight,
-                           const std::string& flight_key, const std::shared_ptr<pipeline::Written>& written) {
+void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
+                           const std::shared_ptr<cache::Flight>& flight, const std::string& flight_key,
+                           const std::shared_ptr<pipeline::Written>& written) {
   LoopState& loop = state_of(visit.exchange->loop());
   const auto self = shared_from_this();
   Fetch::Job job{.forward = std::move(forward),
@@ -237,7 +243,8 @@ void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward, const 
   hooks.count_error = [self](const std::string& upstream, const std::string& code) {
     self->parts.metrics.counter("payonce_upstream_errors_total", {{"upstream", upstream}, {"code", code}}).add();
   };
-  const auto call = std::make_shared<Fetch>(loop.loop, loop.upstreams, parts.clock, flight, std::move(job), std::move(hooks));
+  const auto call =
+      std::make_shared<Fetch>(loop.loop, loop.upstreams, parts.clock, flight, std::move(job), std::move(hooks));
   flight->on_abandoned([weak = std::weak_ptr<Fetch>(call)] {
     if (const auto alive = weak.lock()) alive->cancel();
   });
@@ -255,17 +262,18 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
   admin.before_scrape = [&pool = parts.pool, gauge = parts.metrics.gauge("payonce_worker_queue")] {
     gauge.set(static_cast<double>(pool.queued()));
   };
-  state.admin = std::make_unique<Admin>(Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store, parts.ledger, parts.pipeline},
-                                        std::move(admin));
+  state.admin = std::make_unique<Admin>(
+      Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store, parts.ledger, parts.pipeline},
+      std::move(admin));
   net::Server::Options server = state.options.server;
   server.error = [](int status, std::string_view message, std::string_view target) {
     return base::Bytes(llm::error_body(llm::classify("POST", path_of(target)), status, message));
   };
   server.connections = parts.metrics.gauge("payonce_connections", {{"side", "client"}});
-  state.server = std::make_unique<net::Server>(parts.loops, std::move(server), [weak = std::weak_ptr<State>(state_)](
-                                                                                   std::shared_ptr<net::Exchange> exchange) {
-    if (const auto alive = weak.lock()) alive->handle(std::move(exchange));
-  });
+  state.server = std::make_unique<net::Server>(
+      parts.loops, std::move(server), [weak = std::weak_ptr<State>(state_)](std::shared_ptr<net::Exchange> exchange) {
+        if (const auto alive = weak.lock()) alive->handle(std::move(exchange));
+      });
 }
 
 Gateway::~Gateway() = default;

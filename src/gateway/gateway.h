@@ -33,10 +33,10 @@ class Gateway {
   };
   struct Options {
     net::Server::Options server;
-    std::string admin_token;    // lets its bearer see and purge every scope
+    std::string admin_token;  // lets its bearer see and purge every scope
     bool log_requests = false;
-    bool replay_pace = false;   // a stream hit comes at its recorded pace
-    size_t max_in_flight = 10'000;  // forwarded requests at once; more get 429
+    bool replay_pace = false;                                    // a stream hit comes at its recorded pace
+    size_t max_in_flight = 10'000;                               // forwarded requests at once; more get 429
     std::function<bool()> upstream_ready = [] { return true; };  // local upstream is up: for /readyz
   };
   Gateway(Parts parts, Options options);
@@ -44,7 +44,8 @@ class Gateway {
 
   base::Status start();
   uint16_t port() const;
-  // Stops accepting, lets answers in progress finish, then calls `done` on some loop; after the deadline what is left is cut.
+  // Stops accepting, lets answers in progress finish, then calls `done` on some loop; after the deadline what is left
+  // is cut.
   void drain(int64_t deadline_ms, std::function<void()> done);
 
  private:

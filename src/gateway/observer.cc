@@ -14,11 +14,16 @@ std::string_view operation(llm::Dialect dialect) {
   switch (dialect) {
     case llm::Dialect::kOpenAiChat:
     case llm::Dialect::kOpenAiResponses:
-    case llm::Dialect::kAnthropicMessages: return "chat";
-    case llm::Dialect::kOpenAiEmbeddings: return "embeddings";
-    case llm::Dialect::kOpenAiCompletions: return "text_completion";
-    case llm::Dialect::kAnthropicCountTokens: return "count_tokens";
-    case llm::Dialect::kOther: break;
+    case llm::Dialect::kAnthropicMessages:
+      return "chat";
+    case llm::Dialect::kOpenAiEmbeddings:
+      return "embeddings";
+    case llm::Dialect::kOpenAiCompletions:
+      return "text_completion";
+    case llm::Dialect::kAnthropicCountTokens:
+      return "count_tokens";
+    case llm::Dialect::kOther:
+      break;
   }
   return "http";
 }
@@ -46,18 +51,20 @@ void Observer::done(const RequestInfo& request, const Timing& timing, const Done
 void Observer::log(const RequestInfo& request, const Timing& timing, const Done& what, int64_t total_us) const {
   const std::string status = std::to_string(what.status);
   const std::string total = fmt::format("{:.3f}", static_cast<double>(total_us) / 1000);
-  const std::string upstream = timing.upstream_us < 0 ? "" : fmt::format("{:.3f}", static_cast<double>(timing.upstream_us) / 1000);
-  base::log_event(base::LogLevel::kInfo, "request",
-                  {{"request_id", request.id},
-                   {"method", request.method},
-                   {"path", request.path},
-                   {"status", status},
-                   {"cache", what.cache},
-                   {"model", what.prepared != nullptr ? std::string_view(what.prepared->model) : std::string_view()},
-                   {"caller", what.prepared != nullptr ? std::string_view(what.prepared->caller) : std::string_view()},
-                   {"total_ms", total},
-                   {"upstream_ms", upstream},
-                   {"trace_id", request.trace.trace_id}});
+  const std::string upstream =
+      timing.upstream_us < 0 ? "" : fmt::format("{:.3f}", static_cast<double>(timing.upstream_us) / 1000);
+  base::log_event(
+      base::LogLevel::kInfo, "request",
+      {{"request_id", request.id},
+       {"method", request.method},
+       {"path", request.path},
+       {"status", status},
+       {"cache", what.cache},
+       {"model", what.prepared != nullptr ? std::string_view(what.prepared->model) : std::string_view()},
+       {"caller", what.prepared != nullptr ? std::string_view(what.prepared->caller) : std::string_view()},
+       {"total_ms", total},
+       {"upstream_ms", upstream},
+       {"trace_id", request.trace.trace_id}});
 }
 
 void Observer::trace(const RequestInfo& request, const Done& what, int64_t total_us) const {

@@ -38,8 +38,8 @@ class Observer {
   bool traces() const { return options_.tracer != nullptr; }
 
   struct Done {
-    int status = 200;            // as sent; 499: the client left
-    std::string_view cache;      // hit, miss, bypass, stale, request, refused
+    int status = 200;                              // as sent; 499: the client left
+    std::string_view cache;                        // hit, miss, bypass, stale, request, refused
     const pipeline::Prepared* prepared = nullptr;  // null: passed through
     llm::Usage usage;
   };

@@ -5,11 +5,15 @@
 
 namespace payonce::gateway {
 
-PacedReplay::PacedReplay(std::shared_ptr<net::Exchange> exchange, const pipeline::Answer& answer, std::function<void(int)> done)
-    : exchange_(std::move(exchange)), entry_(answer.entry), done_(std::move(done)), timer_(exchange_->loop().context()) {}
+PacedReplay::PacedReplay(std::shared_ptr<net::Exchange> exchange, const pipeline::Answer& answer,
+                         std::function<void(int)> done)
+    : exchange_(std::move(exchange)),
+      entry_(answer.entry),
+      done_(std::move(done)),
+      timer_(exchange_->loop().context()) {}
 
-void PacedReplay::start(std::shared_ptr<net::Exchange> exchange, net::ResponseHead head, const pipeline::Answer& answer,
-                        std::function<void(int)> done) {
+void PacedReplay::start(std::shared_ptr<net::Exchange> exchange, net::ResponseHead head,
+                        const pipeline::Answer& answer, std::function<void(int)> done) {
   const std::shared_ptr<PacedReplay> replay(new PacedReplay(std::move(exchange), answer, std::move(done)));
   replay->exchange_->on_closed = [weak = replay->weak_from_this()] {
     if (const auto self = weak.lock()) self->end(499);
@@ -20,7 +24,8 @@ void PacedReplay::start(std::shared_ptr<net::Exchange> exchange, net::ResponseHe
 
 void PacedReplay::send_due() {
   if (!exchange_) return;
-  const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_).count();
+  const auto now_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_).count();
   const size_t count = entry_->pace_ms.size();
   for (; next_ < count && entry_->pace_ms[next_] <= now_ms; ++next_) {
     const size_t begin = entry_->pace_offset[next_];

@@ -14,8 +14,8 @@ namespace payonce::gateway {
 
 class PacedReplay : public std::enable_shared_from_this<PacedReplay> {
  public:
-  // Begins at once. `answer` holds a recorded stream as it was recorded; `done(status)` is called once: 200, or 499 when
-  // the client left.
+  // Begins at once. `answer` holds a recorded stream as it was recorded; `done(status)` is called once: 200, or 499
+  // when the client left.
   static void start(std::shared_ptr<net::Exchange> exchange, net::ResponseHead head, const pipeline::Answer& answer,
                     std::function<void(int status)> done);
 

@@ -10,8 +10,8 @@ namespace {
 
 // RFC 9110 7.6.1, and what net's client sets itself. "te" only ever concerns one hop.
 constexpr std::array<std::string_view, 10> kHopByHop = {
-    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host",
-    "content-length", "expect"};
+    "connection", "keep-alive", "proxy-connection", "te",    "trailer", "transfer-encoding",
+    "upgrade",    "host",       "content-length",   "expect"};
 
 bool goes_upstream(std::string_view name) {
   for (const std::string_view hop : kHopByHop)
@@ -47,7 +47,8 @@ std::string upstream_target(std::string_view prefix, std::string_view target, ll
   return fmt::format("{}{}", prefix, target);
 }
 
-net::Headers upstream_headers(const net::Headers& from_client, const route::Upstream& upstream, llm::Dialect dialect) {
+net::Headers upstream_headers(const net::Headers& from_client, const route::Upstream& upstream,
+                              llm::Dialect dialect) {
   net::Headers out;
   out.reserve(from_client.lines().size() + 128);
   const bool replaced = !upstream.key.empty() || !upstream.forward_credential;
@@ -74,9 +75,10 @@ base::Result<Destination> Upstreams::destination(const route::UpstreamPtr& upstr
                                                  llm::Dialect dialect, route::UpstreamKind wire) {
   PAYONCE_TRY(const Bases* bases, this->bases(upstream));
   const bool anthropic = wire == route::UpstreamKind::kAnthropic;
-  return Destination{.client = bases->client,
-                     .origin = anthropic ? bases->anthropic : bases->openai,
-                     .target = upstream_target(anthropic ? bases->anthropic_prefix : bases->openai_prefix, target, dialect, wire)};
+  return Destination{
+      .client = bases->client,
+      .origin = anthropic ? bases->anthropic : bases->openai,
+      .target = upstream_target(anthropic ? bases->anthropic_prefix : bases->openai_prefix, target, dialect, wire)};
 }
 
 base::Result<const Upstreams::Bases*> Upstreams::bases(const route::UpstreamPtr& upstream) {
@@ -91,7 +93,8 @@ base::Result<const Upstreams::Bases*> Upstreams::bases(const route::UpstreamPtr&
 
 net::Client& Upstreams::client_for(const net::ClientTls& tls) {
   auto& client = clients_[fmt::format("{}|{}", tls.verify, tls.ca_file)];
-  if (!client) client = std::make_unique<net::Client>(loop_, net::Client::Options{.tls = tls, .connections = connections_});
+  if (!client)
+    client = std::make_unique<net::Client>(loop_, net::Client::Options{.tls = tls, .connections = connections_});
   return *client;
 }
 

@@ -36,7 +36,7 @@ struct Prepared {
   std::string model;
   bool stream = false;
   bool include_usage = false;
-  bool sampled = false;  // temperature > 0, or none given
+  bool sampled = false;                        // temperature > 0, or none given
   std::vector<route::UpstreamPtr> candidates;  // in order of preference; never empty
 };
 using PreparedPtr = std::shared_ptr<const Prepared>;
@@ -79,11 +79,11 @@ struct Forward {
   PreparedPtr prepared;  // null: passes through untouched and unrecorded
   Directives directives;
   Forwarded why = Forwarded::kBypass;
-  bool store = false;     // a complete, successful answer is written
-  bool collapse = false;  // may join, or be joined by, an equal request in flight
-  std::vector<route::UpstreamPtr> candidates;  // in order of preference; never empty
+  bool store = false;                                       // a complete, successful answer is written
+  bool collapse = false;                                    // may join, or be joined by, an equal request in flight
+  std::vector<route::UpstreamPtr> candidates;               // in order of preference; never empty
   route::UpstreamKind wire = route::UpstreamKind::kOpenAi;  // whose paths the request speaks
-  PolicyPtr policy;       // that the request began with
+  PolicyPtr policy;                                         // that the request began with
 };
 
 using Decision = std::variant<Answer, Refusal, Load, Forward>;

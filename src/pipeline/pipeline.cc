@@ -26,17 +26,21 @@ route::UpstreamKind wire_of(const Incoming& incoming) {
 
 Refusal refuse(const base::Error& error) {
   const std::string_view reason = error.code == base::Code::kUnauthorized ? "auth"
-                                  : error.code == base::Code::kNotFound || error.code == base::Code::kUnavailable ? "route"
-                                                                                                                  : "bad";
+                                  : error.code == base::Code::kNotFound || error.code == base::Code::kUnavailable
+                                      ? "route"
+                                      : "bad";
   return {.status = base::code_http_status(error.code), .message = error.message, .reason = reason};
 }
 
 Outcome outcome_of(Forwarded why) {
   switch (why) {
-    case Forwarded::kMiss: return Outcome::kMiss;
-    case Forwarded::kStale: return Outcome::kStale;
+    case Forwarded::kMiss:
+      return Outcome::kMiss;
+    case Forwarded::kStale:
+      return Outcome::kStale;
     case Forwarded::kBypass:
-    case Forwarded::kRequest: return Outcome::kBypass;
+    case Forwarded::kRequest:
+      return Outcome::kBypass;
   }
   return Outcome::kBypass;
 }
@@ -52,10 +56,10 @@ struct Pipeline::Counters {
     for (size_t d = 0; d < kDialects; ++d) {
       const std::string dialect(llm::dialect_name(static_cast<llm::Dialect>(d)));
       for (size_t o = 0; o < kOutcomes; ++o)
-        requests[d][o] = metrics.counter("payonce_requests_total",
-                                         {{"dialect", dialect},
-                                          {"layer", o == 0 || o == 1 || o == 3 ? "exact" : "none"},
-                                          {"outcome", std::string(kOutcomeNames[o])}});
+        requests[d][o] =
+            metrics.counter("payonce_requests_total", {{"dialect", dialect},
+                                                       {"layer", o == 0 || o == 1 || o == 3 ? "exact" : "none"},
+                                                       {"outcome", std::string(kOutcomeNames[o])}});
     }
     saved_usd = metrics.counter("payonce_saved_usd_total", {{"layer", "exact"}});
     saved_tokens = metrics.counter("payonce_saved_tokens_total", {{"layer", "exact"}});
@@ -112,7 +116,8 @@ Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
   const std::string& key = (*prepared)->key;
   cache::Found found = look_up(key);
   spent.lookup_us = clock_.monotonic_us() - identified_us;
-  if (found.reason == cache::MissReason::kOnDisk && !found.entry) return Load{std::move(*prepared), *directives, policy};
+  if (found.reason == cache::MissReason::kOnDisk && !found.entry)
+    return Load{std::move(*prepared), *directives, policy};
   return decide(std::move(*prepared), *directives, policy, std::move(found));
 }
 
@@ -198,16 +203,19 @@ base::Result<Answer> Pipeline::answer(const PreparedPtr& prepared, const cache::
   return out;
 }
 
-Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why) {
+Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy,
+                           Forwarded why) {
   if (directives.only_if_cached)
     return Refusal{.status = 504,
-                   .message = "only-if-cached: no stored answer that may be used; send the request without it to ask the "
-                              "upstream",
+                   .message =
+                       "only-if-cached: no stored answer that may be used; send the request without it to ask the "
+                       "upstream",
                    .reason = "only_if_cached"};
   if (auto refusal = check_limits(prepared->caller, *policy)) return *std::move(refusal);
   count(prepared->dialect, outcome_of(why));
   if (why == Forwarded::kBypass) counters_->bypassed.fetch_add(1, std::memory_order_relaxed);
-  const bool store = why != Forwarded::kBypass && !directives.no_store && directives.ttl_s.value_or(policy->ttl_s) > 0;
+  const bool store =
+      why != Forwarded::kBypass && !directives.no_store && directives.ttl_s.value_or(policy->ttl_s) > 0;
   Forward out{.directives = directives, .why = why, .store = store};
   out.collapse = store && why == Forwarded::kMiss;
   out.candidates = prepared->candidates;
@@ -238,7 +246,10 @@ std::optional<Refusal> Pipeline::check_limits(const std::string& caller, const P
   }
   const auto exceeded = limits_.take(caller, limit, clock_.unix_ms());
   if (!exceeded) return std::nullopt;
-  return Refusal{.status = 429, .message = exceeded->message, .reason = exceeded->reason, .retry_after_s = exceeded->retry_after_s};
+  return Refusal{.status = 429,
+                 .message = exceeded->message,
+                 .reason = exceeded->reason,
+                 .retry_after_s = exceeded->retry_after_s};
 }
 
 Written Pipeline::after(const Forward& forward, Recorded recorded) {
@@ -297,9 +308,15 @@ void Pipeline::count_collapsed() {
 
 Pipeline::ExactStats Pipeline::exact_stats() const {
   const Counters& c = *counters_;
-  ExactStats out{.hits = c.hits, .bypassed = c.bypassed, .collapsed = c.collapsed,
-                 .cold = c.cold, .expired = c.expired, .refreshed = c.refreshed, .fault = c.fault,
-                 .saved_input_tokens = c.saved_input, .saved_output_tokens = c.saved_output,
+  ExactStats out{.hits = c.hits,
+                 .bypassed = c.bypassed,
+                 .collapsed = c.collapsed,
+                 .cold = c.cold,
+                 .expired = c.expired,
+                 .refreshed = c.refreshed,
+                 .fault = c.fault,
+                 .saved_input_tokens = c.saved_input,
+                 .saved_output_tokens = c.saved_output,
                  .saved_usd = c.saved_usd.value()};
   out.misses = out.cold + out.expired + out.refreshed + out.fault;
   return out;

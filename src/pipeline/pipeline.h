@@ -31,7 +31,7 @@ class Pipeline {
   Pipeline(Parts parts, PolicyPtr policy);
   ~Pipeline();
 
-  struct Spent {  // microseconds; -1: did not happen
+  struct Spent {             // microseconds; -1: did not happen
     int64_t parse_us = -1;   // identify
     int64_t lookup_us = -1;  // caches
   };
