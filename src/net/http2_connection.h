@@ -1,7 +1,7 @@
 // One HTTP/2 client (RFC 9113) on an nghttp2 server session: streams become exchanges. nghttp2 keeps the protocol (frames,
 // HPACK, flow control arithmetic, validity of messages); this class keeps the limits, memory and time.
-// Request bodies: a stream's window opens again only while the connection holds less than twice the body limit, except
-// for the oldest unfinished request, which always may go on; so many large bodies wait instead of piling up.
+// Request bodies: a stream's window opens again only while the connection holds less than twice the body limit, bodies of
+// pending answers included; so many large bodies wait for each other instead of piling up.
 // Owner: see server_loop.h.  Threads: one loop.
 #pragma once
 

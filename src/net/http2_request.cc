@@ -1,6 +1,8 @@
 // The receiving half of Http2Connection: frames become requests, inside the limits.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "net/http2_connection.h"
 #include "net/server_answer.h"
 
@@ -82,15 +84,25 @@ void Http2Connection::take_data(int32_t id, std::string_view data) {
 }
 
 void Http2Connection::give_credit() {
-  const size_t budget = 2 * home_->limits().max_body_bytes;
+  const Limits& limits = home_->limits();
+  // While an answer is pending its body's memory comes back some time, so the others can wait for that. Without one the
+  // oldest request must go on, or all would wait for each other.
+  const bool may_wait = std::any_of(streams_.begin(), streams_.end(), [](const auto& entry) {
+    return entry.second->request_complete && entry.second->body_bytes > 0;
+  });
   bool oldest = true;
   for (const auto& [id, stream] : streams_) {
     if (stream->request_complete || stream->refused) continue;
-    if (stream->uncredited_bytes > 0 && (oldest || held_bytes_ < budget)) {
-      nghttp2_session_consume_stream(session_, id, stream->uncredited_bytes);
-      stream->uncredited_bytes = 0;
-    }
+    const bool allowed = held_bytes_ < 2 * limits.max_body_bytes || (oldest && !may_wait);
     oldest = false;
+    if (stream->uncredited_bytes == 0) continue;
+    if (!allowed) {
+      stream->deadline_ms = kNever;  // it is we who stop it
+      continue;
+    }
+    nghttp2_session_consume_stream(session_, id, stream->uncredited_bytes);
+    stream->uncredited_bytes = 0;
+    if (stream->deadline_ms == kNever) stream->deadline_ms = steady_ms() + limits.body_timeout_ms;
   }
 }
 
