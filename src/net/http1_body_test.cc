@@ -34,7 +34,8 @@ Outcome decode(Http1Body decoder, std::string_view wire, const std::vector<uint8
   }
   const bool failed = decoder.state() == Http1Body::State::kFailed;
   // Where in a bad chunk the decoder stopped is of no use to anybody.
-  return {decoder.state(), failed ? decoder.error().status : 0, failed ? 0 : at, failed ? std::string() : decoder.take()};
+  return {decoder.state(), failed ? decoder.error().status : 0, failed ? 0 : at,
+          failed ? std::string() : decoder.take()};
 }
 
 RC_GTEST_PROP(Http1Body, AnySplitOfChunksGivesTheSameBody,

@@ -84,7 +84,8 @@ TEST(Server, AnExchangeThatIsDroppedUnansweredIsA500) {
   });
   TestClient client(server.port());
   for (const char* target : {"/now", "/later", "/throw"})
-    EXPECT_THAT(client.ask("GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 500 "));
+    EXPECT_THAT(client.ask("GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\n\r\n"),
+                StartsWith("HTTP/1.1 500 "));
 }
 
 TEST(Server, TellsWhenTheClientLeavesBeforeItsAnswer) {
@@ -267,8 +268,8 @@ TEST(Server, ServesTls) {
   const SelfSigned files;
   Server::Options options;
   options.tls = files.tls();
-  TestServer server([](const std::shared_ptr<Exchange>& exchange) { exchange->respond(text_head(), exchange->body()); },
-                    options);
+  TestServer server(
+      [](const std::shared_ptr<Exchange>& exchange) { exchange->respond(text_head(), exchange->body()); }, options);
   boost::asio::io_context context;
   boost::asio::ssl::context tls(boost::asio::ssl::context::tls_client);
   boost::asio::ssl::stream<boost::asio::ip::tcp::socket> stream(context, tls);
@@ -277,7 +278,8 @@ TEST(Server, ServesTls) {
   const std::string body(1'000'000, 'b');
   for (int i = 0; i < 2; ++i) {
     std::thread sender([&] {
-      boost::asio::write(stream, boost::asio::buffer("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + body));
+      boost::asio::write(stream,
+                         boost::asio::buffer("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + body));
     });
     sender.join();  // the server reads all of it before it answers
     std::string answer(1 << 21, '\0');
