@@ -56,7 +56,8 @@ void ClientCore::dial(const std::shared_ptr<ClientCall>& call) {
   if (site.shared_dial != nullptr) return site.shared_dial->waiting.push_back(call);
   const auto dial = std::make_shared<Dial>();
   const Origin& origin = call->origin();
-  dial->transport = std::make_shared<Transport>(loop_.context(), origin, origin.tls ? *tls_ : nullptr, options_.tls.verify);
+  dial->transport =
+      std::make_shared<Transport>(loop_.context(), origin, origin.tls ? *tls_ : nullptr, options_.tls.verify);
   dial->waiting.push_back(call);
   if (site.speaks_http2 || origin.http2_prior_knowledge) site.shared_dial = dial;
   dials_.insert(dial);

@@ -1,5 +1,5 @@
-// What a Client is made of: the calls in flight, the connections of each origin, and one coarse timer for all of them.
-// Threads: the loop's.  Owner: Client; calls and connections share it until shut_down() breaks the circle.
+// What a Client is made of: the calls in flight, the connections of each origin, and one coarse timer for all of
+// them. Threads: the loop's.  Owner: Client; calls and connections share it until shut_down() breaks the circle.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -25,10 +25,10 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   ClientCore(const ClientCore&) = delete;
   ClientCore& operator=(const ClientCore&) = delete;
 
-  void start(const std::shared_ptr<ClientCall>& call);  // takes it in flight
+  void start(const std::shared_ptr<ClientCall>& call);                      // takes it in flight
   void refuse(const std::shared_ptr<ClientCall>& call, base::Error error);  // fails in a later turn
-  void forget(ClientCall& call);                 // it is over
-  void shut_down();                              // cancels all, tells nobody
+  void forget(ClientCall& call);                                            // it is over
+  void shut_down();                                                         // cancels all, tells nobody
 
   // For connections.
   void send_again(const std::shared_ptr<ClientCall>& call);  // on a fresh connection

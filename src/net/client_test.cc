@@ -61,9 +61,9 @@ TEST_F(ClientTest, SendsTheRequestByteForByteAndReadsTheAnswer) {
   });
   headers.add("Accept", "*/*");
   const auto sink = fetch(server.origin(), "POST", "{\"a\": 1}");
-  EXPECT_EQ(request.get_future().get(), "POST /v1/x?y=1 HTTP/1.1\r\nHost: 127.0.0.1:" +
-                                            std::to_string(server.origin().port) +
-                                            "\r\nAccept: */*\r\nContent-Length: 8\r\n\r\n{\"a\": 1}");
+  EXPECT_EQ(request.get_future().get(),
+            "POST /v1/x?y=1 HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(server.origin().port) +
+                "\r\nAccept: */*\r\nContent-Length: 8\r\n\r\n{\"a\": 1}");
   ASSERT_EQ(sink->ends, 1) << sink->error.message;
   EXPECT_EQ(sink->head->status, 201);
   EXPECT_EQ(sink->head->headers.lines(), "X-One: 1\r\nx-one: 2\r\n");
@@ -91,8 +91,9 @@ TEST_F(ClientTest, ARequestThatWouldSplitTheHeadIsRefused) {
 }
 
 TEST_F(ClientTest, ReusesAConnectionAfterACompleteAnswer) {
-  ScriptedServer server(ScriptedServer::answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                                  "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: 1\r\n\r\n"));
+  ScriptedServer server(
+      ScriptedServer::answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: 1\r\n\r\n"));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(fetch(server.origin())->body, "abcde");
   EXPECT_EQ(server.connections(), 1);
 }
@@ -141,8 +142,9 @@ TEST_F(ClientTest, DoesNotReuseAConnectionWithBytesAfterTheAnswer) {
 }
 
 TEST_F(ClientTest, ReadsOverInterimAnswers) {
-  ScriptedServer server(ScriptedServer::answering("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-                                                  "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+  ScriptedServer server(
+      ScriptedServer::answering("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+                                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
   const auto sink = fetch(server.origin());
   EXPECT_EQ(sink->head->status, 200);
   EXPECT_EQ(sink->body, "ok");
@@ -168,8 +170,9 @@ TEST_F(ClientTest, AnAnswerToHeadHasNoBody) {
 TEST_F(ClientTest, ABodyCutShortIsAnError) {
   ScriptedServer server([](Socket& socket, int connection) {
     ScriptedServer::read_request(socket);
-    ScriptedServer::write(socket, connection == 0 ? "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
-                                                  : "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+    ScriptedServer::write(socket, connection == 0
+                                      ? "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
+                                      : "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
   });
   auto sink = fetch(server.origin());
   EXPECT_EQ(sink->body, "half");
@@ -204,8 +207,8 @@ TEST_F(ClientTest, BadFramingIsAnError) {
 
 TEST_F(ClientTest, AHeadOverTheLimitIsAnError) {
   start_client({.tls = {}, .max_head_bytes = 1024, .connections = {}});
-  ScriptedServer server(
-      ScriptedServer::answering("HTTP/1.1 200 OK\r\nX-Long: " + std::string(2000, 'x') + "\r\nContent-Length: 0\r\n\r\n"));
+  ScriptedServer server(ScriptedServer::answering("HTTP/1.1 200 OK\r\nX-Long: " + std::string(2000, 'x') +
+                                                  "\r\nContent-Length: 0\r\n\r\n"));
   const auto sink = fetch(server.origin());
   EXPECT_NE(sink->error.message.find("bad answer head"), std::string::npos) << sink->error.message;
 }
@@ -216,7 +219,8 @@ TEST_F(ClientTest, LargeBodiesTravelBothWays) {
   ScriptedServer server([&](Socket& socket, int) {
     const std::string request = ScriptedServer::read_request(socket);
     const std::string body = request.substr(request.find("\r\n\r\n") + 4);
-    ScriptedServer::write(socket, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    ScriptedServer::write(socket,
+                          "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
     ScriptedServer::await_close(socket);
   });
   const auto sink = fetch(server.origin(), "POST", large);
@@ -237,6 +241,18 @@ TEST_F(ClientTest, AStalePooledConnectionIsReplacedWithoutTheCallerKnowing) {
   const auto sink = fetch(server.origin(), "POST", "again");
   EXPECT_EQ(sink->body, "ok") << sink->error.message;
   EXPECT_EQ(server.connections(), 2);
+}
+
+TEST_F(ClientTest, ARequestThatWentOutOnAStaleConnectionCountsAsSent) {
+  Origin origin;
+  {
+    ScriptedServer server(ScriptedServer::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    origin = server.origin();
+    EXPECT_EQ(fetch(origin)->body, "ok");
+  }
+  const auto sink = fetch(origin);  // the pool does not yet know that the upstream is gone
+  EXPECT_NE(sink->error.message.find("refused"), std::string::npos) << sink->error.message;
+  EXPECT_TRUE(sink->sent);
 }
 
 TEST_F(ClientTest, AFreshConnectionThatClosesIsAnErrorAtOnce) {
