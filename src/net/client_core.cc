@@ -102,7 +102,10 @@ void ClientCore::dialled(const std::shared_ptr<Dial>& dial, base::Status status)
 }
 
 void ClientCore::send_again(const std::shared_ptr<ClientCall>& call) {
-  if (!call->over()) dial(call);
+  if (call->over()) return;
+  // A connection that failed is no longer the site's; an idle HTTP/1.1 one could be as stale as it was.
+  if (const auto& http2 = sites_[call->origin()].http2; http2 != nullptr) return http2->start(call);
+  dial(call);
 }
 
 void ClientCore::put_idle(std::shared_ptr<Http1Connection> connection) {

@@ -31,7 +31,7 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   void shut_down();                                                         // cancels all, tells nobody
 
   // For connections.
-  void send_again(const std::shared_ptr<ClientCall>& call);  // on a fresh connection
+  void send_again(const std::shared_ptr<ClientCall>& call);  // not on an idle connection
   void put_idle(std::shared_ptr<Http1Connection> connection);
   void remove_idle(const Http1Connection& connection);
   void remove_http2(const Http2Connection& connection);  // takes no new calls

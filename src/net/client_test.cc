@@ -334,29 +334,29 @@ TEST_F(ClientTest, TheClientMayEndInsideACallback) {
 }
 
 TEST_F(ClientTest, PauseStopsTheUpstreamAndResumeGoesOn) {
-  const size_t size = 64 << 20;  // more than the buffers of both sockets
+  const std::string large(64 << 20, 'x');  // more than the buffers of both sockets
   std::atomic<bool> all_written = false;
   ScriptedServer server([&](Socket& socket, int) {
     ScriptedServer::read_request(socket);
-    ScriptedServer::write(socket, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n");
-    ScriptedServer::write(socket, std::string(size, 'x'));
+    ScriptedServer::write(socket, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(large.size()) + "\r\n\r\n");
+    ScriptedServer::write(socket, large);
     all_written = true;
     ScriptedServer::await_close(socket);
   });
-  const auto sink = send(server.origin(), "GET", "", {.idle_ms = 100});
+  const auto sink = send(server.origin(), "GET", "", {.idle_ms = 500});
   sink->when_data = [&] {
     sink->when_data = [] {};
     call->pause();
   };
   run_until([&] { return !sink->pieces.empty(); });
   // Longer than idle_ms: the clock does not run against an upstream that we do not read from.
-  loop.context().run_for(std::chrono::milliseconds(300));
+  loop.context().run_for(std::chrono::milliseconds(800));
   EXPECT_EQ(sink->pieces.size(), 1u);
   EXPECT_FALSE(sink->over());
   EXPECT_FALSE(all_written);
   call->resume();
   run_until([&] { return sink->over(); });
-  EXPECT_EQ(sink->body.size(), size) << sink->error.message;
+  EXPECT_EQ(sink->body.size(), large.size()) << sink->error.message;
 }
 
 TEST_F(ClientTest, AnEarlyAnswerIsReadThoughTheRequestCannotBeWritten) {

@@ -116,9 +116,13 @@ TEST_F(TlsClientTest, ACertificateForAnotherNameIsRefused) {
   const Certificate other("other", "DNS:example.com");
   ScriptedServer server(with_tls(other, answer_all));
   trust(other);
-  const auto sink = fetch(https(server));
+  Origin origin = https(server);
+  auto sink = fetch(origin);
   EXPECT_NE(sink->error.message.find("IP address mismatch"), std::string::npos) << sink->error.message;
   EXPECT_NE(sink->error.message.find("use the name"), std::string::npos) << sink->error.message;
+  origin.host = "localhost";
+  sink = fetch(origin);
+  EXPECT_NE(sink->error.message.find("hostname mismatch"), std::string::npos) << sink->error.message;
 }
 
 TEST_F(TlsClientTest, AHostNameIsSentAndVerified) {

@@ -86,7 +86,8 @@ void Http2Connection::open_session() {
 }
 
 void Http2Connection::start(const std::shared_ptr<ClientCall>& call) {
-  call->carried_by(shared_from_this());
+  const auto self = shared_from_this();
+  call->carried_by(self);
   const RequestHead& head = call->request();
   const std::string authority = call->authority();
   const std::string length = std::to_string(call->body().size());
