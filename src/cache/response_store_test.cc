@@ -78,8 +78,9 @@ TEST(ResponseStore, AnExpiredReplacementDoesNotBringTheOlderAnswerBack) {
   EXPECT_EQ(f.body("k"), "");
 }
 
-TEST(ResponseStore, AnAnswerOverTheLimitIsNotStored) {
+TEST(ResponseStore, AnAnswerOverTheLimitIsNotStoredAndEndsTheOneBefore) {
   StoreFixture f({.entry_limit_bytes = 100});
+  f.store->insert(make_entry("k", "the older one", f.clock));
   f.store->insert(make_entry("k", std::string(101, 'x'), f.clock));
   f.store->insert(make_entry("l", std::string(100, 'x'), f.clock));
   EXPECT_EQ(f.get("k"), nullptr);
