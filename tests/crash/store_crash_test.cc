@@ -84,16 +84,22 @@ class Workload {
     } else if (kind < 97 && with_faults_) {
       env_.set_faults(env_.faults() % 2 == 0 ? 4 + static_cast<uint32_t>(draw(40)) : 0);
     } else if (kind < 99) {
-      env_.set_faults(0);
-      clock_.advance_ms(11'000);  // writing is on again
+      heal();
     }
+  }
+
+  // Writing is on again. What could not be written of erasures before is owed with the next flush.
+  void heal() {
+    env_.set_faults(0);
+    clock_.advance_ms(11'000);
+    faults_when_well_ = env_.faults();
   }
 
   void insert() {
     const std::string key = any_key();
     std::string body = key + "#" + std::to_string(step_);
     body.append(draw(4) == 0 ? draw(40'000) : draw(300), 'x');
-    if (draw(2) == 0) body += base::random_hex(static_cast<size_t>(draw(roomy_ ? 500 : 20'000)));
+    if (!roomy_ || draw(2) == 0) body += base::random_hex(static_cast<size_t>(draw(roomy_ ? 500 : 25'000)));
     const int64_t ttl_ms = draw(5) == 0 ? 2000 : 10'000'000;
     store_->insert(cache::make_entry(key, body, clock_, ttl_ms));
     KeyModel& model = keys_[key];
@@ -104,12 +110,12 @@ class Workload {
 
   void flush() {
     store_->flush();
-    if (env_.faults() != faults_at_open_) return;  // promises nothing
+    if (env_.faults() != faults_when_well_) return;  // promises nothing
     for (auto& [key, model] : keys_) {
       if (model.erased_at > 0)
         std::erase_if(model.allowed, [&](const Version& version) { return version.step < model.erased_at; });
       model.erased_at = 0;
-      if (roomy_ && model.current && !model.current->empty()) model.flushed = model.allowed.back();
+      if (roomy_ && env_.faults() == faults_at_open_ && model.current && !model.current->empty()) model.flushed = model.allowed.back();
     }
   }
 
@@ -182,7 +188,7 @@ class Workload {
   void after_the_run() {
     if (env_.faults() != faults_at_open_) forget_flushed();
     env_.set_faults(0);
-    faults_at_open_ = env_.faults();
+    faults_at_open_ = faults_when_well_ = env_.faults();
     for (auto& [key, model] : keys_) {
       model.current.reset();
       model.erased_at = 0;  // if it was not flushed, it may not have happened
@@ -204,6 +210,7 @@ class Workload {
   cache::ResponseStore::Options options_;
   bool roomy_ = true, with_faults_ = false, scanned_ = true;
   uint64_t faults_at_open_ = 0;
+  uint64_t faults_when_well_ = 0;
   uint64_t step_ = 0;
   std::map<std::string, KeyModel> keys_;
   std::unique_ptr<cache::ResponseStore> store_;
