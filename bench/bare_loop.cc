@@ -44,7 +44,7 @@ Key xxh3_key(std::string_view body) {
 std::string answer() {
   std::string body = R"({"id":"chatcmpl-bench","object":"chat.completion","model":"gpt-4o-mini","choices":[)"
                      R"({"index":0,"message":{"role":"assistant","content":")";
-  body += std::string(408 - body.size() - 35, 'x') + R"("},"finish_reason":"stop"}],"usage":{}})";
+  body += std::string(425 - body.size() - 39, 'x') + R"("},"finish_reason":"stop"}],"usage":{}})";
   return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
          "\r\n\r\n" + body;
 }
