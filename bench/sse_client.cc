@@ -3,7 +3,7 @@
 //
 //   sse_client --port N --body FILE [--streams N] [--connections N] [--seed N]
 //
-// FILE holds a request body with the mark of kMark in it; the mark becomes the number of the request. Prints one line
+// FILE holds a request body with the mark kMark in it; the mark becomes the number of the request. Prints one line
 // of JSON. Times are microseconds from the request's send() to the read that completed the first event, or the last.
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -22,6 +22,7 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "epoll_http.h"
@@ -121,6 +122,7 @@ class Client {
   Client(int64_t port, std::string body, int64_t streams, int64_t connections, int64_t seed)
       : port_(port), body_(std::move(body)), mark_(body_.find(kMark)), to_start_(streams), number_(seed) {
     if (mark_ == std::string::npos) die("the body must contain " + std::string(kMark));
+    if (std::to_string(seed + streams).size() > kMark.size()) die("--seed: at most 12 digits");
     for (int64_t i = 0; i < std::min(connections, streams); ++i) {
       streams_.emplace_back().fd = connect_to();
       polled_.push_back({streams_.back().fd, POLLIN, 0});
@@ -154,9 +156,8 @@ class Client {
   }
 
   void start(Stream& stream) {
-    char number[kMark.size() + 1];
-    std::snprintf(number, sizeof number, "%012lld", static_cast<long long>(number_++ % 1'000'000'000'000LL));
-    body_.replace(mark_, kMark.size(), number);
+    const std::string number = std::to_string(number_++);
+    body_.replace(mark_ + kMark.size() - number.size(), number.size(), number);
     const std::string request = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
                                 "Authorization: Bearer bench\r\nContent-Type: application/json\r\nContent-Length: " +
                                 std::to_string(body_.size()) + "\r\n\r\n" + body_;
