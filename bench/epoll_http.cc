@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -69,7 +70,9 @@ void EpollHttp::watch(int fd, uint32_t events, int operation) const {
 void EpollHttp::run() {
   std::array<epoll_event, kEventsPerWait> events;
   for (;;) {
-    const int ready = epoll_wait(epoll_, events.data(), kEventsPerWait, wait_ms());
+    timespec left{};
+    const int ready = epoll_pwait2(epoll_, events.data(), kEventsPerWait, time_left(&left) ? &left : nullptr, nullptr);
+    if (ready < 0 && errno != EINTR) die(std::string("epoll_pwait2 (Linux 5.11): ") + std::strerror(errno));
     for (int i = 0; i < ready; ++i) {
       const epoll_event& event = events[static_cast<size_t>(i)];
       if (event.data.fd == listener_) {
@@ -83,10 +86,13 @@ void EpollHttp::run() {
   }
 }
 
-int EpollHttp::wait_ms() const {
-  if (timers_.empty()) return -1;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(timers_.top().due - Clock::now()).count();
-  return left > 0 ? static_cast<int>(left) : 0;  // the last part of a millisecond is spun: timers are exact
+bool EpollHttp::time_left(timespec* left) const {
+  if (timers_.empty()) return false;
+  const auto span = std::max(timers_.top().due - Clock::now(), Clock::duration::zero());
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(span);
+  left->tv_sec = static_cast<time_t>(seconds.count());
+  left->tv_nsec = static_cast<long>(std::chrono::nanoseconds(span - seconds).count());
+  return true;
 }
 
 void EpollHttp::fire_timers() {

@@ -3,6 +3,8 @@
 // Threads: one, all calls from within run(). Errors at start end the process with a message: these are tools.
 #pragma once
 
+#include <time.h>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -65,7 +67,7 @@ class EpollHttp {
   void flush(int fd);
   void close_connection(int fd);
   void watch(int fd, uint32_t events, int operation) const;
-  int wait_ms() const;
+  bool time_left(timespec* left) const;  // until the next timer; false: there is none
   void fire_timers();
 
   Handler handler_;

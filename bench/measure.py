@@ -176,13 +176,15 @@ class Bench:
         return rivals
 
     def first_events(self):
-        self.mock.set(events=10)
+        # The pause lets the reader, who shares the mock's core, see the first event before the next is made.
+        self.mock.set(events=1, event_delay_us=500)
         for turn in range(self.options.rounds):
             for kind in BODIES:
                 for name, _, port in rotated(self.stream_rivals(), turn):
                     result = self.sse(port, kind, self.options.streams, 1)
                     self.samples.add(f"sse.{kind}.{name}.p50_us", result["first_p50_us"])
-                    self.samples.add(f"sse.{kind}.{name}.end_us", result["end_p50_us"])
+                    self.samples.add(f"sse.{kind}.{name}.p99_us", result["first_p99_us"])
+        self.mock.set(events=10, event_delay_us=0)
 
     def relay(self):
         self.mock.set(events=RELAY_EVENTS)
