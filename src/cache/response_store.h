@@ -27,15 +27,15 @@ struct Found {
 };
 
 struct PurgeFilter {  // all that are set must match
-  std::string key;      // exact key, or a prefix ending in '*'
-  std::string scope;    // exact scope id
-  std::string version;  // one tag, "tools=v3"
+  std::string key{};      // exact key, or a prefix ending in '*'
+  std::string scope{};    // exact scope id
+  std::string version{};  // one tag, "tools=v3"
   int64_t older_than_s = -1;  // age
-  std::string model;
+  std::string model{};
 };
 
 struct EntryInfo {  // for `payonce cache ls|get`
-  std::string key, scope, versions, model;
+  std::string key{}, scope{}, versions{}, model{};
   uint64_t size_bytes = 0;
   int64_t created_ms = 0, expires_ms = 0;
   uint64_t hits = 0;
@@ -47,7 +47,7 @@ class ResponseStore {
   struct Options {
     uint64_t memory_bytes = 256u << 20;
     uint64_t entry_limit_bytes = 8u << 20;  // larger answers are not stored
-    std::string directory;                  // empty: no disk tier
+    std::string directory{};                // empty: no disk tier
     uint64_t disk_bytes = 1ull << 30;
     size_t shards = 64;
   };

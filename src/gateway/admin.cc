@@ -11,9 +11,12 @@
 
 namespace payonce::gateway {
 namespace json = boost::json;
+
+std::string_view status_page();  // generated from status.html
+
 namespace {
 
-constexpr size_t kListLimit = 1000;      // entries an answer lists at most
+constexpr size_t kListLimit = 1000;  // entries an answer lists at most
 constexpr size_t kListDefault = 100;
 
 constexpr Endpoint kEndpoints[] = {
@@ -21,12 +24,16 @@ constexpr Endpoint kEndpoints[] = {
     {"GET", "/healthz", "200 while the process works."},
     {"GET", "/readyz", "200 when a request would be served, else 503."},
     {"GET", "/metrics", "Prometheus metrics."},
-    {"GET", "/payonce/v1/stats", "Hits and misses by layer and reason, entries, bytes, tokens and money saved (JSON)."},
-    {"GET", "/payonce/v1/cache", "Entries of the caller's scope, newest first; admin: of all. Query: key, scope, version, "
-                                 "model, older_than, limit."},
+    {"GET", "/payonce/v1/stats",
+     "Hits and misses by layer and reason, entries, bytes, tokens and money saved (JSON)."},
+    {"GET", "/payonce/v1/cache",
+     "Entries of the caller's scope, newest first; admin: of all. Query: key, scope, version, "
+     "model, older_than, limit."},
     {"GET", "/payonce/v1/cache/entry", "One entry with its recorded answer. Query: key."},
-    {"POST", "/payonce/v1/cache/purge", "Removes entries: JSON object with key (exact, or prefix*), scope, version, model, "
-                                        "older_than (seconds) or all: true."},
+    {"GET", "/payonce/v1/savings", "The ledger: bought and saved by day, scope, model and layer. Query: days."},
+    {"POST", "/payonce/v1/cache/purge",
+     "Removes entries: JSON object with key (exact, or prefix*), scope, version, model, "
+     "older_than (seconds) or all: true."},
 };
 
 // Value of `name` in a query string, percent-decoded.
@@ -40,7 +47,10 @@ std::optional<std::string> query_value(std::string_view query, std::string_view 
       std::string out;
       for (size_t i = 0; i < raw.size(); ++i) {
         const auto digit = [](char c) {
-          return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+          return c >= '0' && c <= '9'   ? c - '0'
+                 : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                 : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                        : -1;
         };
         if (raw[i] == '%' && i + 2 < raw.size() && digit(raw[i + 1]) >= 0 && digit(raw[i + 2]) >= 0) {
           out.push_back(static_cast<char>(digit(raw[i + 1]) * 16 + digit(raw[i + 2])));
@@ -57,7 +67,8 @@ std::optional<std::string> query_value(std::string_view query, std::string_view 
 }
 
 std::optional<int64_t> seconds_of(const std::string& text) {
-  if (text.empty() || text.size() > 12 || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+  if (text.empty() || text.size() > 12 || text.find_first_not_of("0123456789") != std::string::npos)
+    return std::nullopt;
   return std::stoll(text);
 }
 
@@ -102,14 +113,16 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
 
   if (path == "/healthz") return reply_text(*exchange, 200, "text/plain; charset=utf-8", "ok\n");
   if (path == "/readyz")
-    return options_.ready() ? reply_text(*exchange, 200, "text/plain; charset=utf-8", "ready\n")
-                            : reply_text(*exchange, 503, "text/plain; charset=utf-8", "not ready: the upstream is starting\n");
+    return options_.ready()
+               ? reply_text(*exchange, 200, "text/plain; charset=utf-8", "ready\n")
+               : reply_text(*exchange, 503, "text/plain; charset=utf-8", "not ready: the upstream is starting\n");
   if (path == "/metrics") {
     options_.before_scrape();
     return reply_text(*exchange, 200, "text/plain; version=0.0.4; charset=utf-8", parts_.metrics.exposition());
   }
-  if (path == "/") return reply_text(*exchange, 200, "text/html; charset=utf-8", std::string(kStatusPage));
+  if (path == "/") return reply_text(*exchange, 200, "text/html; charset=utf-8", std::string(status_page()));
   if (path == "/payonce/v1/stats") return reply_json(*exchange, 200, stats_json());
+  if (path == "/payonce/v1/savings") return savings(exchange, query);
   if (path == "/payonce/v1/cache") return list_entries(exchange, query);
   if (path == "/payonce/v1/cache/entry") return get_entry(exchange, query);
   purge(exchange);
@@ -127,7 +140,8 @@ void Admin::reply_json(net::Exchange& exchange, int status, std::string body) {
 }
 
 void Admin::reply_error(net::Exchange& exchange, int status, std::string_view message) {
-  const json::object error{{"error", {{"type", status == 401 ? "unauthorized" : "invalid_request"}, {"message", message}}}};
+  const json::object error{
+      {"error", {{"type", status == 401 ? "unauthorized" : "invalid_request"}, {"message", message}}}};
   reply_json(exchange, status, json::serialize(error));
 }
 
@@ -179,8 +193,13 @@ void Admin::get_entry(const std::shared_ptr<net::Exchange>& exchange, std::strin
   const auto reply = [this, exchange, all, own, key = *key](const cache::EntryPtr& entry) {
     // One answer for "not there" and "not yours": a caller learns nothing of other scopes.
     if (!entry || (!all && entry->scope != own)) return reply_error(*exchange, 404, "no such entry");
-    cache::EntryInfo info{.key = entry->key, .scope = entry->scope, .versions = entry->versions, .model = entry->model,
-                          .size_bytes = entry->body.size(), .created_ms = entry->created_ms, .expires_ms = entry->expires_ms,
+    cache::EntryInfo info{.key = entry->key,
+                          .scope = entry->scope,
+                          .versions = entry->versions,
+                          .model = entry->model,
+                          .size_bytes = entry->body.size(),
+                          .created_ms = entry->created_ms,
+                          .expires_ms = entry->expires_ms,
                           .in_memory = true};
     json::object out = entry_json(info, parts_.clock.unix_ms());
     out["dialect"] = llm::dialect_name(entry->dialect);
@@ -205,26 +224,38 @@ void Admin::purge(const std::shared_ptr<net::Exchange>& exchange) {
   if (!visible_scope(*exchange, &own, &all)) return;
   boost::system::error_code error;
   const json::value body = json::parse(exchange->body().view(), error);
-  if (error || !body.is_object()) return reply_error(*exchange, 400, "expected a JSON object, e.g. {\"version\":\"tools=v3\"}");
+  if (error || !body.is_object())
+    return reply_error(*exchange, 400, "expected a JSON object, e.g. {\"version\":\"tools=v3\"}");
   cache::PurgeFilter filter;
   bool everything = false;
   for (const auto& [name, value] : body.as_object()) {
     const bool text = value.is_string();
     const std::string string = text ? std::string(value.as_string()) : "";
-    if (name == "key" && text) filter.key = string;
-    else if (name == "scope" && text) filter.scope = string;
-    else if (name == "version" && text) filter.version = string;
-    else if (name == "model" && text) filter.model = string;
-    else if (name == "older_than" && value.is_int64() && value.as_int64() >= 0) filter.older_than_s = value.as_int64();
-    else if (name == "all" && value.is_bool()) everything = value.as_bool();
-    else return reply_error(*exchange, 400, fmt::format("{}: unknown field or wrong type; known: key, scope, version, model "
-                                                        "(strings), older_than (seconds), all (true)", std::string_view(name)));
+    if (name == "key" && text)
+      filter.key = string;
+    else if (name == "scope" && text)
+      filter.scope = string;
+    else if (name == "version" && text)
+      filter.version = string;
+    else if (name == "model" && text)
+      filter.model = string;
+    else if (name == "older_than" && value.is_int64() && value.as_int64() >= 0)
+      filter.older_than_s = value.as_int64();
+    else if (name == "all" && value.is_bool())
+      everything = value.as_bool();
+    else
+      return reply_error(*exchange, 400,
+                         fmt::format("{}: unknown field or wrong type; known: key, scope, version, model "
+                                     "(strings), older_than (seconds), all (true)",
+                                     std::string_view(name)));
   }
-  const bool selects = !filter.key.empty() || !filter.scope.empty() || !filter.version.empty() || !filter.model.empty() ||
-                       filter.older_than_s >= 0;
-  if (!selects && !everything) return reply_error(*exchange, 400, "nothing named to purge; to remove everything say {\"all\":true}");
+  const bool selects = !filter.key.empty() || !filter.scope.empty() || !filter.version.empty() ||
+                       !filter.model.empty() || filter.older_than_s >= 0;
+  if (!selects && !everything)
+    return reply_error(*exchange, 400, "nothing named to purge; to remove everything say {\"all\":true}");
   if (!all) {
-    if (!filter.scope.empty() && filter.scope != own) return reply_json(*exchange, 200, R"({"status":"ok","removed":0})");
+    if (!filter.scope.empty() && filter.scope != own)
+      return reply_json(*exchange, 200, R"({"status":"ok","removed":0})");
     filter.scope = own;
   }
   const auto work = [this, exchange, filter] {
@@ -236,24 +267,47 @@ void Admin::purge(const std::shared_ptr<net::Exchange>& exchange) {
   if (!parts_.pool.post(work)) reply_error(*exchange, 503, "the worker queue is full; try again");
 }
 
+void Admin::savings(const std::shared_ptr<net::Exchange>& exchange, std::string_view query) {
+  bool all = false;
+  std::string own;
+  if (!visible_scope(*exchange, &own, &all)) return;
+  const auto days = seconds_of(query_value(query, "days").value_or("30"));
+  if (!days || *days < 1 || *days > 3660)
+    return reply_error(*exchange, 400, "days: expected a number from 1 to 3660");
+  const bool queued = parts_.pool.post([this, exchange, all, own, count = static_cast<int>(*days)] {
+    json::array rows;
+    for (const record::LedgerRow& row : parts_.ledger.rows(count, all ? "" : own))
+      rows.push_back(json::object{{"day", row.day},
+                                  {"scope", row.scope},
+                                  {"model", row.model},
+                                  {"layer", row.layer},
+                                  {"requests", row.requests},
+                                  {"input_tokens", row.input_tokens},
+                                  {"output_tokens", row.output_tokens},
+                                  {"usd", row.usd}});
+    std::string body = json::serialize(json::object{{"rows", std::move(rows)}});
+    exchange->loop().post([this, exchange, body = std::move(body)] { reply_json(*exchange, 200, body); });
+  });
+  if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");
+}
+
 std::string Admin::stats_json() const {
   const pipeline::Pipeline::ExactStats exact = parts_.pipeline.exact_stats();
   const cache::ResponseStore::Stats store = parts_.store.stats();
   const json::object out{
-      {"layers",
-       json::object{{"exact", json::object{{"hits", exact.hits},
-                                           {"misses", exact.misses},
-                                           {"bypassed", exact.bypassed},
-                                           {"collapsed", exact.collapsed},
-                                           {"entries", std::max(store.memory_entries, store.disk_entries)},
-                                           {"bytes", store.memory_bytes},
-                                           {"disk_entries", store.disk_entries},
-                                           {"disk_bytes", store.disk_bytes},
-                                           {"evictions", store.evictions},
-                                           {"reasons", json::object{{"cold", exact.cold},
-                                                                    {"expired", exact.expired},
-                                                                    {"stale", exact.refreshed},
-                                                                    {"fault", exact.fault}}}}}}},
+      {"layers", json::object{{"exact", json::object{{"hits", exact.hits},
+                                                     {"misses", exact.misses},
+                                                     {"bypassed", exact.bypassed},
+                                                     {"collapsed", exact.collapsed},
+                                                     {"entries", std::max(store.memory_entries, store.disk_entries)},
+                                                     {"bytes", store.memory_bytes},
+                                                     {"disk_entries", store.disk_entries},
+                                                     {"disk_bytes", store.disk_bytes},
+                                                     {"evictions", store.evictions},
+                                                     {"reasons", json::object{{"cold", exact.cold},
+                                                                              {"expired", exact.expired},
+                                                                              {"stale", exact.refreshed},
+                                                                              {"fault", exact.fault}}}}}}},
       {"saved", json::object{{"input_tokens", exact.saved_input_tokens},
                              {"output_tokens", exact.saved_output_tokens},
                              {"usd", exact.saved_usd}}}};

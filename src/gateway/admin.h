@@ -1,5 +1,5 @@
-// The endpoints of Payonce itself: /healthz, /readyz, /metrics, / (status page) and /payonce/v1/… (cache look-ups, purge,
-// stats). A caller sees and purges entries of its own scope; the bearer of the admin token, of every scope.
+// The endpoints of Payonce itself: /healthz, /readyz, /metrics, / (status page) and /payonce/v1/… (cache look-ups,
+// purge, stats). A caller sees and purges entries of its own scope; the bearer of the admin token, of every scope.
 // Threads: any loop.
 #pragma once
 
@@ -15,6 +15,7 @@
 #include "cache/response_store.h"
 #include "net/server.h"
 #include "pipeline/pipeline.h"
+#include "record/ledger.h"
 
 namespace payonce::gateway {
 
@@ -33,12 +34,13 @@ class Admin {
     base::Metrics& metrics;
     base::WorkerPool& pool;
     cache::ResponseStore& store;
+    record::Ledger& ledger;
     pipeline::Pipeline& pipeline;
   };
   struct Options {
-    std::string token;                   // empty: nobody is admin
-    std::function<bool()> ready;         // /readyz
-    std::function<void()> before_scrape; // refreshes gauges
+    std::string token;                    // empty: nobody is admin
+    std::function<bool()> ready;          // /readyz
+    std::function<void()> before_scrape;  // refreshes gauges
   };
   Admin(Parts parts, Options options);
   void handle(std::shared_ptr<net::Exchange> exchange);
@@ -52,6 +54,7 @@ class Admin {
   void list_entries(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void get_entry(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void purge(const std::shared_ptr<net::Exchange>& exchange);
+  void savings(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   std::string stats_json() const;
 
   Parts parts_;

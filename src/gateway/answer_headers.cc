@@ -14,8 +14,8 @@ std::string_view view(const Buffer& buffer) { return {buffer.data(), buffer.size
 void append_phase(Buffer& out, std::string_view name, int64_t us) {
   if (us < 0) return;
   // Microseconds as decimal milliseconds, without floating point: this is on the hit path.
-  fmt::format_to(std::back_inserter(out), FMT_STRING("{}{};dur={}.{:03}"), out.size() == 0 ? "" : ", ", name, us / 1000,
-                 us % 1000);
+  fmt::format_to(std::back_inserter(out), FMT_STRING("{}{};dur={}.{:03}"), out.size() == 0 ? "" : ", ", name,
+                 us / 1000, us % 1000);
 }
 
 void add_timing(net::Headers& headers, const Timing& timing) {

@@ -1,5 +1,5 @@
-// The header fields that tell a caller what the cache did: Cache-Status (RFC 9211), Age, X-Payonce-Saved, Server-Timing.
-// Threads: pure functions.
+// The header fields that tell a caller what the cache did: Cache-Status (RFC 9211), Age, X-Payonce-Saved,
+// Server-Timing. Threads: pure functions.
 #pragma once
 
 #include <cstdint>

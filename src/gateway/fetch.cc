@@ -1,13 +1,31 @@
 #include "gateway/fetch.h"
 
+#include <fmt/format.h>
+
+#include <charconv>
 #include <chrono>
 #include <utility>
+
+#include "llm/response.h"
 
 namespace payonce::gateway {
 namespace {
 
 // Larger answers are read and stored on the worker pool instead of the event loop.
 constexpr uint64_t kInlineRecordLimit_bytes = 64 * 1024;
+
+std::minstd_rand& jitter() {
+  thread_local std::minstd_rand random(std::random_device{}());
+  return random;
+}
+
+// Retry-After in seconds (RFC 9110 10.2.3); a date is not what LLM providers send.
+int64_t retry_after_ms(const net::Headers& headers) {
+  const std::string_view text = headers.get("retry-after").value_or("");
+  int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  return error == std::errc() && seconds > 0 && seconds < 86'400 ? seconds * 1000 : 0;
+}
 
 }  // namespace
 
@@ -19,7 +37,8 @@ Fetch::Fetch(net::EventLoop& loop, Upstreams& upstreams, const base::Clock& cloc
       flight_(std::move(flight)),
       job_(std::move(job)),
       hooks_(std::move(hooks)),
-      backoff_(loop.context()) {}
+      pause_(loop.context()),
+      retry_(job_.forward.policy->retry, job_.forward.candidates) {}
 
 void Fetch::start() { attempt(); }
 
@@ -30,24 +49,36 @@ void Fetch::cancel() {
   }
   if (over_) return;
   over_ = true;
-  backoff_.cancel();
+  pause_.cancel();
   if (call_) call_->cancel();
   if (hooks_.ended) hooks_.ended();
   flight_->fail({base::Code::kCancelled, "every client left before the answer was complete"});
 }
 
 void Fetch::attempt() {
-  current_ = retry_.next();
-  auto destination = upstreams_.destination(current_, job_.head.target, job_.dialect);
+  current_ = retry_.next(clock_.unix_ms());
+  auto destination = upstreams_.destination(current_, job_.head.target, job_.dialect, job_.forward.wire);
   if (!destination) return give_up(std::move(destination.error()));
   net::RequestHead head;
   head.method = job_.head.method;
   head.target = std::move(destination->target);
   head.headers = upstream_headers(job_.head.headers, *current_, job_.dialect);
   if (!job_.traceparent.empty()) head.headers.set("traceparent", job_.traceparent);
-  discarding_ = false;
-  call_ = destination->client->send(destination->origin, std::move(head), job_.body, current_->timeouts,
-                                    shared_from_this());
+  const net::CallTimeouts timeouts{.connect_ms = current_->connect_timeout_ms,
+                                   .first_byte_ms = current_->first_byte_timeout_ms,
+                                   .idle_ms = current_->idle_timeout_ms};
+  call_ = destination->client->send(destination->origin, std::move(head), job_.body, timeouts, shared_from_this());
+}
+
+bool Fetch::try_again(const route::RetryState::Failure& failure) {
+  if (relayed_) return false;
+  const auto pause_ms = retry_.pause_ms(failure, jitter());
+  if (!pause_ms) return false;
+  pause_.expires_after(std::chrono::milliseconds(*pause_ms));
+  pause_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error && !self->over_) self->attempt();
+  });
+  return true;
 }
 
 bool Fetch::is_recordable(const net::ResponseHead& head) const {
@@ -58,7 +89,16 @@ bool Fetch::is_recordable(const net::ResponseHead& head) const {
 
 void Fetch::on_head(net::ResponseHead head) {
   if (over_) return;
-  if (head.status >= 400) hooks_.count_error(current_->name, head.status, "");
+  if (head.status >= 400) hooks_.count_error(current_->name, std::to_string(head.status));
+  if (head.status >= 500)
+    current_->breaker->failed(clock_.unix_ms());
+  else
+    current_->breaker->succeeded();
+  if (head.status >= 400 &&
+      try_again({.status = head.status, .sent = true, .retry_after_ms = retry_after_ms(head.headers)})) {
+    call_->cancel();
+    return;
+  }
   recordable_ = is_recordable(head);
   relayed_ = true;
   first_byte_us_ = clock_.monotonic_us();
@@ -67,38 +107,37 @@ void Fetch::on_head(net::ResponseHead head) {
 }
 
 void Fetch::on_data(base::Bytes chunk) {
-  if (over_ || discarding_) return;
+  if (over_) return;
   const auto at_ms = static_cast<uint32_t>((clock_.monotonic_us() - first_byte_us_) / 1000);
-  const bool last = recordable_ && !recorded_ && llm::ends_stream(job_.dialect, chunk.view());
-  if (last) {
+  if (recordable_ && !recorded_ && llm::ends_stream(job_.dialect, chunk.view())) {
     // Stored before the client can see the end of it: its very next request hits.
     flight_->append_quietly(std::move(chunk), at_ms);
-    record_now();
+    if (flight_->recordable()) record_now();
     flight_->wake();
     return;
   }
   flight_->append(std::move(chunk), at_ms);
-  if (over_) return;  // the last reader left while it was woken
-  if (flight_->writer_should_pause()) {
-    call_->pause();
-    flight_->on_writer_resume([this, self = shared_from_this()] {
-      loop_.post([self] {
-        if (!self->over_ && self->call_) self->call_->resume();
-      });
+  if (over_ || !flight_->writer_should_pause()) return;  // over: the last reader left while it was woken
+  call_->pause();
+  flight_->on_writer_resume([weak = weak_from_this(), &loop = loop_] {
+    loop.post([weak] {
+      if (const auto self = weak.lock(); self && !self->over_ && self->call_) self->call_->resume();
     });
-  }
+  });
 }
 
 void Fetch::on_end() {
-  if (over_ || discarding_) return;
+  if (over_) return;
   if (recordable_ && !recorded_ && flight_->recordable()) record_now();
   finish();
 }
 
 void Fetch::on_error(base::Error error, bool sent) {
   if (over_) return;
-  hooks_.count_error(current_->name, 0, base::code_name(error.code));
-  if (!relayed_ && retry_later(0, &error, sent, 0)) return;
+  hooks_.count_error(current_->name, std::string(base::code_name(error.code)));
+  current_->breaker->failed(clock_.unix_ms());
+  if (try_again({.sent = sent})) return;
+  error.message = fmt::format("upstream '{}': {}", current_->name, error.message);
   give_up(std::move(error));
 }
 
@@ -107,11 +146,9 @@ void Fetch::record_now() {
   cache::Flight::Recording recording = flight_->recording();
   pipeline::Recorded recorded{.status = recording.head.status,
                               .content_type = std::string(recording.head.headers.get("content-type").value_or("")),
-                              .encoded = false,
                               .body = std::move(recording.body),
                               .pace_ms = std::move(recording.pace_ms),
-                              .pace_offset = std::move(recording.pace_offset),
-                              .upstream = current_->name};
+                              .pace_offset = std::move(recording.pace_offset)};
   if (recorded.body.size() <= kInlineRecordLimit_bytes) {
     flight_->mark_stored(hooks_.record(job_.forward, std::move(recorded)).stored);
     return;
@@ -137,8 +174,8 @@ void Fetch::finish() {
   ended_ = true;
   if (over_ || recording_) return;
   over_ = true;
-  flight_->finish();
   if (hooks_.ended) hooks_.ended();
+  flight_->finish();
 }
 
 void Fetch::give_up(base::Error error) {

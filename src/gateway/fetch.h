@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <random>
 #include <string>
 
 #include "base/clock.h"
@@ -14,6 +15,7 @@
 #include "gateway/upstreams.h"
 #include "net/client.h"
 #include "pipeline/decision.h"
+#include "route/retry.h"
 
 namespace payonce::gateway {
 
@@ -24,14 +26,14 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
     net::RequestHead head;  // as the client sent it
     base::Bytes body;
     llm::Dialect dialect = llm::Dialect::kOther;
-    std::string traceparent;  // ours, for the upstream
+    std::string traceparent;  // ours, for the upstream; empty: the client's is passed on
   };
   struct Hooks {
     // Records a whole answer; small ones at once on the loop, so that the very next request hits.
     std::function<pipeline::Written(const pipeline::Forward&, pipeline::Recorded)> record;
     std::function<bool(std::function<void()>)> post_to_pool;  // false: full
     std::function<void()> ended;                              // remove the flight from its table
-    std::function<void(const std::string& upstream, int status, std::string_view code)> count_error;
+    std::function<void(const std::string& upstream, const std::string& code)> count_error;
   };
   Fetch(net::EventLoop& loop, Upstreams& upstreams, const base::Clock& clock, std::shared_ptr<cache::Flight> flight,
         Job job, Hooks hooks);
@@ -46,25 +48,24 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
 
  private:
   void attempt();
-  bool retry_later(int status, const base::Error* error, bool sent, int64_t retry_after_ms);
+  bool try_again(const route::RetryState::Failure& failure);
+  bool is_recordable(const net::ResponseHead& head) const;
   void record_now();
   void finish();
   void give_up(base::Error error);
-  bool is_recordable(const net::ResponseHead& head) const;
 
   net::EventLoop& loop_;
   Upstreams& upstreams_;
   const base::Clock& clock_;
-  std::shared_ptr<cache::Flight> flight_;
-  Job job_;
-  Hooks hooks_;
+  const std::shared_ptr<cache::Flight> flight_;
+  const Job job_;
+  const Hooks hooks_;
   std::shared_ptr<net::Call> call_;
-  boost::asio::steady_timer backoff_;
+  boost::asio::steady_timer pause_;
   route::RetryState retry_;
   route::UpstreamPtr current_;
-  bool discarding_ = false;  // the body of an answer that will be asked for again
   bool relayed_ = false;     // a head went to the flight: no more retries
-  bool recordable_ = false;
+  bool recordable_ = false;  // an answer whose usage we can read, and which may be stored
   bool recorded_ = false;
   bool recording_ = false;  // on the worker pool
   bool ended_ = false;      // the upstream's answer is whole

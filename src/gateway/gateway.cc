@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/log.h"
 #include "gateway/admin.h"
 #include "gateway/answer_headers.h"
 #include "gateway/fetch.h"
+#include "gateway/observer.h"
+#include "gateway/paced_replay.h"
 #include "gateway/relay.h"
 #include "gateway/upstreams.h"
 #include "llm/error_body.h"
@@ -19,38 +23,50 @@ namespace {
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
 bool is_ours(std::string_view path) {
-  return path == "/" || path == "/healthz" || path == "/readyz" || path == "/metrics" || path.starts_with("/payonce/");
+  return path == "/" || path == "/healthz" || path == "/readyz" || path == "/metrics" ||
+         path.starts_with("/payonce/");
 }
-
-}  // namespace
 
 // What a loop has of its own.
 struct LoopState {
-  LoopState(net::EventLoop& event_loop, const base::Gauge& connections) : loop(event_loop), upstreams(event_loop, connections) {}
+  LoopState(net::EventLoop& event_loop, const base::Gauge& connections)
+      : loop(event_loop), upstreams(event_loop, connections) {}
   net::EventLoop& loop;
   Upstreams upstreams;
 };
 
+// One request on its way.
+struct Visit {
+  std::shared_ptr<net::Exchange> exchange;
+  RequestInfo info;
+  Timing timing;
+  bool first = true;  // false: asks again after the leader of its flight failed
+};
+
+}  // namespace
+
 struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
-  State(Parts p, Options o) : parts(p), options(std::move(o)) {}
+  State(Parts p, Options o)
+      : parts(p),
+        options(std::move(o)),
+        observer(p.clock, p.metrics, {.log_requests = options.log_requests, .tracer = p.tracer}) {}
 
   void handle(std::shared_ptr<net::Exchange> exchange);
-  void decide(std::shared_ptr<net::Exchange> exchange, llm::Dialect dialect, bool collapse_allowed);
-  void act(std::shared_ptr<net::Exchange> exchange, llm::Dialect dialect, pipeline::Decision decision, Timing timing,
-           int64_t started_us, bool collapse_allowed);
-  void answer(const std::shared_ptr<net::Exchange>& exchange, const pipeline::Answer& answer, const Timing& timing, int64_t started_us);
-  void refuse(net::Exchange& exchange, llm::Dialect dialect, const pipeline::Refusal& refusal);
-  void load(std::shared_ptr<net::Exchange> exchange, llm::Dialect dialect, pipeline::Load load, Timing timing,
-            int64_t started_us, bool collapse_allowed);
-  void forward(std::shared_ptr<net::Exchange> exchange, llm::Dialect dialect, pipeline::Forward forward, Timing timing,
-               int64_t started_us, bool collapse_allowed);
-  void fetch(LoopState& loop, const std::shared_ptr<net::Exchange>& exchange, llm::Dialect dialect,
-             pipeline::Forward forward, const std::shared_ptr<cache::Flight>& flight, const std::string& flight_key,
-             std::shared_ptr<std::weak_ptr<Fetch>> slot);
-  LoopState& state_of(net::EventLoop& loop);
+  void decide(Visit visit);
+  void act(Visit visit, pipeline::Decision decision);
+  void answer(Visit visit, const pipeline::Answer& answer);
+  void refuse(const Visit& visit, const pipeline::Refusal& refusal);
+  void load(Visit visit, pipeline::Load load);
+  void forward(Visit visit, pipeline::Forward forward);
+  cache::FlightTable::Joined board(const pipeline::Forward& forward, const cache::Flight::Wake& wake,
+                                   std::string& flight_key);
+  void fetch(const Visit& visit, pipeline::Forward forward, const std::shared_ptr<cache::Flight>& flight,
+             const std::string& flight_key, const std::shared_ptr<pipeline::Written>& written);
+  LoopState& state_of(const net::EventLoop& loop);
 
   Parts parts;
   Options options;
+  Observer observer;
   std::vector<std::unique_ptr<LoopState>> loop_states;
   cache::FlightTable flights;
   std::unique_ptr<Admin> admin;
@@ -59,150 +75,216 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   std::atomic<bool> draining{false};
 };
 
-LoopState& Gateway::State::state_of(net::EventLoop& loop) {
+LoopState& Gateway::State::state_of(const net::EventLoop& loop) {
   for (const auto& state : loop_states)
     if (&state->loop == &loop) return *state;
   return *loop_states.front();  // unreachable: every exchange belongs to one of our loops
 }
 
 void Gateway::State::handle(std::shared_ptr<net::Exchange> exchange) {
-  const std::string_view path = path_of(exchange->head().target);
+  const net::RequestHead& head = exchange->head();
+  const std::string_view path = path_of(head.target);
   if (is_ours(path)) return admin->handle(std::move(exchange));
-  const llm::Dialect dialect = llm::classify(exchange->head().method, path);
+  Visit visit{.exchange = std::move(exchange), .info = {.dialect = llm::classify(head.method, path)}};
+  visit.info.started_us = parts.clock.monotonic_us();
+  if (observer.wants_details()) {
+    visit.info.id = head.headers.get("x-request-id").value_or("");
+    visit.info.method = head.method;
+    visit.info.path = path;
+    visit.info.trace = record::continue_trace(head.headers.get("traceparent").value_or(""));
+    if (visit.info.id.empty()) visit.info.id = visit.info.trace.span_id;
+  }
+  const Visit kept = visit;
   try {
-    decide(exchange, dialect, true);
+    decide(std::move(visit));
   } catch (const std::exception& error) {
     // The last net: an internal fault must not take the server down.
     base::log_error("request failed: {}", error.what());
-    refuse(*exchange, dialect, {.status = 500, .message = "internal error in the gateway", .reason = "internal"});
+    refuse(kept, {.status = 500, .message = "internal error in the gateway", .reason = "internal"});
   }
 }
 
-void Gateway::State::decide(std::shared_ptr<net::Exchange> exchange, llm::Dialect dialect, bool collapse_allowed) {
-  const int64_t started_us = parts.clock.monotonic_us();
-  const pipeline::Incoming incoming{exchange->head(), exchange->body(), dialect};
-  pipeline::Decision decision = parts.pipeline.before(incoming);
-  const Timing timing{.lookup_us = parts.clock.monotonic_us() - started_us};
-  act(std::move(exchange), dialect, std::move(decision), timing, started_us, collapse_allowed);
+void Gateway::State::decide(Visit visit) {
+  const pipeline::Incoming incoming{visit.exchange->head(), visit.exchange->body(), visit.info.dialect};
+  pipeline::Pipeline::Spent spent;
+  pipeline::Decision decision = parts.pipeline.before(incoming, spent);
+  visit.timing.parse_us = spent.parse_us;
+  visit.timing.lookup_us = spent.lookup_us;
+  act(std::move(visit), std::move(decision));
 }
 
-void Gateway::State::act(std::shared_ptr<net::Exchange> exchange, llm::Dialect dialect, pipeline::Decision decision,
-                         Timing timing, int64_t started_us, bool collapse_allowed) {
-  if (auto* found = std::get_if<pipeline::Answer>(&decision)) return answer(exchange, *found, timing, started_us);
-  if (auto* refusal = std::get_if<pipeline::Refusal>(&decision)) return refuse(*exchange, dialect, *refusal);
-  if (auto* on_disk = std::get_if<pipeline::Load>(&decision))
-    return load(std::move(exchange), dialect, std::move(*on_disk), timing, started_us, collapse_allowed);
-  forward(std::move(exchange), dialect, std::get<pipeline::Forward>(std::move(decision)), timing, started_us,
-          collapse_allowed);
+void Gateway::State::act(Visit visit, pipeline::Decision decision) {
+  if (const auto* found = std::get_if<pipeline::Answer>(&decision)) return answer(std::move(visit), *found);
+  if (const auto* refusal = std::get_if<pipeline::Refusal>(&decision)) return refuse(visit, *refusal);
+  if (auto* on_disk = std::get_if<pipeline::Load>(&decision)) return load(std::move(visit), std::move(*on_disk));
+  forward(std::move(visit), std::get<pipeline::Forward>(std::move(decision)));
 }
 
-void Gateway::State::answer(const std::shared_ptr<net::Exchange>& exchange, const pipeline::Answer& answer,
-                            const Timing& timing, int64_t started_us) {
+void Gateway::State::answer(Visit visit, const pipeline::Answer& answer) {
   net::ResponseHead head;
   head.headers.reserve(384);
   head.headers.add("Content-Type", answer.content_type);
-  add_hit_headers(head.headers, answer, timing);
-  if (options.replay_pace && answer.prepared->stream && !answer.entry->pace_ms.empty())
-    return PacedReplay::start(exchange, std::move(head), answer);
-  const size_t size_bytes = answer.body.size();
-  exchange->respond(std::move(head), answer.body);
-  observe(*exchange, answer.prepared.get(), 200, "hit", timing, started_us, size_bytes);
+  add_hit_headers(head.headers, answer, visit.timing);
+  const auto done = [this](const Visit& of, const pipeline::Answer& what, int status) {
+    observer.done(of.info, of.timing,
+                  {.status = status, .cache = "hit", .prepared = what.prepared.get(), .usage = what.entry->usage});
+  };
+  const bool as_recorded = answer.body.data() == answer.entry->body.data();
+  if (options.replay_pace && answer.prepared->stream && as_recorded && !answer.entry->pace_ms.empty()) {
+    const auto exchange = visit.exchange;
+    return PacedReplay::start(exchange, std::move(head), answer,
+                              [done, visit = std::move(visit), answer](int status) { done(visit, answer, status); });
+  }
+  visit.exchange->respond(std::move(head), answer.body);
+  done(visit, answer, 200);
 }
 
-void Gateway::State::refuse(net::Exchange& exchange, llm::Dialect dialect, const pipeline::Refusal& refusal) {
+void Gateway::State::refuse(const Visit& visit, const pipeline::Refusal& refusal) {
   net::ResponseHead head{.status = refusal.status};
   head.headers.add("Content-Type", "application/json");
   if (refusal.retry_after_s > 0) head.headers.add("Retry-After", std::to_string(refusal.retry_after_s));
-  if (refusal.reason == "only_if_cached") head.headers.add("Cache-Status", "payonce; fwd=miss; detail=only-if-cached");
+  head.headers.add("Cache-Status", refusal.reason == "only_if_cached" ? "payonce; fwd=miss; detail=only-if-cached"
+                                                                      : "payonce; fwd=request; detail=refused");
   parts.metrics.counter("payonce_rejected_total", {{"reason", std::string(refusal.reason)}}).add();
-  exchange.respond(std::move(head), base::Bytes(llm::error_body(dialect, refusal.status, refusal.message)));
+  visit.exchange->respond(std::move(head),
+                          base::Bytes(llm::error_body(visit.info.dialect, refusal.status, refusal.message)));
+  observer.done(visit.info, visit.timing, {.status = refusal.status, .cache = "refused"});
 }
 
-void Gateway::State::load(std::shared_ptr<net::Exchange> exchange, llm::Dialect dialect, pipeline::Load load,
-                          Timing timing, int64_t started_us, bool collapse_allowed) {
+void Gateway::State::load(Visit visit, pipeline::Load load) {
   auto self = shared_from_this();
-  net::EventLoop& loop = exchange->loop();
-  auto shared_load = std::make_shared<pipeline::Load>(std::move(load));
-  auto job = [self, &loop, exchange, dialect, shared_load, timing, started_us, collapse_allowed] {
-    auto decision = std::make_shared<pipeline::Decision>(self->parts.pipeline.load(*shared_load));
-    loop.post([self, exchange, dialect, decision, timing, started_us, collapse_allowed]() mutable {
-      timing.lookup_us = self->parts.clock.monotonic_us() - started_us;
-      self->act(exchange, dialect, std::move(*decision), timing, started_us, collapse_allowed);
-    });
-  };
-  if (parts.pool.post(std::move(job))) return;
-  act(std::move(exchange), dialect, parts.pipeline.without_load(*shared_load), timing, started_us, collapse_allowed);
+  net::EventLoop& loop = visit.exchange->loop();
+  const auto what = std::make_shared<pipeline::Load>(std::move(load));
+  const auto who = std::make_shared<Visit>(std::move(visit));
+  const bool queued = parts.pool.post([self, &loop, who, what] {
+    const int64_t started_us = self->parts.clock.monotonic_us();
+    auto decision = std::make_shared<pipeline::Decision>(self->parts.pipeline.load(*what));
+    who->timing.lookup_us += self->parts.clock.monotonic_us() - started_us;
+    loop.post([self, who, decision] { self->act(std::move(*who), std::move(*decision)); });
+  });
+  if (!queued) act(std::move(*who), parts.pipeline.without_load(*what));
 }
 
-void Gateway::State::forward(const std::shared_ptr<net::Exchange>& exchange, llm::Dialect dialect,
-                             pipeline::Forward forward, Timing timing, int64_t started_us, bool collapse_allowed) {
+// Joins the flight of an equal request, or makes one. Only what may be stored is shared.
+cache::FlightTable::Joined Gateway::State::board(const pipeline::Forward& forward, const cache::Flight::Wake& wake,
+                                                 std::string& flight_key) {
+  // Whole answers of known dialects are kept, to be stored and to read their usage; others only pass.
+  const cache::Flight::Options flight_options{.keep = forward.prepared != nullptr};
+  if (forward.collapse) {
+    const pipeline::Prepared& prepared = *forward.prepared;
+    flight_key = prepared.key + (prepared.stream ? (prepared.include_usage ? "|su" : "|s") : "|j");
+    return flights.join_or_lead(flight_key, flight_options, wake);
+  }
+  auto flight = std::make_shared<cache::Flight>(flight_options);
+  const cache::Flight::ReaderId reader = flight->join(wake).value();
+  return {std::move(flight), reader, true};
+}
+
+void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
   if (in_flight.load(std::memory_order_relaxed) >= options.max_in_flight)
-    return refuse(*exchange, dialect,
+    return refuse(visit,
                   {.status = 429,
                    .message = fmt::format("{} requests are waiting for upstreams already (limits.max_in_flight)",
                                           options.max_in_flight),
                    .reason = "limit",
                    .retry_after_s = 1});
-  const pipeline::PreparedPtr prepared = forward.prepared;
   const auto slot = std::make_shared<std::weak_ptr<Relay>>();
-  const cache::Flight::Wake wake = Relay::wake_for(exchange->loop(), slot);
-  // Whole answers of known dialects are kept, to be stored and to read their usage; others only pass.
-  const cache::Flight::Options flight_options{.keep = prepared != nullptr};
-  const bool collapse = forward.collapse && collapse_allowed;
   std::string flight_key;
-  cache::FlightTable::Joined joined;
-  if (forward.collapse) {
-    flight_key = prepared->key + (prepared->stream ? (prepared->include_usage ? "|su" : "|s") : "|j");
-    joined = flights.join_or_lead(flight_key, flight_options, wake);
-    if (!joined.leader) parts.pipeline.count_collapsed();
-  } else {
-    joined.flight = std::make_shared<cache::Flight>(flight_options);
-    joined.reader = joined.flight->join(wake).value();
-    joined.leader = true;
-  }
+  const cache::FlightTable::Joined joined = board(forward, Relay::wake_for(visit.exchange->loop(), slot), flight_key);
+  if (!joined.leader) parts.pipeline.count_collapsed();
   in_flight.fetch_add(1, std::memory_order_relaxed);
 
-  Relay::Options relay_options{.dialect = dialect};
+  const auto self = shared_from_this();
+  const auto written = std::make_shared<pipeline::Written>();
+  const auto info = std::make_shared<const RequestInfo>(visit.info);
+  Relay::Options relay_options{.dialect = visit.info.dialect};
   relay_options.status = {.why = forward.why, .collapsed = !joined.leader};
-  relay_options.timing = timing;
-  relay_options.started_us = started_us;
+  relay_options.timing = visit.timing;
+  relay_options.started_us = visit.info.started_us;
   relay_options.now_us = [this] { return parts.clock.monotonic_us(); };
-  if (!joined.leader && collapse)
-    relay_options.again = [self = shared_from_this(), dialect](std::shared_ptr<net::Exchange> again) {
+  if (!joined.leader && visit.first)
+    relay_options.again = [self, info](std::shared_ptr<net::Exchange> exchange) {
       self->in_flight.fetch_sub(1, std::memory_order_relaxed);
-      self->decide(std::move(again), dialect, false);
+      self->decide({.exchange = std::move(exchange), .info = *info, .first = false});
     };
-  relay_options.done = [self = shared_from_this(), exchange_view = exchange.get(), prepared, started_us](
-                           int status, const MissStatus& miss, const Timing& spent) {
+  relay_options.done = [self, info, prepared = forward.prepared, written](int status, const MissStatus& miss,
+                                                                          const Timing& timing) {
     self->in_flight.fetch_sub(1, std::memory_order_relaxed);
-    self->observe(*exchange_view, prepared.get(), status, pipeline::forwarded_name(miss.why), spent, started_us);
+    self->observer.done(*info, timing,
+                        {.status = status,
+                         .cache = pipeline::forwarded_name(miss.why),
+                         .prepared = prepared.get(),
+                         .usage = written->usage});
   };
-  const auto relay = std::make_shared<Relay>(exchange, joined.flight, std::move(relay_options));
+  const auto relay = std::make_shared<Relay>(visit.exchange, joined.flight, std::move(relay_options));
   *slot = relay;
   relay->attach(joined.reader);
-  if (joined.leader) fetch(exchange, dialect, std::move(forward), joined.flight, flight_key);
+  if (joined.leader) fetch(visit, std::move(forward), joined.flight, flight_key, written);
 }
 
-void Gateway::State::fetch(const std::shared_ptr<net::Exchange>& exchange, llm::Dialect dialect,
-                           pipeline::Forward forward, const std::shared_ptr<cache::Flight>& flight,
-                           const std::string& flight_key) {
-  LoopState& loop = state_of(exchange->loop());
-  Fetch::Job job{.forward = std::move(forward), .head = exchange->head(), .body = exchange->body(), .dialect = dialect};
+void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
+                           const std::shared_ptr<cache::Flight>& flight, const std::string& flight_key,
+                           const std::shared_ptr<pipeline::Written>& written) {
+  LoopState& loop = state_of(visit.exchange->loop());
+  const auto self = shared_from_this();
+  Fetch::Job job{.forward = std::move(forward),
+                 .head = visit.exchange->head(),
+                 .body = visit.exchange->body(),
+                 .dialect = visit.info.dialect,
+                 .traceparent = observer.traces() ? visit.info.trace.header() : std::string()};
   Fetch::Hooks hooks;
-  hooks.record = [this](const pipeline::Forward& what, pipeline::Recorded recorded) {
-    return parts.pipeline.after(what, std::move(recorded));
+  hooks.record = [self, written](const pipeline::Forward& what, pipeline::Recorded recorded) {
+    *written = self->parts.pipeline.after(what, std::move(recorded));
+    return *written;
   };
-  hooks.post_to_pool = [this](std::function<void()> job_for_pool) { return parts.pool.post(std::move(job_for_pool)); };
+  hooks.post_to_pool = [self](std::function<void()> work) { return self->parts.pool.post(std::move(work)); };
   if (!flight_key.empty())
-    hooks.ended = [self = shared_from_this(), flight_key, raw = flight.get()] { self->flights.remove(flight_key, raw); };
-  hooks.count_error = [this](const std::string& upstream, const std::string& code) {
-    parts.metrics.counter("payonce_upstream_errors_total", {{"upstream", upstream}, {"code", code}}).add();
+    hooks.ended = [self, flight_key, raw = flight.get()] { self->flights.remove(flight_key, raw); };
+  hooks.count_error = [self](const std::string& upstream, const std::string& code) {
+    self->parts.metrics.counter("payonce_upstream_errors_total", {{"upstream", upstream}, {"code", code}}).add();
   };
-  const auto call = std::make_shared<Fetch>(loop.loop, loop.upstreams, parts.clock, flight, std::move(job), std::move(hooks));
+  const auto call =
+      std::make_shared<Fetch>(loop.loop, loop.upstreams, parts.clock, flight, std::move(job), std::move(hooks));
   flight->on_abandoned([weak = std::weak_ptr<Fetch>(call)] {
     if (const auto alive = weak.lock()) alive->cancel();
   });
   call->start();
+}
+
+Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(parts, std::move(options))) {
+  State& state = *state_;
+  const base::Gauge upstream_connections = parts.metrics.gauge("payonce_connections", {{"side", "upstream"}});
+  for (size_t i = 0; i < parts.loops.size(); ++i)
+    state.loop_states.push_back(std::make_unique<LoopState>(parts.loops[i], upstream_connections));
+  Admin::Options admin;
+  admin.token = state.options.admin_token;
+  admin.ready = [raw = state_.get()] { return !raw->draining && raw->options.upstream_ready(); };
+  admin.before_scrape = [&pool = parts.pool, gauge = parts.metrics.gauge("payonce_worker_queue")] {
+    gauge.set(static_cast<double>(pool.queued()));
+  };
+  state.admin = std::make_unique<Admin>(
+      Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store, parts.ledger, parts.pipeline},
+      std::move(admin));
+  net::Server::Options server = state.options.server;
+  server.error = [](int status, std::string_view message, std::string_view target) {
+    return base::Bytes(llm::error_body(llm::classify("POST", path_of(target)), status, message));
+  };
+  server.connections = parts.metrics.gauge("payonce_connections", {{"side", "client"}});
+  state.server = std::make_unique<net::Server>(
+      parts.loops, std::move(server), [weak = std::weak_ptr<State>(state_)](std::shared_ptr<net::Exchange> exchange) {
+        if (const auto alive = weak.lock()) alive->handle(std::move(exchange));
+      });
+}
+
+Gateway::~Gateway() = default;
+
+base::Status Gateway::start() { return state_->server->start(); }
+
+uint16_t Gateway::port() const { return state_->server->port(); }
+
+void Gateway::drain(int64_t deadline_ms, std::function<void()> done) {
+  state_->draining = true;
+  state_->server->drain(deadline_ms, std::move(done));
 }
 
 }  // namespace payonce::gateway

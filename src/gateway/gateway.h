@@ -1,6 +1,6 @@
 // The gateway: HTTP in, the pipeline's two halves, HTTP out. It waits and streams; it decides nothing about caching.
-// Threads: start(), drain() and reload() one thread; requests run on their loops.
-// Owner: main. Everything in Parts outlives it.
+// Threads: constructor, start() and drain() one thread; requests run on their loops.
+// Owner: main. Everything in Parts outlives it, and the loops are stopped before it is destroyed.
 #pragma once
 
 #include <functional>
@@ -33,18 +33,19 @@ class Gateway {
   };
   struct Options {
     net::Server::Options server;
-    std::string admin_token;         // lets its bearer see and purge every scope
+    std::string admin_token;  // lets its bearer see and purge every scope
     bool log_requests = false;
-    bool replay_pace = false;        // a stream hit comes at its recorded pace
-    size_t max_in_flight = 10'000;   // forwarded requests at once; more get 429
+    bool replay_pace = false;                                    // a stream hit comes at its recorded pace
+    size_t max_in_flight = 10'000;                               // forwarded requests at once; more get 429
     std::function<bool()> upstream_ready = [] { return true; };  // local upstream is up: for /readyz
-    std::string model_hint;          // dashboard: which model answers, empty if unknown
   };
   Gateway(Parts parts, Options options);
   ~Gateway();
 
   base::Status start();
   uint16_t port() const;
+  // Stops accepting, lets answers in progress finish, then calls `done` on some loop; after the deadline what is left
+  // is cut.
   void drain(int64_t deadline_ms, std::function<void()> done);
 
  private:

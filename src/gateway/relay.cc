@@ -55,7 +55,7 @@ bool Relay::take() {
     const auto again = options_.again;
     exchange->on_closed = nullptr;
     exchange->on_drained = nullptr;
-    (void)flight_->leave(reader_);
+    flight_->leave(reader_);
     done_ = true;
     exchange_.reset();
     again(exchange);
@@ -143,11 +143,13 @@ void Relay::close(int status) {
   if (done_) return;
   done_ = true;
   const auto keep = shared_from_this();
-  if (flight_->leave(reader_) && options_.cancel) options_.cancel();
+  flight_->leave(reader_);
   if (options_.done) options_.done(status, options_.status, options_.timing);
-  exchange_->on_closed = nullptr;
-  exchange_->on_drained = nullptr;
-  exchange_.reset();
+  // The exchange may be running the callback that brought us here: it must outlive this call.
+  exchange_->loop().post([exchange = std::move(exchange_)] {
+    exchange->on_closed = nullptr;
+    exchange->on_drained = nullptr;
+  });
 }
 
 }  // namespace payonce::gateway

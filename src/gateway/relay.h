@@ -24,10 +24,9 @@ class Relay : public std::enable_shared_from_this<Relay> {
     Timing timing;
     int64_t started_us = 0;
     uint64_t gather_limit_bytes = 8u << 20;  // a larger JSON answer is passed on as it comes
-    // A follower whose leader failed before anything reached this client: ask again instead of passing the failure on.
+    // A follower whose leader failed before anything reached this client: ask again instead of passing the failure
+    // on.
     std::function<void(std::shared_ptr<net::Exchange>)> again;
-    // The last reader left an answer that is not complete: stop the upstream.
-    std::function<void()> cancel;
     std::function<int64_t()> now_us;
     // Once, at the end: HTTP status as sent (499: the client left), cache detail.
     std::function<void(int status, const MissStatus& status_fields, const Timing& timing)> done;

@@ -10,8 +10,8 @@ namespace {
 
 // RFC 9110 7.6.1, and what net's client sets itself. "te" only ever concerns one hop.
 constexpr std::array<std::string_view, 10> kHopByHop = {
-    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host",
-    "content-length", "expect"};
+    "connection", "keep-alive", "proxy-connection", "te",    "trailer", "transfer-encoding",
+    "upgrade",    "host",       "content-length",   "expect"};
 
 bool goes_upstream(std::string_view name) {
   for (const std::string_view hop : kHopByHop)
@@ -33,10 +33,10 @@ bool strip_v1(std::string_view& path) {
 
 }  // namespace
 
-std::string upstream_target(std::string_view prefix, std::string_view target, llm::Dialect dialect) {
-  const bool anthropic = llm::is_anthropic(dialect);
+std::string upstream_target(std::string_view prefix, std::string_view target, llm::Dialect dialect,
+                            route::UpstreamKind wire) {
   std::string_view root = prefix;
-  const bool versioned = !anthropic && root.ends_with("/v1");
+  const bool versioned = wire == route::UpstreamKind::kOpenAi && root.ends_with("/v1");
   std::string_view rest = target;
   if (versioned) {
     if (strip_v1(rest)) return fmt::format("{}{}", prefix, rest);
@@ -47,19 +47,20 @@ std::string upstream_target(std::string_view prefix, std::string_view target, ll
   return fmt::format("{}{}", prefix, target);
 }
 
-net::Headers upstream_headers(const net::Headers& from_client, const route::Upstream& upstream, llm::Dialect dialect) {
+net::Headers upstream_headers(const net::Headers& from_client, const route::Upstream& upstream,
+                              llm::Dialect dialect) {
   net::Headers out;
   out.reserve(from_client.lines().size() + 128);
-  const bool own_key = !upstream.key.empty();
+  const bool replaced = !upstream.key.empty() || !upstream.forward_credential;
   const bool readable = dialect != llm::Dialect::kOther;
   from_client.for_each([&](std::string_view name, std::string_view value) {
-    if (!goes_upstream(name) || (own_key && is_credential(name))) return;
+    if (!goes_upstream(name) || (replaced && is_credential(name))) return;
     // We read and keep the answers of known dialects, so they must come unencoded.
     if (readable && net::equals_ignoring_case(name, "accept-encoding")) return;
     out.add(name, value);
   });
   if (readable) out.add("Accept-Encoding", "identity");
-  if (own_key) {
+  if (!upstream.key.empty()) {
     if (upstream.kind == route::UpstreamKind::kAnthropic)
       out.add("x-api-key", upstream.key);
     else
@@ -71,12 +72,13 @@ net::Headers upstream_headers(const net::Headers& from_client, const route::Upst
 Upstreams::Upstreams(net::EventLoop& loop, base::Gauge connections) : loop_(loop), connections_(connections) {}
 
 base::Result<Destination> Upstreams::destination(const route::UpstreamPtr& upstream, std::string_view target,
-                                                 llm::Dialect dialect) {
+                                                 llm::Dialect dialect, route::UpstreamKind wire) {
   PAYONCE_TRY(const Bases* bases, this->bases(upstream));
-  const bool anthropic = llm::is_anthropic(dialect);
-  return Destination{.client = bases->client,
-                     .origin = anthropic ? bases->anthropic : bases->openai,
-                     .target = upstream_target(anthropic ? bases->anthropic_prefix : bases->openai_prefix, target, dialect)};
+  const bool anthropic = wire == route::UpstreamKind::kAnthropic;
+  return Destination{
+      .client = bases->client,
+      .origin = anthropic ? bases->anthropic : bases->openai,
+      .target = upstream_target(anthropic ? bases->anthropic_prefix : bases->openai_prefix, target, dialect, wire)};
 }
 
 base::Result<const Upstreams::Bases*> Upstreams::bases(const route::UpstreamPtr& upstream) {
@@ -91,7 +93,8 @@ base::Result<const Upstreams::Bases*> Upstreams::bases(const route::UpstreamPtr&
 
 net::Client& Upstreams::client_for(const net::ClientTls& tls) {
   auto& client = clients_[fmt::format("{}|{}", tls.verify, tls.ca_file)];
-  if (!client) client = std::make_unique<net::Client>(loop_, net::Client::Options{.tls = tls, .connections = connections_});
+  if (!client)
+    client = std::make_unique<net::Client>(loop_, net::Client::Options{.tls = tls, .connections = connections_});
   return *client;
 }
 

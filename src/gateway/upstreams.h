@@ -20,19 +20,20 @@ struct Destination {
   std::string target;  // path and query
 };
 
-// Upstream path of a client's `target` (path and query). `prefix` is the path of the base URL. An OpenAI base ends in "/v1",
-// which stands for the client's "/v1"; any other path goes to the host unchanged.
-std::string upstream_target(std::string_view prefix, std::string_view target, llm::Dialect dialect);
+// Upstream path of a client's `target` (path and query). `prefix` is the path of the base URL. An OpenAI base ends in
+// "/v1", which stands for the client's "/v1"; any other path goes to the host unchanged.
+std::string upstream_target(std::string_view prefix, std::string_view target, llm::Dialect dialect,
+                            route::UpstreamKind wire);
 
-// The fields that go upstream: all of the client's but those meant for us, and the credential replaced where the upstream
-// has one of its own.
+// The fields that go upstream: all of the client's but those meant for us, and the credential replaced where the
+// upstream has one of its own.
 net::Headers upstream_headers(const net::Headers& from_client, const route::Upstream& upstream, llm::Dialect dialect);
 
 class Upstreams {
  public:
   Upstreams(net::EventLoop& loop, base::Gauge connections);
   base::Result<Destination> destination(const route::UpstreamPtr& upstream, std::string_view target,
-                                        llm::Dialect dialect);
+                                        llm::Dialect dialect, route::UpstreamKind wire);
 
  private:
   struct Bases {
@@ -46,7 +47,7 @@ class Upstreams {
   net::EventLoop& loop_;
   base::Gauge connections_;
   std::map<std::string, std::unique_ptr<net::Client>> clients_;  // by TLS settings
-  std::map<route::UpstreamPtr, Bases> bases_;  // holds its upstreams: a reload adds a few
+  std::map<route::UpstreamPtr, Bases> bases_;                    // holds its upstreams: a reload adds a few
 };
 
 }  // namespace payonce::gateway

@@ -25,26 +25,35 @@ struct Shapes {
 };
 
 const Shapes& shapes_of(Dialect dialect) {
-  static const Shapes kChat{.texts = {{"messages", "[]", "content"}},
-                            .links = {{"messages", "[]", "tool_calls", "[]", "id"}, {"messages", "[]", "tool_call_id"}}};
+  static const Shapes kChat{
+      .texts = {{"messages", "[]", "content"}},
+      .links = {{"messages", "[]", "tool_calls", "[]", "id"}, {"messages", "[]", "tool_call_id"}}};
   static const Shapes kMessages{
       .texts = {{"system"}, {"messages", "[]", "content"}, {"messages", "[]", "content", "[]", "content"}},
       .links = {{"messages", "[]", "content", "[]", "id"}, {"messages", "[]", "content", "[]", "tool_use_id"}}};
   static const Shapes kResponses{.texts = {{"input", "[]", "content"}}, .links = {{"input", "[]", "call_id"}}};
   static const Shapes kPlain;
   switch (dialect) {
-    case Dialect::kOpenAiChat: return kChat;
+    case Dialect::kOpenAiChat:
+      return kChat;
     case Dialect::kAnthropicMessages:
-    case Dialect::kAnthropicCountTokens: return kMessages;
-    case Dialect::kOpenAiResponses: return kResponses;
-    default: return kPlain;
+    case Dialect::kAnthropicCountTokens:
+      return kMessages;
+    case Dialect::kOpenAiResponses:
+      return kResponses;
+    default:
+      return kPlain;
   }
 }
 
 class Writer {
  public:
   Writer(const llm::Request& request, const Profile& generic, const Profile& profile)
-      : tape_(request.tape), text_(request.body.view()), dialect_(request.dialect), generic_(generic), profile_(profile),
+      : tape_(request.tape),
+        text_(request.body.view()),
+        dialect_(request.dialect),
+        generic_(generic),
+        profile_(profile),
         shapes_(shapes_of(request.dialect)) {
     out_.reserve(text_.size() + text_.size() / 8 + 64);
   }
@@ -103,27 +112,37 @@ std::string_view Writer::decoded(uint32_t node, std::string& storage) const {
 
 std::string_view Writer::text_at(uint32_t object, std::string_view key, std::string& storage) const {
   const uint32_t node = tape_.find(text_, object, key);
-  return node != llm::Tape::kNone && tape_[node].type == JsonType::kString ? decoded(node, storage) : std::string_view();
+  return node != llm::Tape::kNone && tape_[node].type == JsonType::kString ? decoded(node, storage)
+                                                                           : std::string_view();
 }
 
 void Writer::value(uint32_t node, uint32_t parent) {
   switch (tape_[node].type) {
-    case JsonType::kObject: return object(node);
-    case JsonType::kArray: return array(node);
-    case JsonType::kString: return text_value(node, parent);
+    case JsonType::kObject:
+      return object(node);
+    case JsonType::kArray:
+      return array(node);
+    case JsonType::kString:
+      return text_value(node, parent);
     case JsonType::kNumber:
       out_ += '#';
       append_canonical_number(out_, tape_.raw(text_, node));
       out_ += ';';
       return;
-    case JsonType::kTrue: out_ += 't'; return;
-    case JsonType::kFalse: out_ += 'f'; return;
-    case JsonType::kNull: out_ += 'n'; return;
+    case JsonType::kTrue:
+      out_ += 't';
+      return;
+    case JsonType::kFalse:
+      out_ += 'f';
+      return;
+    case JsonType::kNull:
+      out_ += 'n';
+      return;
   }
 }
 
-// Members in the order of their names' bytes. Two members of one name both stay, in the order of the text: providers differ
-// in which one they take.
+// Members in the order of their names' bytes. Two members of one name both stay, in the order of the text: providers
+// differ in which one they take.
 void Writer::object(uint32_t node) {
   std::vector<Member> members;
   members.reserve(tape_[node].children);
@@ -134,7 +153,8 @@ void Writer::object(uint32_t node) {
     at = tape_[at + 1].next;
   }
   const auto before = [](const Member& a, const Member& b) { return a.key < b.key; };
-  if (!std::is_sorted(members.begin(), members.end(), before)) std::stable_sort(members.begin(), members.end(), before);
+  if (!std::is_sorted(members.begin(), members.end(), before))
+    std::stable_sort(members.begin(), members.end(), before);
   out_ += '{';
   for (const Member& member : members) {
     path_.push_back(member.key);
@@ -176,7 +196,8 @@ bool Writer::ignored(uint32_t parent, uint32_t node) {
   std::string storage;
   if (dialect_ == Dialect::kOpenAiResponses && path_.size() == 3 && path_[0] == "input" && path_[1] == "[]") {
     // An input item without "type" is a message.
-    if (path_[2] == "type" && tape_[node].type == JsonType::kString && decoded(node, storage) == "message") return true;
+    if (path_[2] == "type" && tape_[node].type == JsonType::kString && decoded(node, storage) == "message")
+      return true;
     if (path_[2] == "id" && text_at(parent, "type", storage) == "item_reference") return false;
   }
   if (&profile_ == &generic_ || !at_any(profile_.ignore)) return false;
@@ -227,7 +248,8 @@ void Writer::text_value(uint32_t node, uint32_t parent) {
   } else if (at_any(shapes_.texts)) {
     std::string_view type = "text";
     std::string role;
-    if (dialect_ == Dialect::kOpenAiResponses) type = text_at(parent, "role", role) == "assistant" ? "output_text" : "input_text";
+    if (dialect_ == Dialect::kOpenAiResponses)
+      type = text_at(parent, "role", role) == "assistant" ? "output_text" : "input_text";
     out_ += '[';
     text_part(type, text);
     out_ += ']';
@@ -268,7 +290,8 @@ std::string canonical_form(const llm::Request& request, const Profiles& profiles
   return Writer(request, profiles.generic(), profile).write();
 }
 
-CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile, const KeyParts& parts) {
+CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
+                      const KeyParts& parts) {
   const std::string form = canonical_form(request, profiles, profile);
   base::Sha256 hash;
   const auto add = [&](std::string_view name, std::string_view value) {
@@ -285,7 +308,10 @@ CacheKey response_key(const llm::Request& request, const Profiles& profiles, con
   add("versions", parts.versions);
   add("headers", parts.beta);
   add("body", form);
-  return {.kind = "resp", .version = std::string(kKeyVersion), .scope = std::string(parts.scope_id), .hash = hash.finish()};
+  return {.kind = "resp",
+          .version = std::string(kKeyVersion),
+          .scope = std::string(parts.scope_id),
+          .hash = hash.finish()};
 }
 
 base::Result<std::string> versions_of(const net::Headers& headers) {
@@ -299,10 +325,12 @@ base::Result<std::string> versions_of(const net::Headers& headers) {
     if (tag.empty()) continue;
     const size_t equals = tag.find('=');
     const std::string_view name = trim(tag.substr(0, equals));
-    const std::string_view version = equals == std::string_view::npos ? std::string_view() : trim(tag.substr(equals + 1));
+    const std::string_view version =
+        equals == std::string_view::npos ? std::string_view() : trim(tag.substr(equals + 1));
     if (name.empty() || version.empty())
-      return base::fail(base::Code::kInvalid,
-                        fmt::format("X-Payonce-Version: '{}' is not name=version, as in tools=v3", tag.substr(0, 60)));
+      return base::fail(
+          base::Code::kInvalid,
+          fmt::format("X-Payonce-Version: '{}' is not name=version, as in tools=v3", tag.substr(0, 60)));
     tags.emplace_back(name, version);
   }
   std::sort(tags.begin(), tags.end());

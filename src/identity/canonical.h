@@ -1,5 +1,5 @@
-// The canonical form of a request and its key. Every field counts unless a profile lists it; the spelling of JSON does not.
-// Threads: pure functions.  docs/formats/keys.md shows the form byte by byte.
+// The canonical form of a request and its key. Every field counts unless a profile lists it; the spelling of JSON
+// does not. Threads: pure functions.  docs/formats/keys.md shows the form byte by byte.
 #pragma once
 
 #include <string>
@@ -25,9 +25,11 @@ struct KeyParts {
 
 // The bytes that are hashed, for the body alone. The generic profile's rules hold beside `profile`'s.
 std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile);
-CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile, const KeyParts& parts);
+CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
+                      const KeyParts& parts);
 
-// "tools=v3, kb=2026-11" → sorted, trimmed, "kb=2026-11,tools=v3"; kInvalid when a tag is not name=value or is given twice.
+// "tools=v3, kb=2026-11" → sorted, trimmed, "kb=2026-11,tools=v3"; kInvalid when a tag is not name=value or is given
+// twice.
 base::Result<std::string> versions_of(const net::Headers& headers);
 
 }  // namespace payonce::identity

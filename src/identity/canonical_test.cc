@@ -121,7 +121,8 @@ void each_place(json::value& value, const std::string& path, Visit&& visit) {
   if (value.is_object())
     for (auto& member : value.get_object()) each_place(member.value(), path + "." + std::string(member.key()), visit);
   if (value.is_array())
-    for (size_t i = 0; i < value.get_array().size(); ++i) each_place(value.get_array()[i], path + "." + std::to_string(i), visit);
+    for (size_t i = 0; i < value.get_array().size(); ++i)
+      each_place(value.get_array()[i], path + "." + std::to_string(i), visit);
 }
 
 // Places whose value the form leaves out, or takes only as a link between messages.
@@ -141,8 +142,9 @@ TEST(Canonical, AnyOtherValueAnywhereGivesAnotherKey) {
     each_place(document, "", [&](const std::string& path, json::value& value) {
       if (is_free(path)) return;
       const json::value kept = value;
-      for (const json::value& other : {json::value("changed"), json::value(987654), json::value(nullptr), json::value(true),
-                                       json::value(json::array{kept}), json::value(json::object{{"wrapped", kept}})}) {
+      for (const json::value& other :
+           {json::value("changed"), json::value(987654), json::value(nullptr), json::value(true),
+            json::value(json::array{kept}), json::value(json::object{{"wrapped", kept}})}) {
         if (other == kept) continue;
         value = other;
         EXPECT_NE(form(one.dialect, json::serialize(document)), original) << llm::dialect_name(one.dialect) << path;
@@ -157,11 +159,13 @@ TEST(Canonical, AnyOtherValueAnywhereGivesAnotherKey) {
 TEST(Canonical, AFieldThatNobodyKnowsYetCountsEverywhere) {
   for (const Case& one : kCases) {
     const std::string original = form(one.dialect, one.body);
-    const auto add_to = [&](size_t wanted, int value) {  // the form with the field added to the wanted-th object; "" past the last
+    const auto add_to = [&](size_t wanted,
+                            int value) {  // the form with the field added to the wanted-th object; "" past the last
       json::value document = json::parse(one.body);
       std::vector<json::object*> objects{&document.get_object()};
       each_place(document, "", [&](const std::string& path, json::value& place) {
-        if (place.is_object() && path.find(".cache_control") == std::string::npos) objects.push_back(&place.get_object());
+        if (place.is_object() && path.find(".cache_control") == std::string::npos)
+          objects.push_back(&place.get_object());
       });
       if (wanted >= objects.size()) return std::string();
       (*objects[wanted])["field_of_tomorrow"] = value;
@@ -178,9 +182,10 @@ TEST(Canonical, AFieldThatNobodyKnowsYetCountsEverywhere) {
 
 TEST(Canonical, TransportFieldsDoNotCount) {
   const std::string plain = form(Dialect::kOpenAiChat, R"({"model":"m","messages":[]})");
-  for (const char* same : {R"({"model":"m","messages":[],"stream":true})", R"({"model":"m","messages":[],"stream":false})",
-                           R"({"stream_options":{"include_usage":true},"model":"m","messages":[]})",
-                           R"({"stream_options":null,"model":"m","messages":[],"prompt_cache_key":"x"})"})
+  for (const char* same :
+       {R"({"model":"m","messages":[],"stream":true})", R"({"model":"m","messages":[],"stream":false})",
+        R"({"stream_options":{"include_usage":true},"model":"m","messages":[]})",
+        R"({"stream_options":null,"model":"m","messages":[],"prompt_cache_key":"x"})"})
     EXPECT_EQ(form(Dialect::kOpenAiChat, same), plain) << same;
   EXPECT_NE(form(Dialect::kOpenAiChat, R"({"model":"m","messages":[],"stream_options":{"new":1}})"), plain);
 }
@@ -195,23 +200,30 @@ TEST(Canonical, AStringIsOneTextPart) {
   EXPECT_NE(chat(R"("")"), chat("null"));
 
   const auto messages = [](std::string_view system, std::string_view result) {
-    return form(Dialect::kAnthropicMessages, R"({"system":)" + std::string(system) + R"(,"messages":[{"role":"user","content":[{"type":)" +
-                                                 R"("tool_result","tool_use_id":"t","content":)" + std::string(result) + "}]}]}");
+    return form(Dialect::kAnthropicMessages,
+                R"({"system":)" + std::string(system) + R"(,"messages":[{"role":"user","content":[{"type":)" +
+                    R"("tool_result","tool_use_id":"t","content":)" + std::string(result) + "}]}]}");
   };
   EXPECT_EQ(messages(R"("S")", R"("R")"),
-            messages(R"([{"text":"S","type":"text","cache_control":{"type":"ephemeral"}}])", R"([{"type":"text","text":"R"}])"));
+            messages(R"([{"text":"S","type":"text","cache_control":{"type":"ephemeral"}}])",
+                     R"([{"type":"text","text":"R"}])"));
 
-  const auto responses = [](std::string_view input) { return form(Dialect::kOpenAiResponses, R"({"input":)" + std::string(input) + "}"); };
+  const auto responses = [](std::string_view input) {
+    return form(Dialect::kOpenAiResponses, R"({"input":)" + std::string(input) + "}");
+  };
   EXPECT_EQ(responses(R"("Hi")"), responses(R"([{"role":"user","content":"Hi"}])"));
-  EXPECT_EQ(responses(R"("Hi")"), responses(R"([{"type":"message","role":"user","content":[{"type":"input_text","text":"Hi"}]}])"));
+  EXPECT_EQ(responses(R"("Hi")"),
+            responses(R"([{"type":"message","role":"user","content":[{"type":"input_text","text":"Hi"}]}])"));
   EXPECT_NE(responses(R"("Hi")"), responses(R"([{"role":"assistant","content":"Hi"}])"));
 }
 
 TEST(Canonical, ToolCallIdsCountByTheirOrder) {
   const auto chat = [](std::string_view first, std::string_view second, std::string_view answered) {
-    return form(Dialect::kOpenAiChat,
-                fmt::format(R"({{"messages":[{{"role":"assistant","tool_calls":[{{"id":"{}"}},{{"id":"{}"}}]}},{{"role":"tool","tool_call_id":"{}"}}]}})",
-                            first, second, answered));
+    return form(
+        Dialect::kOpenAiChat,
+        fmt::format(
+            R"({{"messages":[{{"role":"assistant","tool_calls":[{{"id":"{}"}},{{"id":"{}"}}]}},{{"role":"tool","tool_call_id":"{}"}}]}})",
+            first, second, answered));
   };
   EXPECT_EQ(chat("a", "b", "a"), chat("x", "y", "x"));
   EXPECT_NE(chat("a", "b", "a"), chat("a", "b", "b"));  // the result of the other call
@@ -219,13 +231,17 @@ TEST(Canonical, ToolCallIdsCountByTheirOrder) {
 }
 
 TEST(Canonical, TwoMembersOfOneNameBothCount) {
-  EXPECT_NE(form(Dialect::kOpenAiChat, R"({"model":"a","model":"b"})"), form(Dialect::kOpenAiChat, R"({"model":"b","model":"a"})"));
-  EXPECT_NE(form(Dialect::kOpenAiChat, R"({"model":"b"})"), form(Dialect::kOpenAiChat, R"({"model":"a","model":"b"})"));
+  EXPECT_NE(form(Dialect::kOpenAiChat, R"({"model":"a","model":"b"})"),
+            form(Dialect::kOpenAiChat, R"({"model":"b","model":"a"})"));
+  EXPECT_NE(form(Dialect::kOpenAiChat, R"({"model":"b"})"),
+            form(Dialect::kOpenAiChat, R"({"model":"a","model":"b"})"));
 }
 
 TEST(Canonical, ToolArgumentsNamedLikeAMarkCount) {
-  EXPECT_NE(form(Dialect::kAnthropicMessages, R"({"messages":[{"content":[{"type":"tool_use","input":{"cache_control":1}}]}]})"),
-            form(Dialect::kAnthropicMessages, R"({"messages":[{"content":[{"type":"tool_use","input":{"cache_control":2}}]}]})"));
+  EXPECT_NE(form(Dialect::kAnthropicMessages,
+                 R"({"messages":[{"content":[{"type":"tool_use","input":{"cache_control":1}}]}]})"),
+            form(Dialect::kAnthropicMessages,
+                 R"({"messages":[{"content":[{"type":"tool_use","input":{"cache_control":2}}]}]})"));
 }
 
 TEST(CanonicalNumber, OneSpellingForOneValueAndNoRounding) {
@@ -244,11 +260,17 @@ TEST(CanonicalNumber, OneSpellingForOneValueAndNoRounding) {
 
 TEST(ResponseKey, EachPartCounts) {
   const auto request = llm::parse_request(Dialect::kOpenAiChat, base::Bytes::copy(kChat)).value();
-  const auto key = [&](KeyParts parts) { return response_key(request, profiles(), profiles().generic(), parts).text(); };
-  const KeyParts base{.scope_id = "u-1", .target = "/v1/chat/completions", .upstream = "a", .versions = "", .beta = ""};
+  const auto key = [&](KeyParts parts) {
+    return response_key(request, profiles(), profiles().generic(), parts).text();
+  };
+  const KeyParts base{
+      .scope_id = "u-1", .target = "/v1/chat/completions", .upstream = "a", .versions = "", .beta = ""};
   std::set<std::string> keys{key(base)};
-  for (const auto& [field, value] : {std::pair{&KeyParts::scope_id, "u-2"}, {&KeyParts::target, "/v1/chat/completions?x=1"},
-                                     {&KeyParts::upstream, "b"}, {&KeyParts::versions, "tools=v3"}, {&KeyParts::beta, "x"}}) {
+  for (const auto& [field, value] : {std::pair{&KeyParts::scope_id, "u-2"},
+                                     {&KeyParts::target, "/v1/chat/completions?x=1"},
+                                     {&KeyParts::upstream, "b"},
+                                     {&KeyParts::versions, "tools=v3"},
+                                     {&KeyParts::beta, "x"}}) {
     KeyParts other = base;
     other.*field = value;
     EXPECT_TRUE(keys.insert(key(other)).second);
@@ -257,12 +279,15 @@ TEST(ResponseKey, EachPartCounts) {
 
 // A change here is a decision: raise kKeyVersion, say so in docs/formats/keys.md.
 TEST(ResponseKey, GoldenFormAndKey) {
-  const std::string_view body = R"({"model":"m","messages":[{"role":"user","content":"Hi"}],"temperature":0.70,"stream":true})";
+  const std::string_view body =
+      R"({"model":"m","messages":[{"role":"user","content":"Hi"}],"temperature":0.70,"stream":true})";
   EXPECT_EQ(form(Dialect::kOpenAiChat, body),
-            "{\"8:messages[{\"7:content[{\"4:text\"2:Hi\"4:type\"4:text}]\"4:role\"4:user}]\"5:model\"1:m\"11:temperature#7e-1;}");
+            "{\"8:messages[{\"7:content[{\"4:text\"2:Hi\"4:type\"4:text}]\"4:role\"4:user}]\"5:model\"1:m\"11:"
+            "temperature#7e-1;}");
   const auto request = llm::parse_request(Dialect::kOpenAiChat, base::Bytes::copy(body)).value();
-  EXPECT_EQ(response_key(request, profiles(), profiles().generic(),
-                         {.scope_id = "u-1", .target = "/v1/chat/completions", .upstream = "up", .versions = "", .beta = ""})
+  EXPECT_EQ(response_key(
+                request, profiles(), profiles().generic(),
+                {.scope_id = "u-1", .target = "/v1/chat/completions", .upstream = "up", .versions = "", .beta = ""})
                 .text(),
             "resp:v1:u-1:8a5a75393f9c0663df7178e68e5488b95a94092036ed5c28b45f62544e31bb45");
 }

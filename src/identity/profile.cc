@@ -22,7 +22,8 @@ bool contains_ignoring_case(std::string_view text, std::string_view part) {
 }
 
 bool matches(const Profile::Match& rule, std::string_view value) {
-  return rule.equals.empty() ? contains_ignoring_case(value, rule.contains) : net::equals_ignoring_case(value, rule.equals);
+  return rule.equals.empty() ? contains_ignoring_case(value, rule.contains)
+                             : net::equals_ignoring_case(value, rule.equals);
 }
 
 base::Result<std::string> string_at(const toml::table& table, std::string_view name) {

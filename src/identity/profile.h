@@ -27,8 +27,8 @@ struct Profile {
     Path path;
     std::string text_prefix;
   };
-  // In tool output at `path`: the run of `characters` that follows `after` at the start of a line. In messages[] it holds
-  // only where the role is "tool": what a person writes is never masked.
+  // In tool output at `path`: the run of `characters` that follows `after` at the start of a line. In messages[] it
+  // holds only where the role is "tool": what a person writes is never masked.
   struct Mask {
     Path path;
     std::string after;

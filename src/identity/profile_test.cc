@@ -21,7 +21,8 @@ const Profile& match(std::string_view header, std::string_view value) {
 }
 
 std::string form(Dialect dialect, std::string_view body, std::string_view profile) {
-  return canonical_form(llm::parse_request(dialect, base::Bytes::copy(body)).value(), profiles(), *profiles().find(profile));
+  return canonical_form(llm::parse_request(dialect, base::Bytes::copy(body)).value(), profiles(),
+                        *profiles().find(profile));
 }
 
 // What a profile must do: be recognised, level one difference that is envelope, and keep one that reaches the model.
@@ -39,8 +40,10 @@ constexpr Expectation kExpectations[] = {
      R"({"input":[{"id":"msg_1","role":"user","content":"x"},{"call_id":"c","type":"function_call_output","output":"Chunk ID: e31a70\nWall time: 0.0123 seconds\nok"}],"client_metadata":{"a":1}})",
      R"({"input":[{"id":"msg_2","role":"user","content":"x"},{"call_id":"d","type":"function_call_output","output":"Chunk ID: 00ff12\nWall time: 1.5 seconds\nok"}],"client_metadata":{"a":2}})",
      R"({"input":[{"id":"msg_1","role":"user","content":"x"},{"call_id":"c","type":"function_call_output","output":"Chunk ID: e31a70\nWall time: 0.0123 seconds\nno"}],"client_metadata":{"a":1}})"},
-    {"opencode", "User-Agent", "opencode/1.18.33", Dialect::kOpenAiResponses, R"({"input":[{"id":"1","role":"user","content":"x"}],"prompt_cache_key":"s1"})",
-     R"({"input":[{"id":"2","role":"user","content":"x"}],"prompt_cache_key":"s2"})", R"({"input":[{"id":"1","role":"user","content":"y"}]})"},
+    {"opencode", "User-Agent", "opencode/1.18.33", Dialect::kOpenAiResponses,
+     R"({"input":[{"id":"1","role":"user","content":"x"}],"prompt_cache_key":"s1"})",
+     R"({"input":[{"id":"2","role":"user","content":"x"}],"prompt_cache_key":"s2"})",
+     R"({"input":[{"id":"1","role":"user","content":"y"}]})"},
     {"gemini", "User-Agent", "GeminiCLI/0.61.0 (linux)", Dialect::kOpenAiChat,
      R"({"messages":[{"role":"tool","tool_call_id":"read_1","content":"ok\nProcess Group PGID: 28216"}]})",
      R"({"messages":[{"role":"tool","tool_call_id":"read_2","content":"ok\nProcess Group PGID: 301"}]})",
@@ -49,8 +52,9 @@ constexpr Expectation kExpectations[] = {
      R"({"messages":[{"role":"tool","tool_call_id":"a","content":"Process Group PGID: 28216"}],"metadata":{"sessionId":"1"}})",
      R"({"messages":[{"role":"tool","tool_call_id":"b","content":"Process Group PGID: 301"}],"metadata":{"sessionId":"2"}})",
      R"({"messages":[{"role":"user","content":"Process Group PGID: 301"}],"metadata":{"sessionId":"1"}})"},
-    {"forge", "User-Agent", "Forge", Dialect::kOpenAiResponses, R"({"input":[{"id":"1","role":"user","content":"x"}]})",
-     R"({"input":[{"id":"2","role":"user","content":"x"}]})", R"({"input":[{"id":"1","role":"developer","content":"x"}]})"},
+    {"forge", "User-Agent", "Forge", Dialect::kOpenAiResponses,
+     R"({"input":[{"id":"1","role":"user","content":"x"}]})", R"({"input":[{"id":"2","role":"user","content":"x"}]})",
+     R"({"input":[{"id":"1","role":"developer","content":"x"}]})"},
     {"cheetahclaws", "User-Agent", "cheetahclaws/3.5.89", Dialect::kAnthropicMessages,
      R"({"messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}],"metadata":{"user_id":"1"}})",
      R"({"messages":[{"role":"user","content":"x"}],"metadata":{"user_id":"2"}})",

@@ -55,13 +55,15 @@ base::Result<std::vector<std::string>> requested_parts(const net::Headers& heade
     rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
     if (part.empty()) continue;
     if (!is_part(part))
-      return base::fail(base::Code::kInvalid,
-                        fmt::format("X-Payonce-Scope: '{}' is not a scope part; use team:NAME, user:ID, session:ID or public",
-                                    part.substr(0, 60)));
+      return base::fail(
+          base::Code::kInvalid,
+          fmt::format("X-Payonce-Scope: '{}' is not a scope part; use team:NAME, user:ID, session:ID or public",
+                      part.substr(0, 60)));
     parts.emplace_back(part);
   }
   if (parts.size() > kMaxParts)
-    return base::fail(base::Code::kInvalid, fmt::format("X-Payonce-Scope: {} parts; at most {}", parts.size(), kMaxParts));
+    return base::fail(base::Code::kInvalid,
+                      fmt::format("X-Payonce-Scope: {} parts; at most {}", parts.size(), kMaxParts));
   std::sort(parts.begin(), parts.end());
   parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
   return parts;
@@ -69,7 +71,8 @@ base::Result<std::vector<std::string>> requested_parts(const net::Headers& heade
 
 bool owns(const VirtualKey& key, std::string_view part) {
   return std::any_of(key.scopes.begin(), key.scopes.end(), [&](const std::string& scope) {
-    return scope == part || (scope.ends_with(":*") && part.starts_with(std::string_view(scope).substr(0, scope.size() - 1)));
+    return scope == part ||
+           (scope.ends_with(":*") && part.starts_with(std::string_view(scope).substr(0, scope.size() - 1)));
   });
 }
 
@@ -103,8 +106,9 @@ base::Result<Caller> Callers::identify(const net::Headers& headers) const {
   const VirtualKey* key = key_of(headers);
   if (has_keys() && key == nullptr)
     return base::fail(base::Code::kUnauthorized,
-                      credential.empty() ? "no API key; send one of this gateway's keys as 'Authorization: Bearer …' or 'x-api-key'"
-                                         : "unknown API key; this gateway takes only the keys of its configuration ([[keys]])");
+                      credential.empty()
+                          ? "no API key; send one of this gateway's keys as 'Authorization: Bearer …' or 'x-api-key'"
+                          : "unknown API key; this gateway takes only the keys of its configuration ([[keys]])");
   std::vector<std::string_view> owned, narrowing;
   for (const std::string& part : requested) {
     if (key != nullptr && owns(*key, part))

@@ -24,8 +24,9 @@ struct VirtualKey {
 };
 
 struct Caller {
-  std::string scope_id;  // printable: "u-<32 hex>" a credential's own, "s-…" shared, "anon"; stable in one data directory
-  std::string name;      // virtual key's name or the credential's "u-…": for ledger and logs, never the credential
+  std::string
+      scope_id;      // printable: "u-<32 hex>" a credential's own, "s-…" shared, "anon"; stable in one data directory
+  std::string name;  // virtual key's name or the credential's "u-…": for ledger and logs, never the credential
 };
 
 class Callers {
@@ -36,7 +37,8 @@ class Callers {
   };
   Callers() = default;
   explicit Callers(Options options) : options_(std::move(options)) {}
-  // kUnauthorized when keys are configured and the credential is none of them; kInvalid for a malformed X-Payonce-Scope.
+  // kUnauthorized when keys are configured and the credential is none of them; kInvalid for a malformed
+  // X-Payonce-Scope.
   base::Result<Caller> identify(const net::Headers& headers) const;
   bool has_keys() const { return !options_.keys.empty(); }
 

@@ -13,19 +13,22 @@ net::Headers headers(std::initializer_list<std::pair<std::string_view, std::stri
   return out;
 }
 
-std::string scope(const Callers& callers, std::initializer_list<std::pair<std::string_view, std::string_view>> fields) {
+std::string scope(const Callers& callers,
+                  std::initializer_list<std::pair<std::string_view, std::string_view>> fields) {
   return callers.identify(headers(fields)).value().scope_id;
 }
 
 TEST(Scope, EachCredentialIsItsOwnAndIsNotShown) {
   const Callers callers({.salt = "salt", .keys = {}});
   std::set<std::string> scopes{scope(callers, {}), scope(callers, {{"Authorization", "Bearer sk-1"}}),
-                               scope(callers, {{"Authorization", "Bearer sk-2"}}), scope(callers, {{"x-api-key", "sk-3"}})};
+                               scope(callers, {{"Authorization", "Bearer sk-2"}}),
+                               scope(callers, {{"x-api-key", "sk-3"}})};
   EXPECT_EQ(scopes.size(), 4u);
   EXPECT_EQ(scope(callers, {}), "anon");
   EXPECT_EQ(scope(callers, {{"Authorization", "bearer  sk-1"}}), scope(callers, {{"Authorization", "Bearer sk-1"}}));
   EXPECT_EQ(scope(callers, {{"Authorization", "Bearer sk-1"}}).find("sk-1"), std::string::npos);
-  EXPECT_NE(scope(Callers({.salt = "other", .keys = {}}), {{"x-api-key", "sk-3"}}), scope(callers, {{"x-api-key", "sk-3"}}));
+  EXPECT_NE(scope(Callers({.salt = "other", .keys = {}}), {{"x-api-key", "sk-3"}}),
+            scope(callers, {{"x-api-key", "sk-3"}}));
 }
 
 TEST(Scope, ACallerNarrowsAndNeverWidens) {
@@ -50,10 +53,11 @@ TEST(Scope, AMalformedPartIsRefused) {
 }
 
 TEST(Scope, AVirtualKeySharesOnlyWhatItOwns) {
-  const Callers callers({.salt = "salt",
-                         .keys = {{.name = "alice", .digest = base::sha256("pk-alice"), .scopes = {"team:search", "public"}},
-                                  {.name = "bob", .digest = base::sha256("pk-bob"), .scopes = {"team:search"}},
-                                  {.name = "eve", .digest = base::sha256("pk-eve"), .scopes = {}}}});
+  const Callers callers(
+      {.salt = "salt",
+       .keys = {{.name = "alice", .digest = base::sha256("pk-alice"), .scopes = {"team:search", "public"}},
+                {.name = "bob", .digest = base::sha256("pk-bob"), .scopes = {"team:search"}},
+                {.name = "eve", .digest = base::sha256("pk-eve"), .scopes = {}}}});
   const auto with = [&](std::string_view key, std::string_view parts) {
     return scope(callers, {{"Authorization", "Bearer " + std::string(key)}, {"X-Payonce-Scope", parts}});
   };

@@ -1,5 +1,5 @@
-// One codec a family of endpoints: reads a recorded answer and re-frames it. Internal to llm; response.h is the way in.
-// Threads: pure functions. Errors: kInvalid when the recorded bytes are not what the dialect says.
+// One codec a family of endpoints: reads a recorded answer and re-frames it. Internal to llm; response.h is the way
+// in. Threads: pure functions. Errors: kInvalid when the recorded bytes are not what the dialect says.
 #pragma once
 
 #include <boost/json/object.hpp>

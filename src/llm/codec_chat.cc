@@ -42,7 +42,8 @@ void merge_array(json::array& into, const json::array& pieces) {
     json::value* target = nullptr;
     if (index != nullptr)
       for (json::value& element : into)
-        if (element.is_object() && element.get_object().contains("index") && element.get_object().at("index") == *index)
+        if (element.is_object() && element.get_object().contains("index") &&
+            element.get_object().at("index") == *index)
           target = &element;
     if (target != nullptr)
       merge(*target, piece, "");
@@ -146,7 +147,8 @@ json::array indexed_calls(const json::array& calls) {
   return out;
 }
 
-void append_message(std::string& out, const json::object& base, const json::object& choice, const json::value& index) {
+void append_message(std::string& out, const json::object& base, const json::object& choice,
+                    const json::value& index) {
   const json::object* message = object_of(choice, "message");
   const auto piece = [&](json::object delta) {
     json::object made{{"index", index}, {"delta", std::move(delta)}};
@@ -157,12 +159,14 @@ void append_message(std::string& out, const json::object& base, const json::obje
   };
   json::object first{{"role", "assistant"}};
   if (message != nullptr && message->contains("role")) first["role"] = message->at("role");
-  if (message != nullptr && message->contains("content")) first["content"] = message->at("content").is_null() ? json::value(nullptr) : json::value("");
+  if (message != nullptr && message->contains("content"))
+    first["content"] = message->at("content").is_null() ? json::value(nullptr) : json::value("");
   append_chunk(out, base, piece(std::move(first)));
   if (message == nullptr) return;
   for (const auto& [key, value] : *message) {
     if (key == "role" || value.is_null()) continue;
-    json::object made = piece({{key, key == "tool_calls" && value.is_array() ? json::value(indexed_calls(value.get_array())) : value}});
+    json::object made = piece(
+        {{key, key == "tool_calls" && value.is_array() ? json::value(indexed_calls(value.get_array())) : value}});
     if (key == "content" && choice.contains("logprobs")) made["logprobs"] = choice.at("logprobs");
     append_chunk(out, base, std::move(made));
   }
@@ -181,7 +185,8 @@ Analysis Chat::analyse_json(const json::object& body) {
   }
   out.complete = choices != nullptr && !choices->empty();
   if (out.complete)
-    for (const json::value& choice : *choices) out.complete = out.complete && choice.is_object() && note_choice(choice.get_object(), out);
+    for (const json::value& choice : *choices)
+      out.complete = out.complete && choice.is_object() && note_choice(choice.get_object(), out);
   if (!out.complete) out.reason = "no finish_reason";
   conclude(out);
   return out;
@@ -215,7 +220,8 @@ Analysis Chat::analyse_stream(std::string_view stream) {
       if (note_choice(choice.get_object(), out)) finished.insert(number);
     }
   }
-  out.complete = done && stream.find_first_not_of("\r\n") == std::string_view::npos && !seen.empty() && seen == finished;
+  out.complete =
+      done && stream.find_first_not_of("\r\n") == std::string_view::npos && !seen.empty() && seen == finished;
   if (!out.complete) out.reason = !done ? "no [DONE]" : "no finish_reason";
   conclude(out);
   return out;

@@ -113,13 +113,15 @@ base::Result<Assembly> assemble(std::string_view stream) {
   while (next_event(stream, event))
     if (event.has_data) PAYONCE_CHECK_OK(out.add(event));
   PAYONCE_CHECK_OK(out.close_inputs());
-  if (stream.find_first_not_of("\r\n") != std::string_view::npos) return base::fail(base::Code::kInvalid, "ends inside an event");
+  if (stream.find_first_not_of("\r\n") != std::string_view::npos)
+    return base::fail(base::Code::kInvalid, "ends inside an event");
   return out;
 }
 
 void append_block(std::string& out, const json::object& block, size_t index) {
   const auto event = [&](std::string_view type, std::string_view field, json::value value) {
-    append_event(out, type, json::serialize(json::object{{"type", type}, {"index", index}, {field, std::move(value)}}));
+    append_event(out, type,
+                 json::serialize(json::object{{"type", type}, {"index", index}, {field, std::move(value)}}));
   };
   const auto delta = [&](std::string_view type, std::string_view field, json::value value) {
     event("content_block_delta", "delta", json::object{{"type", type}, {field, std::move(value)}});
@@ -146,7 +148,8 @@ void append_block(std::string& out, const json::object& block, size_t index) {
   } else if (takes_input(block) && block.contains("input")) {
     delta("input_json_delta", "partial_json", json::value(json::serialize(block.at("input"))));
   }
-  append_event(out, "content_block_stop", json::serialize(json::object{{"type", "content_block_stop"}, {"index", index}}));
+  append_event(out, "content_block_stop",
+               json::serialize(json::object{{"type", "content_block_stop"}, {"index", index}}));
 }
 
 }  // namespace
@@ -191,13 +194,16 @@ std::string Messages::to_stream(const json::object& body) {
   json::object begun_usage = usage;
   begun_usage["output_tokens"] = 0;
   begun["usage"] = std::move(begun_usage);
-  append_event(out, "message_start", json::serialize(json::object{{"type", "message_start"}, {"message", std::move(begun)}}));
+  append_event(out, "message_start",
+               json::serialize(json::object{{"type", "message_start"}, {"message", std::move(begun)}}));
   const json::array* content = array_of(body, "content");
   for (size_t i = 0; content != nullptr && i < content->size(); ++i) append_block(out, content->at(i).as_object(), i);
-  json::object delta{{"stop_reason", body.contains("stop_reason") ? body.at("stop_reason") : json::value(nullptr)},
-                     {"stop_sequence", body.contains("stop_sequence") ? body.at("stop_sequence") : json::value(nullptr)}};
+  json::object delta{
+      {"stop_reason", body.contains("stop_reason") ? body.at("stop_reason") : json::value(nullptr)},
+      {"stop_sequence", body.contains("stop_sequence") ? body.at("stop_sequence") : json::value(nullptr)}};
   append_event(out, "message_delta",
-               json::serialize(json::object{{"type", "message_delta"}, {"delta", std::move(delta)}, {"usage", std::move(usage)}}));
+               json::serialize(json::object{
+                   {"type", "message_delta"}, {"delta", std::move(delta)}, {"usage", std::move(usage)}}));
   append_event(out, "message_stop", R"({"type":"message_stop"})");
   return out;
 }

@@ -6,8 +6,12 @@
 namespace payonce::llm {
 namespace {
 
-constexpr std::array<std::string_view, 7> kNames = {"openai_chat",        "openai_responses",       "openai_embeddings",
-                                                    "openai_completions", "anthropic_messages",     "anthropic_count_tokens",
+constexpr std::array<std::string_view, 7> kNames = {"openai_chat",
+                                                    "openai_responses",
+                                                    "openai_embeddings",
+                                                    "openai_completions",
+                                                    "anthropic_messages",
+                                                    "anthropic_count_tokens",
                                                     "other"};
 constexpr std::array<std::pair<std::string_view, Dialect>, 6> kPaths = {{
     {"/chat/completions", Dialect::kOpenAiChat},

@@ -23,12 +23,13 @@ bool all_plain(uint64_t word) {
   constexpr uint64_t kHigh = 0x8080808080808080ULL;
   const uint64_t quote = word ^ (kOnes * '"');
   const uint64_t slash = word ^ (kOnes * '\\');
-  const uint64_t special = ((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash) | ((word - kOnes * 0x20) & ~word) | word;
+  const uint64_t special =
+      ((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash) | ((word - kOnes * 0x20) & ~word) | word;
   return (special & kHigh) == 0;
 }
 
-// Length of the UTF-8 sequence at `text`, 0 when it is not well-formed (RFC 3629: no overlong form, no surrogate, at most
-// U+10FFFF).
+// Length of the UTF-8 sequence at `text`, 0 when it is not well-formed (RFC 3629: no overlong form, no surrogate, at
+// most U+10FFFF).
 size_t utf8_sequence(const unsigned char* text, size_t available) {
   const unsigned char first = text[0];
   const auto continues = [&](size_t index) { return index < available && (text[index] & 0xC0) == 0x80; };
@@ -79,11 +80,14 @@ class Parser {
 
   base::Status fail(std::string_view expected) const;
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r'))
+      ++at_;
   }
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   uint32_t add(JsonType type) {
-    nodes_.push_back({.begin = static_cast<uint32_t>(at_), .size = 0, .next = 0, .children = 0, .type = type, .escaped = false});
+    nodes_.push_back(
+        {.begin = static_cast<uint32_t>(at_), .size = 0, .next = 0, .children = 0, .type = type, .escaped = false});
     return static_cast<uint32_t>(nodes_.size() - 1);
   }
   void end(uint32_t node) {
@@ -108,10 +112,13 @@ class Parser {
 
 base::Status Parser::fail(std::string_view expected) const {
   if (at_ >= text_.size())
-    return base::fail(base::Code::kInvalid, fmt::format("invalid JSON: the text ends at byte {}; expected {}", at_, expected));
+    return base::fail(base::Code::kInvalid,
+                      fmt::format("invalid JSON: the text ends at byte {}; expected {}", at_, expected));
   const auto c = static_cast<unsigned char>(text_[at_]);
-  const std::string found = c >= 0x20 && c < 0x7F ? fmt::format("'{}'", static_cast<char>(c)) : fmt::format("byte 0x{:02x}", c);
-  return base::fail(base::Code::kInvalid, fmt::format("invalid JSON at byte {}: expected {}, found {}", at_, expected, found));
+  const std::string found =
+      c >= 0x20 && c < 0x7F ? fmt::format("'{}'", static_cast<char>(c)) : fmt::format("byte 0x{:02x}", c);
+  return base::fail(base::Code::kInvalid,
+                    fmt::format("invalid JSON at byte {}: expected {}, found {}", at_, expected, found));
 }
 
 base::Status Parser::run() {
@@ -154,13 +161,20 @@ base::Status Parser::member_key() {
 
 base::Status Parser::value() {
   switch (peek()) {
-    case '{': return open(true);
-    case '[': return open(false);
-    case '"': return string();
-    case 't': return literal("true", JsonType::kTrue);
-    case 'f': return literal("false", JsonType::kFalse);
-    case 'n': return literal("null", JsonType::kNull);
-    default: return number();
+    case '{':
+      return open(true);
+    case '[':
+      return open(false);
+    case '"':
+      return string();
+    case 't':
+      return literal("true", JsonType::kTrue);
+    case 'f':
+      return literal("false", JsonType::kFalse);
+    case 'n':
+      return literal("null", JsonType::kNull);
+    default:
+      return number();
   }
 }
 
@@ -296,11 +310,21 @@ std::string Tape::decoded(std::string_view text, uint32_t index) const {
       continue;
     }
     switch (raw[++i]) {
-      case 'b': out += '\b'; break;
-      case 'f': out += '\f'; break;
-      case 'n': out += '\n'; break;
-      case 'r': out += '\r'; break;
-      case 't': out += '\t'; break;
+      case 'b':
+        out += '\b';
+        break;
+      case 'f':
+        out += '\f';
+        break;
+      case 'n':
+        out += '\n';
+        break;
+      case 'r':
+        out += '\r';
+        break;
+      case 't':
+        out += '\t';
+        break;
       case 'u': {
         uint32_t code = unit(i + 1);
         i += 4;
@@ -315,7 +339,8 @@ std::string Tape::decoded(std::string_view text, uint32_t index) const {
         append_utf8(out, code);
         break;
       }
-      default: out += raw[i];
+      default:
+        out += raw[i];
     }
   }
   return out;

@@ -1,6 +1,6 @@
-// A byte-span tape over a JSON text: the offset and length of every key and value, in document order. It validates all of
-// RFC 8259 (structure, numbers, escapes, UTF-8) and copies nothing, so a body can be keyed and edited byte-exactly, which
-// a DOM cannot do.  Threads: a value; reading any.  The tape does not own the text.
+// A byte-span tape over a JSON text: the offset and length of every key and value, in document order. It validates
+// all of RFC 8259 (structure, numbers, escapes, UTF-8) and copies nothing, so a body can be keyed and edited
+// byte-exactly, which a DOM cannot do.  Threads: a value; reading any.  The tape does not own the text.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct JsonNode {
   uint32_t next;      // index of the first node after this value and all that is in it: the next sibling
   uint32_t children;  // objects: members; arrays: elements; else 0
   JsonType type;
-  bool escaped;       // strings: holds a backslash, so decoding is needed
+  bool escaped;  // strings: holds a backslash, so decoding is needed
 };
 
 inline constexpr size_t kMaxJsonDepth = 256;
@@ -40,8 +40,8 @@ class Tape {
   std::string_view raw(std::string_view text, uint32_t index) const {
     return text.substr(nodes_[index].begin, nodes_[index].size);
   }
-  // Decoded UTF-8 of a string node. A lone surrogate escape decodes to its three-byte form (WTF-8), which no valid UTF-8
-  // text contains, so it equals nothing else.
+  // Decoded UTF-8 of a string node. A lone surrogate escape decodes to its three-byte form (WTF-8), which no valid
+  // UTF-8 text contains, so it equals nothing else.
   std::string decoded(std::string_view text, uint32_t index) const;
 
  private:

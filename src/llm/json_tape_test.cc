@@ -31,16 +31,48 @@ TEST(JsonTape, TheLastOfTwoMembersOfOneNameIsFoundWhateverItsSpelling) {
 }
 
 TEST(JsonTape, RefusesWhatTheGrammarRefuses) {
-  for (const char* bad : {"", " ", "{", "}", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "[1 2]", "01", "-", "+1",
-                          ".5", "1.", "1e", "1e+", "tru", "nulll", "\"", "\"\\x\"", "\"\\u12g4\"", "\"\n\"", "[1]]", "{} {}",
-                          "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xe2\x82\"", "NaN", "'a'",
-                          "[1}", "{\"a\":1]", "\xef\xbb\xbf{}"})
+  for (const char* bad : {"",
+                          " ",
+                          "{",
+                          "}",
+                          "[1,]",
+                          "[,1]",
+                          "{\"a\"}",
+                          "{\"a\":}",
+                          "{\"a\":1,}",
+                          "{a:1}",
+                          "[1 2]",
+                          "01",
+                          "-",
+                          "+1",
+                          ".5",
+                          "1.",
+                          "1e",
+                          "1e+",
+                          "tru",
+                          "nulll",
+                          "\"",
+                          "\"\\x\"",
+                          "\"\\u12g4\"",
+                          "\"\n\"",
+                          "[1]]",
+                          "{} {}",
+                          "\"\xff\"",
+                          "\"\xc0\x80\"",
+                          "\"\xed\xa0\x80\"",
+                          "\"\xf4\x90\x80\x80\"",
+                          "\"\xe2\x82\"",
+                          "NaN",
+                          "'a'",
+                          "[1}",
+                          "{\"a\":1]",
+                          "\xef\xbb\xbf{}"})
     EXPECT_FALSE(Tape::parse(bad)) << bad;
 }
 
 TEST(JsonTape, AcceptsWhatTheGrammarAccepts) {
-  for (const char* good : {"0", "-0", "1.5e-7", "1E+2", "\"\"", "\"\\ud83d\\ude00\"", "\"\\ud83d\"", "[]", "{}", "[[],{}]",
-                           "\"\xf0\x9f\x98\x80 \xc3\xa9\"", "\t\r\n null "})
+  for (const char* good : {"0", "-0", "1.5e-7", "1E+2", "\"\"", "\"\\ud83d\\ude00\"", "\"\\ud83d\"", "[]", "{}",
+                           "[[],{}]", "\"\xf0\x9f\x98\x80 \xc3\xa9\"", "\t\r\n null "})
     EXPECT_TRUE(Tape::parse(good)) << good;
 }
 
@@ -72,7 +104,8 @@ TEST(JsonTape, AnyPlainTextSurvivesInAString) {
 
 TEST(JsonTape, ATruncatedTextIsNeverAccepted) {
   const std::string text = R"({"a":[1,"x\n",{"b":null}],"c":true,"d":"\u00e9 é"})";
-  for (size_t size = 0; size < text.size(); ++size) EXPECT_FALSE(Tape::parse(std::string_view(text).substr(0, size))) << size;
+  for (size_t size = 0; size < text.size(); ++size)
+    EXPECT_FALSE(Tape::parse(std::string_view(text).substr(0, size))) << size;
 }
 
 }  // namespace

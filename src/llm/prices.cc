@@ -25,8 +25,8 @@ std::string_view without_date(std::string_view model) {
     return model.substr(0, model.size() - 9);
   if (model.size() > 11) {
     const std::string_view date = model.substr(model.size() - 11);
-    if (date[0] == '-' && date[5] == '-' && date[8] == '-' && is_digits(date.substr(1, 4)) && is_digits(date.substr(6, 2)) &&
-        is_digits(date.substr(9)))
+    if (date[0] == '-' && date[5] == '-' && date[8] == '-' && is_digits(date.substr(1, 4)) &&
+        is_digits(date.substr(6, 2)) && is_digits(date.substr(9)))
       return model.substr(0, model.size() - 11);
   }
   return model;
@@ -66,7 +66,9 @@ const Price* PriceTable::find(std::string_view model) const {
 double PriceTable::cost_usd(std::string_view model, const Usage& usage) const {
   const Price* price = find(model);
   if (price == nullptr) return 0;
-  const auto part = [](int64_t tokens, double per_million) { return static_cast<double>(tokens) * per_million / 1e6; };
+  const auto part = [](int64_t tokens, double per_million) {
+    return static_cast<double>(tokens) * per_million / 1e6;
+  };
   return part(usage.fresh, price->input) + part(usage.read, price->cache_read) +
          part(usage.write_short, price->cache_write_short) + part(usage.write_long, price->cache_write_long) +
          part(usage.output, price->output);

@@ -20,8 +20,8 @@ struct Price {  // USD per 1,000,000 tokens
 
 class PriceTable {
  public:
-  static PriceTable built_in();                     // embedded data file, see data/prices.README
-  void set(std::string model, Price price);         // configuration overrides
+  static PriceTable built_in();              // embedded data file, see data/prices.README
+  void set(std::string model, Price price);  // configuration overrides
   // Exact name, else without a provider prefix ("openai/gpt-…") or a date suffix; null when unknown (costs 0).
   const Price* find(std::string_view model) const;
   double cost_usd(std::string_view model, const Usage& usage) const;

@@ -10,7 +10,8 @@ namespace {
 base::Result<bool> boolean(const Tape& tape, uint32_t node, std::string_view name) {
   if (node == Tape::kNone || tape[node].type == JsonType::kNull || tape[node].type == JsonType::kFalse) return false;
   if (tape[node].type == JsonType::kTrue) return true;
-  return base::fail(base::Code::kInvalid, fmt::format("\"{}\" at byte {}: expected true or false", name, tape[node].begin));
+  return base::fail(base::Code::kInvalid,
+                    fmt::format("\"{}\" at byte {}: expected true or false", name, tape[node].begin));
 }
 
 }  // namespace
@@ -24,9 +25,11 @@ base::Result<Request> parse_request(Dialect dialect, base::Bytes body) {
   PAYONCE_TRY(out.tape, Tape::parse(text));
   const Tape& tape = out.tape;
   if (tape[0].type != JsonType::kObject)
-    return base::fail(base::Code::kInvalid, fmt::format("the body is not a JSON object; it starts with '{}'", text[tape[0].begin]));
+    return base::fail(base::Code::kInvalid,
+                      fmt::format("the body is not a JSON object; it starts with '{}'", text[tape[0].begin]));
 
-  if (const uint32_t model = tape.find(text, 0, "model"); model != Tape::kNone && tape[model].type == JsonType::kString)
+  if (const uint32_t model = tape.find(text, 0, "model");
+      model != Tape::kNone && tape[model].type == JsonType::kString)
     out.model = tape.decoded(text, model);
   PAYONCE_TRY(out.stream, boolean(tape, tape.find(text, 0, "stream"), "stream"));
   if (const uint32_t options = tape.find(text, 0, "stream_options"); options != Tape::kNone) {

@@ -15,8 +15,8 @@ namespace payonce::llm {
 struct Request {
   Dialect dialect = Dialect::kOther;
   base::Bytes body;
-  Tape tape;                   // of body; root is an object
-  std::string model;           // empty if none
+  Tape tape;          // of body; root is an object
+  std::string model;  // empty if none
   bool stream = false;
   bool include_usage = false;  // stream_options.include_usage (OpenAI chat, completions)
   std::optional<double> temperature;

@@ -1,5 +1,5 @@
-// A recorded answer, and what can be read from it: is it complete, what did it cost, and how does it look in the other
-// framing. Pure functions.  Threads: any.
+// A recorded answer, and what can be read from it: is it complete, what did it cost, and how does it look in the
+// other framing. Pure functions.  Threads: any.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct Usage {
   int64_t write_short = 0;  // written, 5 min class
   int64_t write_long = 0;   // written, 1 h class
   int64_t output = 0;
-  bool known = false;       // the answer carried usage
+  bool known = false;  // the answer carried usage
   int64_t input() const { return fresh + read + write_short + write_long; }
 };
 
@@ -40,8 +40,8 @@ Analysis analyse(Dialect dialect, Form form, std::string_view body);
 // to_stream: events as the provider would send them; `include_usage` as the caller's stream_options asked.
 base::Result<std::string> to_stream(Dialect dialect, std::string_view json, bool include_usage);
 base::Result<std::string> to_json(Dialect dialect, std::string_view stream);
-// A recorded stream for a caller with another include_usage: the usage-only chunk is dropped, or kept when there is one.
-// Byte-equal to `stream` where nothing has to change.
+// A recorded stream for a caller with another include_usage: the usage-only chunk is dropped, or kept when there is
+// one. Byte-equal to `stream` where nothing has to change.
 std::string restream(Dialect dialect, std::string_view stream, bool include_usage);
 
 // True when `chunk` ends with the event that ends a stream of this dialect. May miss one that arrives in pieces.

@@ -21,16 +21,26 @@ constexpr std::string_view kChat =
     R"("logprobs":null,"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":10,"completion_tokens":3,"total_tokens":13,)"
     R"("prompt_tokens_details":{"cached_tokens":4}},"system_fingerprint":"fp"})";
 constexpr std::string_view kChatStream =
-    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{"
+    "data: "
+    "{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,"
+    "\"delta\":{"
     "\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n"
-    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{"
+    "data: "
+    "{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,"
+    "\"delta\":{"
     "\"content\":\"Hel\",\"reasoning_content\":\"be\"},\"finish_reason\":null}]}\n\n"
-    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{"
-    "\"content\":\"lo\",\"reasoning_content\":\"fore\",\"tool_calls\":[{\"index\":0,\"id\":\"call_9\",\"type\":\"function\",\"function\":{"
+    "data: "
+    "{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,"
+    "\"delta\":{"
+    "\"content\":\"lo\",\"reasoning_content\":\"fore\",\"tool_calls\":[{\"index\":0,\"id\":\"call_9\",\"type\":"
+    "\"function\",\"function\":{"
     "\"name\":\"f\",\"arguments\":\"{\\\"a\"}}]},\"finish_reason\":null}]}\n\n"
-    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{"
+    "data: "
+    "{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,"
+    "\"delta\":{"
     "\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"\\\":1}\"}}]},\"finish_reason\":\"stop\"}]}\n\n"
-    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[],\"usage\":{"
+    "data: "
+    "{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[],\"usage\":{"
     "\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n"
     "data: [DONE]\n\n";
 constexpr std::string_view kMessage =
@@ -60,7 +70,8 @@ TEST(Response, AStreamBecomesTheDocumentThatTheProviderWouldHaveSent) {
 }
 
 TEST(Response, ADocumentGoesThroughTheStreamAndBackUnchanged) {
-  for (const auto& [dialect, text] : {std::pair{Dialect::kOpenAiChat, kChat}, {Dialect::kAnthropicMessages, kMessage},
+  for (const auto& [dialect, text] : {std::pair{Dialect::kOpenAiChat, kChat},
+                                      {Dialect::kAnthropicMessages, kMessage},
                                       {Dialect::kOpenAiResponses, kResponse}}) {
     const auto stream = to_stream(dialect, text, true);
     ASSERT_TRUE(stream) << stream.error().message;
@@ -100,25 +111,34 @@ TEST(Response, UsageIsReadInItsFourClasses) {
 TEST(Response, ACutStreamIsNeverComplete) {
   const std::string message = *to_stream(Dialect::kAnthropicMessages, kMessage, false);
   const std::string response = *to_stream(Dialect::kOpenAiResponses, kResponse, false);
-  for (const auto& [dialect, whole] : {std::pair{Dialect::kOpenAiChat, std::string(kChatStream)}, {Dialect::kAnthropicMessages, message},
+  for (const auto& [dialect, whole] : {std::pair{Dialect::kOpenAiChat, std::string(kChatStream)},
+                                       {Dialect::kAnthropicMessages, message},
                                        {Dialect::kOpenAiResponses, response}}) {
     EXPECT_TRUE(analyse(dialect, Form::kStream, whole).complete);
     for (size_t size = 0; size + 2 < whole.size(); size += 3)
       EXPECT_FALSE(analyse(dialect, Form::kStream, std::string_view(whole).substr(0, size)).complete) << size;
   }
-  for (size_t size = 0; size < kChat.size(); ++size) EXPECT_FALSE(analyse(Dialect::kOpenAiChat, Form::kJson, kChat.substr(0, size)).complete);
+  for (size_t size = 0; size < kChat.size(); ++size)
+    EXPECT_FALSE(analyse(Dialect::kOpenAiChat, Form::kJson, kChat.substr(0, size)).complete);
 }
 
 TEST(Response, ErrorsAndWithheldAnswersAreNotComplete) {
   EXPECT_FALSE(analyse(Dialect::kOpenAiChat, Form::kJson, R"({"error":{"message":"x"}})").complete);
-  EXPECT_FALSE(analyse(Dialect::kOpenAiChat, Form::kJson, R"({"choices":[{"message":{},"finish_reason":"content_filter"}]})").complete);
-  EXPECT_FALSE(analyse(Dialect::kOpenAiChat, Form::kStream, "data: {\"error\":{\"message\":\"x\"}}\n\ndata: [DONE]\n\n").complete);
+  EXPECT_FALSE(
+      analyse(Dialect::kOpenAiChat, Form::kJson, R"({"choices":[{"message":{},"finish_reason":"content_filter"}]})")
+          .complete);
+  EXPECT_FALSE(
+      analyse(Dialect::kOpenAiChat, Form::kStream, "data: {\"error\":{\"message\":\"x\"}}\n\ndata: [DONE]\n\n")
+          .complete);
   EXPECT_FALSE(analyse(Dialect::kAnthropicMessages, Form::kJson, R"({"type":"error","error":{}})").complete);
   EXPECT_FALSE(analyse(Dialect::kOpenAiResponses, Form::kJson, R"({"status":"in_progress"})").complete);
-  EXPECT_FALSE(analyse(Dialect::kOpenAiResponses, Form::kJson, R"({"status":"failed","error":{"code":"x"}})").complete);
+  EXPECT_FALSE(
+      analyse(Dialect::kOpenAiResponses, Form::kJson, R"({"status":"failed","error":{"code":"x"}})").complete);
   EXPECT_TRUE(analyse(Dialect::kOpenAiResponses, Form::kJson,
-                      R"({"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}})").complete);
-  EXPECT_TRUE(analyse(Dialect::kOpenAiEmbeddings, Form::kJson, R"({"data":[{}],"usage":{"prompt_tokens":3}})").complete);
+                      R"({"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}})")
+                  .complete);
+  EXPECT_TRUE(
+      analyse(Dialect::kOpenAiEmbeddings, Form::kJson, R"({"data":[{}],"usage":{"prompt_tokens":3}})").complete);
   EXPECT_TRUE(analyse(Dialect::kAnthropicCountTokens, Form::kJson, R"({"input_tokens":3})").complete);
 }
 
@@ -132,14 +152,16 @@ TEST(Response, TheUsageChunkGoesOnlyToWhoAskedForIt) {
 
 TEST(Response, KnowsTheChunkThatEndsAStream) {
   EXPECT_TRUE(ends_stream(Dialect::kOpenAiChat, kChatStream));
-  EXPECT_FALSE(ends_stream(Dialect::kOpenAiChat, "data: {\"choices\":[{\"delta\":{\"content\":\"data: [DONE]\"}}]}\n\n"));
+  EXPECT_FALSE(
+      ends_stream(Dialect::kOpenAiChat, "data: {\"choices\":[{\"delta\":{\"content\":\"data: [DONE]\"}}]}\n\n"));
   EXPECT_TRUE(ends_stream(Dialect::kAnthropicMessages, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
   EXPECT_TRUE(ends_stream(Dialect::kOpenAiResponses, *to_stream(Dialect::kOpenAiResponses, kResponse, false)));
 }
 
 TEST(Request, ReadsWhatTheLayersNeed) {
   const auto request = parse_request(
-      Dialect::kOpenAiChat, base::Bytes::copy(R"({"model":"m","stream":true,"stream_options":{"include_usage":true},"temperature":0.0})"));
+      Dialect::kOpenAiChat,
+      base::Bytes::copy(R"({"model":"m","stream":true,"stream_options":{"include_usage":true},"temperature":0.0})"));
   ASSERT_TRUE(request);
   EXPECT_EQ(request->model, "m");
   EXPECT_TRUE(request->stream);
@@ -168,7 +190,8 @@ TEST(Prices, AreFoundThroughPrefixesAndDatesAndPriceAllClasses) {
 }
 
 TEST(ErrorBody, HasTheShapeOfTheDialect) {
-  EXPECT_EQ(json::parse(error_body(Dialect::kAnthropicMessages, 429, "x")).at("error").at("type"), "rate_limit_error");
+  EXPECT_EQ(json::parse(error_body(Dialect::kAnthropicMessages, 429, "x")).at("error").at("type"),
+            "rate_limit_error");
   EXPECT_EQ(json::parse(error_body(Dialect::kAnthropicMessages, 429, "x")).at("type"), "error");
   EXPECT_EQ(json::parse(error_body(Dialect::kOpenAiChat, 400, "a\"b")).at("error").at("message"), "a\"b");
 }

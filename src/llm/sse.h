@@ -1,5 +1,5 @@
-// Server-sent events (WHATWG HTML 9.2) as far as LLM providers use them: `event:` and `data:` lines, a blank line ends one.
-// Threads: pure functions.
+// Server-sent events (WHATWG HTML 9.2) as far as LLM providers use them: `event:` and `data:` lines, a blank line
+// ends one. Threads: pure functions.
 #pragma once
 
 #include <string>
@@ -14,8 +14,8 @@ struct SseEvent {
   bool has_data = false;
 };
 
-// Reads the next event off the front of `rest`. False when no whole event is left: `rest` then holds what is unfinished.
-// Line ends LF, CRLF and CR are taken.
+// Reads the next event off the front of `rest`. False when no whole event is left: `rest` then holds what is
+// unfinished. Line ends LF, CRLF and CR are taken.
 bool next_event(std::string_view& rest, SseEvent& out);
 
 // Appends "event: name\n" (when not empty) and "data: json\n\n".

@@ -29,7 +29,8 @@ Usage openai_usage(const json::object& usage) {
   const std::string_view details = responses ? "input_tokens_details" : "prompt_tokens_details";
   const int64_t input = count(usage, responses ? "input_tokens" : "prompt_tokens");
   out.output = count(usage, responses ? "output_tokens" : "completion_tokens");
-  out.read = std::min(input, std::max(count_in(usage, details, "cached_tokens"), count(usage, "prompt_cache_hit_tokens")));
+  out.read =
+      std::min(input, std::max(count_in(usage, details, "cached_tokens"), count(usage, "prompt_cache_hit_tokens")));
   out.write_short = std::min(input - out.read, count_in(usage, details, "cache_write_tokens"));
   out.fresh = input - out.read - out.write_short;
   out.known = responses || usage.contains("prompt_tokens");

@@ -36,7 +36,7 @@ struct Prepared {
   std::string model;
   bool stream = false;
   bool include_usage = false;
-  bool sampled = false;  // temperature > 0, or none given
+  bool sampled = false;                        // temperature > 0, or none given
   std::vector<route::UpstreamPtr> candidates;  // in order of preference; never empty
 };
 using PreparedPtr = std::shared_ptr<const Prepared>;
@@ -79,10 +79,11 @@ struct Forward {
   PreparedPtr prepared;  // null: passes through untouched and unrecorded
   Directives directives;
   Forwarded why = Forwarded::kBypass;
-  bool store = false;     // a complete, successful answer is written
-  bool collapse = false;  // may join, or be joined by, an equal request in flight
-  std::vector<route::UpstreamPtr> candidates;  // in order of preference; never empty
-  PolicyPtr policy;       // that the request began with
+  bool store = false;                                       // a complete, successful answer is written
+  bool collapse = false;                                    // may join, or be joined by, an equal request in flight
+  std::vector<route::UpstreamPtr> candidates;               // in order of preference; never empty
+  route::UpstreamKind wire = route::UpstreamKind::kOpenAi;  // whose paths the request speaks
+  PolicyPtr policy;                                         // that the request began with
 };
 
 using Decision = std::variant<Answer, Refusal, Load, Forward>;
@@ -91,10 +92,8 @@ using Decision = std::variant<Answer, Refusal, Load, Forward>;
 struct Recorded {
   int status = 200;
   std::string content_type;
-  bool encoded = false;  // has a Content-Encoding: cannot be read, so not stored
   std::string body;
   std::vector<uint32_t> pace_ms, pace_offset;
-  std::string upstream;  // name
 };
 
 // What after() found.

@@ -59,8 +59,9 @@ base::Status read_layers(std::string_view value, Directives& out) {
       unknown = item;
   });
   if (!unknown.empty())
-    return base::fail(base::Code::kInvalid,
-                      fmt::format("X-Payonce-Layers: unknown layer '{}'; use exact, semantic, prefix or none", unknown));
+    return base::fail(
+        base::Code::kInvalid,
+        fmt::format("X-Payonce-Layers: unknown layer '{}'; use exact, semantic, prefix or none", unknown));
   return {};
 }
 

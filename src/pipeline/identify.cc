@@ -13,10 +13,20 @@ namespace {
 
 // Header fields that can change who may see the answer, or the answer itself. All others (request ids, trace context,
 // retry counters) are transport.
-constexpr std::array<std::string_view, 13> kScopeHeaders = {
-    "authorization", "x-api-key",         "api-key",     "x-payonce-scope",     "x-payonce-version",
-    "user-agent",    "x-app",             "originator",  "anthropic-beta",      "anthropic-version",
-    "openai-beta",   "openai-organization", "openai-project"};
+constexpr std::array<std::string_view, 14> kScopeHeaders = {"authorization",
+                                                            "x-api-key",
+                                                            "api-key",
+                                                            "x-payonce-scope",
+                                                            "x-payonce-version",
+                                                            "user-agent",
+                                                            "x-app",
+                                                            "x-title",
+                                                            "originator",
+                                                            "anthropic-beta",
+                                                            "anthropic-version",
+                                                            "openai-beta",
+                                                            "openai-organization",
+                                                            "openai-project"};
 // Of those, the ones that select a behaviour of the upstream: part of the stored key.
 constexpr std::array<std::string_view, 5> kUpstreamHeaders = {"anthropic-beta", "anthropic-version", "openai-beta",
                                                               "openai-organization", "openai-project"};
@@ -76,15 +86,16 @@ base::Result<PreparedPtr> Identifier::prepare(const Incoming& incoming, const Po
   PAYONCE_TRY(const identity::Caller caller, policy.callers.identify(headers));
   PAYONCE_TRY(const std::string versions, identity::versions_of(headers));
   PAYONCE_TRY(const llm::Request request, llm::parse_request(incoming.dialect, incoming.body));
-  PAYONCE_TRY(const auto candidates, policy.routes.choose(request.model, incoming.dialect));
+  const auto wire =
+      llm::is_anthropic(incoming.dialect) ? route::UpstreamKind::kAnthropic : route::UpstreamKind::kOpenAi;
+  PAYONCE_TRY(const auto candidates, policy.routes.choose(request.model, wire));
   const std::string beta = upstream_headers(headers);
-  const identity::CacheKey key = identity::response_key(
-      request, profiles_.match(headers),
-      {.scope_id = caller.scope_id,
-       .target = incoming.head.target,
-       .upstream = candidates.front()->identity,
-       .versions = versions,
-       .beta = beta});
+  const identity::CacheKey key = identity::response_key(request, profiles_, profiles_.match(headers),
+                                                        {.scope_id = caller.scope_id,
+                                                         .target = incoming.head.target,
+                                                         .upstream = candidates.front()->identity,
+                                                         .versions = versions,
+                                                         .beta = beta});
   auto prepared = std::make_shared<Prepared>();
   prepared->dialect = incoming.dialect;
   prepared->key = key.text();

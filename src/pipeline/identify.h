@@ -1,6 +1,5 @@
-// Stage 1: who asks, and what exactly. Raw bytes → canonical key, with the L0 map in front: a byte-equal repeat (the usual
-// hit) costs one keyed XXH3 instead of parsing, canonicalising and SHA-256 (design §2).
-// Threads: any.
+// Stage 1: who asks, and what exactly. Raw bytes → canonical key, with the L0 map in front: a byte-equal repeat (the
+// usual hit) costs one keyed XXH3 instead of parsing, canonicalising and SHA-256 (design §2). Threads: any.
 #pragma once
 
 #include <cstddef>

@@ -17,17 +17,30 @@ constexpr size_t kOutcomes = static_cast<size_t>(Outcome::kStale) + 1;
 constexpr std::string_view kOutcomeNames[] = {"hit", "miss", "bypass", "stale"};
 constexpr std::string_view kForwardedNames[] = {"miss", "bypass", "stale", "request"};
 
+// Whose paths and headers a request speaks, also where we do not know the endpoint (batches, files).
+route::UpstreamKind wire_of(const Incoming& incoming) {
+  const bool anthropic = llm::is_anthropic(incoming.dialect) || incoming.head.target.starts_with("/v1/messages") ||
+                         incoming.head.headers.get("anthropic-version");
+  return anthropic ? route::UpstreamKind::kAnthropic : route::UpstreamKind::kOpenAi;
+}
+
 Refusal refuse(const base::Error& error) {
-  const std::string_view reason = error.code == base::Code::kUnauthorized ? "auth" : "bad";
+  const std::string_view reason = error.code == base::Code::kUnauthorized ? "auth"
+                                  : error.code == base::Code::kNotFound || error.code == base::Code::kUnavailable
+                                      ? "route"
+                                      : "bad";
   return {.status = base::code_http_status(error.code), .message = error.message, .reason = reason};
 }
 
 Outcome outcome_of(Forwarded why) {
   switch (why) {
-    case Forwarded::kMiss: return Outcome::kMiss;
-    case Forwarded::kStale: return Outcome::kStale;
+    case Forwarded::kMiss:
+      return Outcome::kMiss;
+    case Forwarded::kStale:
+      return Outcome::kStale;
     case Forwarded::kBypass:
-    case Forwarded::kRequest: return Outcome::kBypass;
+    case Forwarded::kRequest:
+      return Outcome::kBypass;
   }
   return Outcome::kBypass;
 }
@@ -43,10 +56,10 @@ struct Pipeline::Counters {
     for (size_t d = 0; d < kDialects; ++d) {
       const std::string dialect(llm::dialect_name(static_cast<llm::Dialect>(d)));
       for (size_t o = 0; o < kOutcomes; ++o)
-        requests[d][o] = metrics.counter("payonce_requests_total",
-                                         {{"dialect", dialect},
-                                          {"layer", o == 0 || o == 1 || o == 3 ? "exact" : "none"},
-                                          {"outcome", std::string(kOutcomeNames[o])}});
+        requests[d][o] =
+            metrics.counter("payonce_requests_total", {{"dialect", dialect},
+                                                       {"layer", o == 0 || o == 1 || o == 3 ? "exact" : "none"},
+                                                       {"outcome", std::string(kOutcomeNames[o])}});
     }
     saved_usd = metrics.counter("payonce_saved_usd_total", {{"layer", "exact"}});
     saved_tokens = metrics.counter("payonce_saved_tokens_total", {{"layer", "exact"}});
@@ -67,6 +80,7 @@ Pipeline::Pipeline(Parts parts, PolicyPtr policy)
     : clock_(parts.clock),
       store_(parts.store),
       ledger_(parts.ledger),
+      limits_(parts.limits),
       identifier_(std::move(parts.profiles)),
       counters_(std::make_unique<Counters>(parts.metrics)),
       policy_(std::move(policy)) {}
@@ -82,7 +96,8 @@ PolicyPtr Pipeline::policy() const {
   return policy_;
 }
 
-Decision Pipeline::before(const Incoming& incoming) {
+Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
+  const int64_t started_us = clock_.monotonic_us();
   const PolicyPtr policy = this->policy();
   // A body that only the upstream can read (encoded), and endpoints that we do not know, pass through.
   if (incoming.dialect == llm::Dialect::kOther || incoming.head.headers.get("content-encoding"))
@@ -92,13 +107,17 @@ Decision Pipeline::before(const Incoming& incoming) {
   if (!directives) return refuse(directives.error());
   auto prepared = identifier_.identify(incoming, *policy);
   if (!prepared) return refuse(prepared.error());
+  const int64_t identified_us = clock_.monotonic_us();
+  spent.parse_us = identified_us - started_us;
 
   const bool cacheable = policy->exact && directives->exact && (policy->cache_sampled || !(*prepared)->sampled);
   if (!cacheable) return forward(std::move(*prepared), *directives, policy, Forwarded::kBypass);
   if (directives->no_cache) return forward(std::move(*prepared), *directives, policy, Forwarded::kRequest);
   const std::string& key = (*prepared)->key;
   cache::Found found = look_up(key);
-  if (found.reason == cache::MissReason::kOnDisk && !found.entry) return Load{std::move(*prepared), *directives, policy};
+  spent.lookup_us = clock_.monotonic_us() - identified_us;
+  if (found.reason == cache::MissReason::kOnDisk && !found.entry)
+    return Load{std::move(*prepared), *directives, policy};
   return decide(std::move(*prepared), *directives, policy, std::move(found));
 }
 
@@ -106,11 +125,16 @@ Decision Pipeline::load(const Load& load) {
   cache::Found found{.entry = nullptr, .reason = cache::MissReason::kFault};
   try {
     found.entry = store_.load(load.prepared->key);
+    if (!found.entry) found.reason = cache::MissReason::kCold;
   } catch (const std::exception& error) {
     counters_->faults.add();
     base::log_error("response store: {}", error.what());
   }
   return decide(load.prepared, load.directives, load.policy, std::move(found));
+}
+
+Decision Pipeline::without_load(const Load& load) {
+  return decide(load.prepared, load.directives, load.policy, {.entry = nullptr, .reason = cache::MissReason::kFault});
 }
 
 // The one place where a fault of the layer becomes a miss.
@@ -179,19 +203,23 @@ base::Result<Answer> Pipeline::answer(const PreparedPtr& prepared, const cache::
   return out;
 }
 
-Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why) {
+Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy,
+                           Forwarded why) {
   if (directives.only_if_cached)
     return Refusal{.status = 504,
-                   .message = "only-if-cached: no stored answer that may be used; send the request without it to ask the "
-                              "upstream",
+                   .message =
+                       "only-if-cached: no stored answer that may be used; send the request without it to ask the "
+                       "upstream",
                    .reason = "only_if_cached"};
-  if (auto refusal = check_limits(prepared->scope, *policy)) return *std::move(refusal);
+  if (auto refusal = check_limits(prepared->caller, *policy)) return *std::move(refusal);
   count(prepared->dialect, outcome_of(why));
   if (why == Forwarded::kBypass) counters_->bypassed.fetch_add(1, std::memory_order_relaxed);
-  const bool store = why != Forwarded::kBypass && !directives.no_store && directives.ttl_s.value_or(policy->ttl_s) > 0;
+  const bool store =
+      why != Forwarded::kBypass && !directives.no_store && directives.ttl_s.value_or(policy->ttl_s) > 0;
   Forward out{.directives = directives, .why = why, .store = store};
   out.collapse = store && why == Forwarded::kMiss;
   out.candidates = prepared->candidates;
+  out.wire = llm::is_anthropic(prepared->dialect) ? route::UpstreamKind::kAnthropic : route::UpstreamKind::kOpenAi;
   out.prepared = std::move(prepared);
   out.policy = policy;
   return out;
@@ -200,23 +228,33 @@ Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, c
 Decision Pipeline::pass_through(const Incoming& incoming, const PolicyPtr& policy) {
   const auto caller = policy->callers.identify(incoming.head.headers);
   if (!caller) return refuse(caller.error());
-  if (auto refusal = check_limits(caller->scope_id, *policy)) return *std::move(refusal);
-  auto candidates = policy->routes.choose("", incoming.dialect);
+  if (auto refusal = check_limits(caller->name, *policy)) return *std::move(refusal);
+  auto candidates = policy->routes.choose("", wire_of(incoming));
   if (!candidates) return refuse(candidates.error());
   count(incoming.dialect, Outcome::kBypass);
-  Forward out{.why = Forwarded::kBypass};
+  Forward out{.why = Forwarded::kBypass, .wire = wire_of(incoming)};
   out.candidates = *std::move(candidates);
   out.policy = policy;
   return out;
 }
 
-std::optional<Refusal> Pipeline::check_limits(const std::string& scope, const Policy& policy) {
-  return std::nullopt;
+std::optional<Refusal> Pipeline::check_limits(const std::string& caller, const Policy& policy) {
+  route::Limit limit = policy.limit;
+  if (const auto own = policy.limits.find(caller); own != policy.limits.end()) {
+    if (own->second.requests_per_minute > 0) limit.requests_per_minute = own->second.requests_per_minute;
+    if (own->second.budget_usd_per_day > 0) limit.budget_usd_per_day = own->second.budget_usd_per_day;
+  }
+  const auto exceeded = limits_.take(caller, limit, clock_.unix_ms());
+  if (!exceeded) return std::nullopt;
+  return Refusal{.status = 429,
+                 .message = exceeded->message,
+                 .reason = exceeded->reason,
+                 .retry_after_s = exceeded->retry_after_s};
 }
 
 Written Pipeline::after(const Forward& forward, Recorded recorded) {
   Written out;
-  if (!forward.prepared || recorded.status != 200 || recorded.encoded) return out;
+  if (!forward.prepared || recorded.status != 200) return out;
   const Prepared& prepared = *forward.prepared;
   const bool stream = recorded.content_type.starts_with("text/event-stream");
   const llm::Form form = stream ? llm::Form::kStream : llm::Form::kJson;
@@ -229,6 +267,7 @@ Written Pipeline::after(const Forward& forward, Recorded recorded) {
   counters_->write.add(static_cast<double>(out.usage.write_short + out.usage.write_long));
   counters_->output.add(static_cast<double>(out.usage.output));
   ledger_.add_spend(prepared.scope, model, out.usage, out.cost_usd);
+  limits_.spent(prepared.caller, out.cost_usd, clock_.unix_ms());
   out.reason = analysis.reason;
   if (!forward.store || !analysis.complete) return out;
 
@@ -258,7 +297,7 @@ Written Pipeline::after(const Forward& forward, Recorded recorded) {
   return out;
 }
 
-void Pipeline::count(llm::Dialect dialect, Outcome outcome) {
+void Pipeline::count(llm::Dialect dialect, Outcome outcome) const {
   counters_->requests[static_cast<size_t>(dialect)][static_cast<size_t>(outcome)].add();
 }
 
@@ -269,9 +308,15 @@ void Pipeline::count_collapsed() {
 
 Pipeline::ExactStats Pipeline::exact_stats() const {
   const Counters& c = *counters_;
-  ExactStats out{.hits = c.hits, .bypassed = c.bypassed, .collapsed = c.collapsed,
-                 .cold = c.cold, .expired = c.expired, .refreshed = c.refreshed, .fault = c.fault,
-                 .saved_input_tokens = c.saved_input, .saved_output_tokens = c.saved_output,
+  ExactStats out{.hits = c.hits,
+                 .bypassed = c.bypassed,
+                 .collapsed = c.collapsed,
+                 .cold = c.cold,
+                 .expired = c.expired,
+                 .refreshed = c.refreshed,
+                 .fault = c.fault,
+                 .saved_input_tokens = c.saved_input,
+                 .saved_output_tokens = c.saved_output,
                  .saved_usd = c.saved_usd.value()};
   out.misses = out.cold + out.expired + out.refreshed + out.fault;
   return out;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -24,15 +25,22 @@ class Pipeline {
     base::Metrics& metrics;
     cache::ResponseStore& store;
     record::Ledger& ledger;
+    route::Limits& limits;
     identity::Profiles profiles;
   };
   Pipeline(Parts parts, PolicyPtr policy);
   ~Pipeline();
 
+  struct Spent {             // microseconds; -1: did not happen
+    int64_t parse_us = -1;   // identify
+    int64_t lookup_us = -1;  // caches
+  };
   // First half. Never blocks: memory only.
-  Decision before(const Incoming& incoming);
+  Decision before(const Incoming& incoming, Spent& spent);
   // After a Load, on the worker pool: reads the disk, then decides as before() would have.
   Decision load(const Load& load);
+  // The same when the pool is full: the disk is left alone, as on a miss.
+  Decision without_load(const Load& load);
   // Second half. Stores a complete, successful answer; records tokens and money.
   Written after(const Forward& forward, Recorded recorded);
 
@@ -54,15 +62,16 @@ class Pipeline {
   struct Counters;
   Decision decide(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, cache::Found found);
   Decision pass_through(const Incoming& incoming, const PolicyPtr& policy);
-  Decision forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why,
-                   bool lookup_done);
+  Decision forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why);
   base::Result<Answer> answer(const PreparedPtr& prepared, const cache::EntryPtr& entry) const;
   cache::Found look_up(const std::string& key);
-  void count(llm::Dialect dialect, std::string_view layer, Outcome outcome);
+  std::optional<Refusal> check_limits(const std::string& caller, const Policy& policy);
+  void count(llm::Dialect dialect, Outcome outcome) const;
 
   const base::Clock& clock_;
   cache::ResponseStore& store_;
   record::Ledger& ledger_;
+  route::Limits& limits_;
   Identifier identifier_;
   std::unique_ptr<Counters> counters_;
   mutable std::mutex policy_mutex_;

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "identity/scope.h"
 #include "llm/prices.h"
 #include "route/limits.h"
+#include "route/retry.h"
 #include "route/routes.h"
 
 namespace payonce::pipeline {
@@ -17,6 +20,9 @@ struct Policy {
   route::Routes routes;
   llm::PriceTable prices;
   int64_t ttl_s = 24 * 3600;
+  route::Limit limit;                          // of each caller
+  std::map<std::string, route::Limit> limits;  // of a virtual key, by its name; a zero in it means `limit`'s
+  route::RetryPolicy retry;
   bool exact = true;          // --layers names it
   bool cache_sampled = true;  // policy.sampled
 };

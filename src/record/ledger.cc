@@ -20,7 +20,8 @@ constexpr int64_t kDay_s = 24 * 3600;
 constexpr char kSeparator = '\x1f';
 constexpr const char* kSchema =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=2000;"
-    "CREATE TABLE IF NOT EXISTS ledger (day TEXT NOT NULL, scope TEXT NOT NULL, model TEXT NOT NULL, layer TEXT NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS ledger (day TEXT NOT NULL, scope TEXT NOT NULL, model TEXT NOT NULL, layer TEXT NOT "
+    "NULL,"
     " requests INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, usd REAL NOT NULL,"
     " PRIMARY KEY (day, scope, model, layer)) WITHOUT ROWID;";
 constexpr const char* kAdd =
@@ -28,7 +29,8 @@ constexpr const char* kAdd =
     " requests=requests+excluded.requests, input_tokens=input_tokens+excluded.input_tokens,"
     " output_tokens=output_tokens+excluded.output_tokens, usd=usd+excluded.usd;";
 constexpr const char* kRead =
-    "SELECT day,scope,model,layer,requests,input_tokens,output_tokens,usd FROM ledger WHERE day>=?1 AND (?2='' OR scope=?2)"
+    "SELECT day,scope,model,layer,requests,input_tokens,output_tokens,usd FROM ledger WHERE day>=?1 AND (?2='' OR "
+    "scope=?2)"
     " ORDER BY day DESC, usd DESC, scope, model, layer;";
 
 std::string day_text(int64_t unix_s) {
@@ -49,7 +51,7 @@ Statement prepare(sqlite3* db, const char* sql) {
   return Statement(statement);
 }
 
-void bind(sqlite3_stmt* statement, int index, const std::string& text) {
+void bind_text(sqlite3_stmt* statement, int index, const std::string& text) {
   sqlite3_bind_text(statement, index, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
 }
 
@@ -71,7 +73,8 @@ struct Ledger::State {
       : clock(c), faults(metrics.counter("payonce_layer_faults_total", {{"layer", "ledger"}})) {}
 
   void open(const std::string& path);
-  void add(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage, double usd);
+  void add(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage,
+           double usd);
   void write_out();
   bool write_rows(const Book& rows);
   void run();
@@ -93,7 +96,9 @@ struct Ledger::State {
 };
 
 void Ledger::State::open(const std::string& path) {
-  if (sqlite3_open(path.c_str(), &db) == SQLITE_OK && sqlite3_exec(db, kSchema, nullptr, nullptr, nullptr) == SQLITE_OK) return;
+  if (sqlite3_open(path.c_str(), &db) == SQLITE_OK &&
+      sqlite3_exec(db, kSchema, nullptr, nullptr, nullptr) == SQLITE_OK)
+    return;
   base::log_error("ledger {}: {}; savings are counted in memory only. Move the file away to start a new one", path,
                   db != nullptr ? sqlite3_errmsg(db) : "out of memory");
   faults.add();
@@ -101,8 +106,8 @@ void Ledger::State::open(const std::string& path) {
   db = nullptr;
 }
 
-void Ledger::State::add(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage,
-                        double usd) {
+void Ledger::State::add(std::string_view scope, std::string_view model, std::string_view layer,
+                        const llm::Usage& usage, double usd) {
   const int64_t now_s = clock.unix_s();
   thread_local std::string key;
   const std::lock_guard lock(mutex);
@@ -128,7 +133,7 @@ bool Ledger::State::write_rows(const Book& rows) {
     size_t at = 0;
     for (int column = 1; column <= 4; ++column) {
       const size_t end = key.find(kSeparator, at);
-      bind(statement.get(), column, key.substr(at, end == std::string::npos ? end : end - at));
+      bind_text(statement.get(), column, key.substr(at, end == std::string::npos ? end : end - at));
       at = end + 1;
     }
     sqlite3_bind_int64(statement.get(), 5, sums.requests);
@@ -191,7 +196,8 @@ Ledger::~Ledger() {
   sqlite3_close(state_->db);
 }
 
-void Ledger::add_hit(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage, double usd) {
+void Ledger::add_hit(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage,
+                     double usd) {
   state_->add(scope, model, layer, usage, usd);
 }
 
@@ -208,13 +214,17 @@ std::vector<LedgerRow> Ledger::rows(int days, std::string_view scope) {
   if (state_->db == nullptr) return out;
   const Statement statement = prepare(state_->db, kRead);
   if (!statement) return out;
-  bind(statement.get(), 1, day_text(state_->clock.unix_s() - (days - 1) * kDay_s));
-  bind(statement.get(), 2, std::string(scope));
+  bind_text(statement.get(), 1, day_text(state_->clock.unix_s() - (days - 1) * kDay_s));
+  bind_text(statement.get(), 2, std::string(scope));
   while (sqlite3_step(statement.get()) == SQLITE_ROW) {
     sqlite3_stmt* row = statement.get();
-    out.push_back({.day = column_text(row, 0), .scope = column_text(row, 1), .model = column_text(row, 2),
-                   .layer = column_text(row, 3), .requests = sqlite3_column_int64(row, 4),
-                   .input_tokens = sqlite3_column_int64(row, 5), .output_tokens = sqlite3_column_int64(row, 6),
+    out.push_back({.day = column_text(row, 0),
+                   .scope = column_text(row, 1),
+                   .model = column_text(row, 2),
+                   .layer = column_text(row, 3),
+                   .requests = sqlite3_column_int64(row, 4),
+                   .input_tokens = sqlite3_column_int64(row, 5),
+                   .output_tokens = sqlite3_column_int64(row, 6),
                    .usd = sqlite3_column_double(row, 7)});
   }
   return out;

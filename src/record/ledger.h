@@ -1,8 +1,7 @@
 // What was bought and what was saved, by day (UTC), scope, model and layer: SQLite in WAL mode, DIR/ledger.db.
-// Adding only touches memory; a thread of its own writes once a second, so no request waits for the disk. kill -9 loses at
-// most the last second of the book, never its consistency.
-// Threads: all any.  Errors: a database that cannot be opened or written is logged once and counted; the totals of this
-// process go on in memory.
+// Adding only touches memory; a thread of its own writes once a second, so no request waits for the disk. kill -9
+// loses at most the last second of the book, never its consistency. Threads: all any.  Errors: a database that cannot
+// be opened or written is logged once and counted; the totals of this process go on in memory.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +33,8 @@ class Ledger {
   Ledger(const std::string& directory, const base::Clock& clock, base::Metrics& metrics);
   ~Ledger();  // writes what is left
 
-  void add_hit(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage, double usd);
+  void add_hit(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage,
+               double usd);
   void add_spend(std::string_view scope, std::string_view model, const llm::Usage& usage, double usd);
 
   void flush();

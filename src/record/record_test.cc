@@ -76,8 +76,10 @@ TEST(Trace, ContinuesTheCallersTrace) {
 }
 
 TEST(Trace, BeginsOneWhereTheHeaderIsNone) {
-  for (const char* bad : {"", "x", "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01", "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-                          "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+  for (const char* bad : {"", "x", "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+                          "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+                          "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                          "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
                           "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x"}) {
     const TraceContext context = continue_trace(bad);
     EXPECT_EQ(context.trace_id.size(), 32u) << bad;
@@ -86,8 +88,15 @@ TEST(Trace, BeginsOneWhereTheHeaderIsNone) {
 }
 
 TEST(Trace, TheExportHasOtlpShape) {
-  Span span{.context = continue_trace(""), .start_unix_us = 5, .duration_us = 7, .operation = "chat", .model = "m", .cache = "hit",
-            .scope = "u-1", .status = 200, .usage = {.fresh = 3, .output = 1, .known = true}};
+  Span span{.context = continue_trace(""),
+            .start_unix_us = 5,
+            .duration_us = 7,
+            .operation = "chat",
+            .model = "m",
+            .cache = "hit",
+            .scope = "u-1",
+            .status = 200,
+            .usage = {.fresh = 3, .output = 1, .known = true}};
   const auto value = boost::json::parse(otlp_json(&span, 1, "payonce"));
   const auto& made = value.at("resourceSpans").at(0).at("scopeSpans").at(0).at("spans").at(0);
   EXPECT_EQ(made.at("traceId").as_string().size(), 32u);

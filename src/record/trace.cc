@@ -28,7 +28,8 @@ json::object attribute(std::string_view name, int64_t value) {
 }
 
 json::object span_json(const Span& span) {
-  json::array attributes{attribute("gen_ai.operation.name", span.operation), attribute("gen_ai.request.model", span.model),
+  json::array attributes{attribute("gen_ai.operation.name", span.operation),
+                         attribute("gen_ai.request.model", span.model),
                          attribute("payonce.cache.outcome", span.cache), attribute("payonce.scope", span.scope),
                          attribute("http.response.status_code", span.status)};
   if (span.usage.known) {
@@ -63,7 +64,9 @@ class Answer final : public net::ResponseSink {
 
 }  // namespace
 
-std::string TraceContext::header() const { return fmt::format("00-{}-{}-{}", trace_id, span_id, sampled ? "01" : "00"); }
+std::string TraceContext::header() const {
+  return fmt::format("00-{}-{}-{}", trace_id, span_id, sampled ? "01" : "00");
+}
 
 TraceContext continue_trace(std::string_view header) {
   TraceContext out;
@@ -71,9 +74,10 @@ TraceContext continue_trace(std::string_view header) {
   const bool shaped = header.size() >= 55 && header[2] == '-' && header[35] == '-' && header[52] == '-' &&
                       (header.size() == 55 || (header.size() > 55 && header[55] == '-' && !header.starts_with("00")));
   if (shaped) {
-    const std::string_view version = header.substr(0, 2), trace = header.substr(3, 32), parent = header.substr(36, 16),
-                           flags = header.substr(53, 2);
-    if (is_hex(version) && version != "ff" && is_hex(trace) && !is_zero(trace) && is_hex(parent) && !is_zero(parent) && is_hex(flags)) {
+    const std::string_view version = header.substr(0, 2), trace = header.substr(3, 32),
+                           parent = header.substr(36, 16), flags = header.substr(53, 2);
+    if (is_hex(version) && version != "ff" && is_hex(trace) && !is_zero(trace) && is_hex(parent) &&
+        !is_zero(parent) && is_hex(flags)) {
       out.trace_id = trace;
       out.parent_id = parent;
       out.sampled = (flags[1] >= 'a' ? flags[1] - 'a' + 10 : flags[1] - '0') % 2 == 1;
@@ -89,13 +93,17 @@ std::string otlp_json(const Span* spans, size_t count, std::string_view service)
   for (size_t i = 0; i < count; ++i) rows.push_back(span_json(spans[i]));
   const json::object scope_spans{{"scope", json::object{{"name", "payonce"}}}, {"spans", std::move(rows)}};
   const json::object resource{{"attributes", json::array{attribute("service.name", service)}}};
-  return json::serialize(json::object{
-      {"resourceSpans", json::array{json::object{{"resource", resource}, {"scopeSpans", json::array{scope_spans}}}}}});
+  return json::serialize(
+      json::object{{"resourceSpans",
+                    json::array{json::object{{"resource", resource}, {"scopeSpans", json::array{scope_spans}}}}}});
 }
 
 struct Tracer::State : std::enable_shared_from_this<Tracer::State> {
   State(Options o, net::EventLoop& l, base::Metrics& metrics)
-      : options(std::move(o)), loop(l), client(l, {}), timer(l.context()),
+      : options(std::move(o)),
+        loop(l),
+        client(l, {}),
+        timer(l.context()),
         dropped(metrics.counter("payonce_layer_faults_total", {{"layer", "trace"}})) {}
   void arm();
   void send();

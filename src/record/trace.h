@@ -1,6 +1,6 @@
-// W3C trace context and OTLP/HTTP export (JSON) of one span a request, with the OpenTelemetry GenAI semantic conventions.
-// Threads: Tracer::record() any; it only queues. Spans are sent from one event loop, in batches; when the collector is away
-// or slow, the oldest are dropped and counted, never a request delayed.
+// W3C trace context and OTLP/HTTP export (JSON) of one span a request, with the OpenTelemetry GenAI semantic
+// conventions. Threads: Tracer::record() any; it only queues. Spans are sent from one event loop, in batches; when
+// the collector is away or slow, the oldest are dropped and counted, never a request delayed.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,8 @@ struct Span {
   llm::Usage usage;
 };
 
-// One OTLP ExportTraceServiceRequest in JSON (opentelemetry-proto 1.x, JSON encoding: ids hex, 64-bit numbers as strings).
+// One OTLP ExportTraceServiceRequest in JSON (opentelemetry-proto 1.x, JSON encoding: ids hex, 64-bit numbers as
+// strings).
 std::string otlp_json(const Span* spans, size_t count, std::string_view service);
 
 class Tracer {

@@ -26,8 +26,8 @@ class Breaker {
  private:
   const Options options_;
   mutable std::mutex mutex_;
-  int failures_ = 0;            // guarded by mutex_
-  int64_t open_until_ms_ = 0;   // guarded by mutex_; 0: closed
+  int failures_ = 0;           // guarded by mutex_
+  int64_t open_until_ms_ = 0;  // guarded by mutex_; 0: closed
 };
 
 }  // namespace payonce::route

@@ -26,7 +26,8 @@ Limits::State& Limits::state_of(const std::string& caller, int64_t now_ms) {
 
 void Limits::forget_oldest(int64_t now_ms) {
   std::erase_if(states_, [&](const auto& item) {
-    return now_ms - item.second.refilled_ms > kForgetAfter_ms && (item.second.spent_usd == 0 || item.second.day != now_ms / kDay_ms);
+    return now_ms - item.second.refilled_ms > kForgetAfter_ms &&
+           (item.second.spent_usd == 0 || item.second.day != now_ms / kDay_ms);
   });
 }
 

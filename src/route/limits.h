@@ -1,6 +1,6 @@
-// Rate and budget limits of each caller. Rate: a token bucket that refills evenly and holds one minute's worth. Budget: what
-// the upstreams' answers cost on this day (UTC); a hit costs nothing.
-// Threads: all any.  Bounded: callers that are not seen for long are forgotten first (their bucket is full again by then).
+// Rate and budget limits of each caller. Rate: a token bucket that refills evenly and holds one minute's worth.
+// Budget: what the upstreams' answers cost on this day (UTC); a hit costs nothing. Threads: all any.  Bounded:
+// callers that are not seen for long are forgotten first (their bucket is full again by then).
 #pragma once
 
 #include <cstdint>

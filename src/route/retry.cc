@@ -23,7 +23,8 @@ UpstreamPtr RetryState::next(int64_t now_ms) {
 std::optional<int64_t> RetryState::pause_ms(const Failure& failure, std::minstd_rand& random) {
   if (tries_ >= policy_.attempts) return std::nullopt;
   const bool elsewhere = candidates_.size() > 1 && (failure.status == 0 || is_upstream_trouble(failure.status));
-  const bool listed = std::find(policy_.statuses.begin(), policy_.statuses.end(), failure.status) != policy_.statuses.end();
+  const bool listed =
+      std::find(policy_.statuses.begin(), policy_.statuses.end(), failure.status) != policy_.statuses.end();
   const bool unsent = failure.status == 0 && !failure.sent;
   if (!elsewhere && !listed && !unsent) return std::nullopt;
   if (elsewhere) {

@@ -23,7 +23,8 @@ std::string names(const base::Result<std::vector<UpstreamPtr>>& chosen) {
 }
 
 TEST(Routes, TheMostExactNameWinsAndEqualsAreForFailover) {
-  const Routes routes({upstream("a", {"gpt-*"}), upstream("b", {"gpt-5"}), upstream("c", {}), upstream("d", {"gpt-5", "x"})});
+  const Routes routes(
+      {upstream("a", {"gpt-*"}), upstream("b", {"gpt-5"}), upstream("c", {}), upstream("d", {"gpt-5", "x"})});
   EXPECT_EQ(names(routes.choose("gpt-5", UpstreamKind::kOpenAi)), "bd");
   EXPECT_EQ(names(routes.choose("gpt-4", UpstreamKind::kOpenAi)), "a");
   EXPECT_EQ(names(routes.choose("qwen", UpstreamKind::kOpenAi)), "c");

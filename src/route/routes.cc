@@ -13,13 +13,15 @@ int specificity(const Upstream& upstream, std::string_view model) {
   if (upstream.models.empty() || model.empty()) return 1;
   int best = 0;
   for (const std::string& pattern : upstream.models)
-    if (matches_pattern(pattern, model)) best = std::max(best, pattern == "*" ? 1 : pattern.find('*') == std::string::npos ? 3 : 2);
+    if (matches_pattern(pattern, model))
+      best = std::max(best, pattern == "*" ? 1 : pattern.find('*') == std::string::npos ? 3 : 2);
   return best;
 }
 
 std::string known_models(const std::vector<UpstreamPtr>& upstreams) {
   std::vector<std::string> names;
-  for (const UpstreamPtr& upstream : upstreams) names.insert(names.end(), upstream->models.begin(), upstream->models.end());
+  for (const UpstreamPtr& upstream : upstreams)
+    names.insert(names.end(), upstream->models.begin(), upstream->models.end());
   if (names.size() > 20) names.resize(20);
   return fmt::format("{}", fmt::join(names, ", "));
 }
@@ -47,7 +49,8 @@ bool matches_pattern(std::string_view pattern, std::string_view text) {
 
 base::Result<std::vector<UpstreamPtr>> Routes::choose(std::string_view model, UpstreamKind wire) const {
   if (upstreams_.empty())
-    return base::fail(base::Code::kUnavailable, "no upstream is configured; start with --upstream URL or add [[upstreams]]");
+    return base::fail(base::Code::kUnavailable,
+                      "no upstream is configured; start with --upstream URL or add [[upstreams]]");
   std::vector<UpstreamPtr> out;
   int best = 0;
   for (const UpstreamPtr& upstream : upstreams_) {

@@ -18,10 +18,10 @@ struct Upstream {
   std::string name;      // in configuration, logs, metrics
   std::string identity;  // part of every key: what makes its answers its own (base URL; a local model: file and size)
   UpstreamKind kind = UpstreamKind::kOpenAi;
-  std::string base_url;            // OpenAI paths: ends in /v1 as the SDKs have it
-  std::string anthropic_base_url;  // Anthropic paths: without /v1
-  std::string key;                 // sent instead of the caller's credential; empty: none of its own
-  bool forward_credential = true;  // the caller's goes upstream when there is no key
+  std::string base_url;             // OpenAI paths: ends in /v1 as the SDKs have it
+  std::string anthropic_base_url;   // Anthropic paths: without /v1
+  std::string key;                  // sent instead of the caller's credential; empty: none of its own
+  bool forward_credential = true;   // the caller's goes upstream when there is no key
   std::vector<std::string> models;  // names or patterns with '*'; empty: any
   int64_t connect_timeout_ms = 10'000;
   int64_t first_byte_timeout_ms = 600'000;
@@ -38,9 +38,9 @@ class Routes {
   Routes() = default;
   explicit Routes(std::vector<UpstreamPtr> upstreams) : upstreams_(std::move(upstreams)) {}
 
-  // Candidates in the order of the configuration: those of the wire's own kind before others, and of these the ones that
-  // name the model most exactly (name, pattern, any). More than one: the later ones are for failover.
-  // An empty model (GET /v1/models, unknown paths): the first upstream of that kind. kNotFound when nothing serves it.
+  // Candidates in the order of the configuration: those of the wire's own kind before others, and of these the ones
+  // that name the model most exactly (name, pattern, any). More than one: the later ones are for failover. An empty
+  // model (GET /v1/models, unknown paths): the first upstream of that kind. kNotFound when nothing serves it.
   base::Result<std::vector<UpstreamPtr>> choose(std::string_view model, UpstreamKind wire) const;
   const std::vector<UpstreamPtr>& all() const { return upstreams_; }
 

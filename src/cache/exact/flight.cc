@@ -176,7 +176,8 @@ Flight::Recording Flight::recording() const {
   return out;
 }
 
-FlightTable::Joined FlightTable::join_or_lead(const std::string& key, const Flight::Options& options, Flight::Wake wake) {
+FlightTable::Joined FlightTable::join_or_lead(const std::string& key, const Flight::Options& options,
+                                              Flight::Wake wake) {
   const std::lock_guard lock(mutex_);
   if (const auto found = flights_.find(key); found != flights_.end())
     if (const auto reader = found->second->join(wake)) return {found->second, *reader, false};
@@ -188,7 +189,8 @@ FlightTable::Joined FlightTable::join_or_lead(const std::string& key, const Flig
 
 void FlightTable::remove(const std::string& key, const Flight* flight) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = flights_.find(key); found != flights_.end() && found->second.get() == flight) flights_.erase(found);
+  if (const auto found = flights_.find(key); found != flights_.end() && found->second.get() == flight)
+    flights_.erase(found);
 }
 
 size_t FlightTable::size() const {

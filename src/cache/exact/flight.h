@@ -1,7 +1,7 @@
-// Single-flight: one upstream call for all equal requests in progress. A Flight is the recording of an answer while it
-// arrives; the leader and its followers are all its readers, from byte 0, each at its own speed.
-// Threads: all any; a wake-up is called outside locks, on the thread of the change: it must only post to the reader's loop,
-// or act at once when it is on that loop already.
+// Single-flight: one upstream call for all equal requests in progress. A Flight is the recording of an answer while
+// it arrives; the leader and its followers are all its readers, from byte 0, each at its own speed. Threads: all any;
+// a wake-up is called outside locks, on the thread of the change: it must only post to the reader's loop, or act at
+// once when it is on that loop already.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ class Flight {
  public:
   enum class State { kWaiting, kStreaming, kDone, kFailed };
   struct Options {
-    bool keep = true;                      // keep all chunks from 0 (recordable); false: freed once all readers have them
+    bool keep = true;  // keep all chunks from 0 (recordable); false: freed once all readers have them
     uint64_t keep_limit_bytes = 8u << 20;  // beyond it keep turns false: not stored, no new followers
     uint64_t lag_limit_bytes = 1u << 20;   // the writer should pause while the slowest reader lags more
   };

@@ -1,7 +1,7 @@
 // L0: from the hash of a request's raw bytes to what is known of it, so that a byte-equal repeat skips parsing,
-// canonicalising and SHA-256 (design §2). The hash is keyed by a secret of this process: a caller cannot build collisions.
-// Threads: all any; each shard has a lock, held for the look-up only.  Owner: holds its values until they are replaced.
-// Bounded: a shard that is full drops a slot chosen by the clock algorithm (second chance).
+// canonicalising and SHA-256 (design §2). The hash is keyed by a secret of this process: a caller cannot build
+// collisions. Threads: all any; each shard has a lock, held for the look-up only.  Owner: holds its values until they
+// are replaced. Bounded: a shard that is full drops a slot chosen by the clock algorithm (second chance).
 #pragma once
 
 #include <array>

@@ -1,0 +1,57 @@
+// What becomes of each request for operators: latency histograms, one log line (when switched on), one span.
+// Never bodies, never credentials.  Threads: all any.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "gateway/answer_headers.h"
+#include "llm/dialect.h"
+#include "llm/response.h"
+#include "pipeline/decision.h"
+#include "record/trace.h"
+
+namespace payonce::gateway {
+
+// What is known of a request while it runs.
+struct RequestInfo {
+  std::string id;      // X-Request-Id of the client, or ours
+  std::string method;  // with path, kept only when lines or spans are wanted
+  std::string path;
+  llm::Dialect dialect = llm::Dialect::kOther;
+  int64_t started_us = 0;  // monotonic
+  record::TraceContext trace;
+};
+
+class Observer {
+ public:
+  struct Options {
+    bool log_requests = false;
+    record::Tracer* tracer = nullptr;  // null: no spans
+  };
+  Observer(const base::Clock& clock, base::Metrics& metrics, Options options);
+
+  bool wants_details() const { return options_.log_requests || options_.tracer != nullptr; }
+  bool traces() const { return options_.tracer != nullptr; }
+
+  struct Done {
+    int status = 200;                              // as sent; 499: the client left
+    std::string_view cache;                        // hit, miss, bypass, stale, request, refused
+    const pipeline::Prepared* prepared = nullptr;  // null: passed through
+    llm::Usage usage;
+  };
+  void done(const RequestInfo& request, const Timing& timing, const Done& what);
+
+ private:
+  void log(const RequestInfo& request, const Timing& timing, const Done& what, int64_t total_us) const;
+  void trace(const RequestInfo& request, const Done& what, int64_t total_us) const;
+
+  const base::Clock& clock_;
+  const Options options_;
+  base::Histogram parse_, lookup_, upstream_, total_;
+};
+
+}  // namespace payonce::gateway

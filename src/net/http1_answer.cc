@@ -1,0 +1,197 @@
+// The writing half of Http1Connection, and the exchange, which is its handle.
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "net/http1_connection.h"
+
+namespace payonce::net {
+
+Http1Exchange::Http1Exchange(std::shared_ptr<Http1Connection> connection, RequestHead head, base::Bytes body)
+    : loop_(connection->home_->loop()),
+      remote_address_(connection->transport_->remote_address()),
+      connection_(std::move(connection)) {
+  head_ = std::move(head);
+  body_ = std::move(body);
+}
+
+Http1Exchange::~Http1Exchange() {
+  if (!connection_) return;
+  connection_->exchange_ = nullptr;
+  // Of a loop that has ended nothing is left but to be destroyed.
+  if (!loop_.context().stopped()) connection_->dropped();
+}
+
+void Http1Exchange::respond(ResponseHead head, base::Bytes body) {
+  if (const auto connection = connection_) connection->respond(head, std::move(body));
+}
+void Http1Exchange::start(ResponseHead head, std::optional<uint64_t> content_length) {
+  if (connection_) connection_->start_answer(head, content_length);
+}
+void Http1Exchange::write(base::Bytes chunk) {
+  if (const auto connection = connection_) connection->write(std::move(chunk));
+}
+void Http1Exchange::finish() {
+  if (const auto connection = connection_) connection->finish();
+}
+void Http1Exchange::abort() {
+  if (const auto connection = connection_) connection->abort();
+}
+size_t Http1Exchange::unsent_bytes() const { return connection_ ? connection_->output_.bytes() : 0; }
+
+// The caller holds the connection: this may drop its last other owner.
+void Http1Connection::release_exchange() {
+  if (exchange_ == nullptr) return;
+  std::exchange(exchange_, nullptr)->connection_.reset();
+}
+
+std::string Http1Connection::answer_head(const ResponseHead& head, std::string_view framing) {
+  std::string text;
+  text.reserve(head.headers.lines().size() + 192);
+  fmt::format_to(std::back_inserter(text), "HTTP/1.1 {} {}\r\n", head.status, reason_phrase(head.status));
+  bool dated = false;
+  head.headers.for_each([&](std::string_view name, std::string_view value) {
+    if (is_connection_field(name)) return;
+    if (equals_ignoring_case(name, "date")) dated = true;
+    text.append(name).append(": ").append(value).append("\r\n");
+  });
+  text.append(framing);
+  if (!dated) text.append("Date: ").append(home_->date().now()).append("\r\n");
+  if (close_after_)
+    text.append("Connection: close\r\n");
+  else if (minor_version_ == 0)
+    text.append("Connection: keep-alive\r\n");
+  text.append("\r\n");
+  return text;
+}
+
+void Http1Connection::respond(const ResponseHead& head, base::Bytes body) {
+  if (framing_ != Framing::kNotStarted) return abort();  // a second head on the wire would be read as body
+  const bool sized = !has_no_body(head.status);
+  output_.add_text(answer_head(head, sized ? fmt::format("Content-Length: {}\r\n", body.size()) : std::string()));
+  if (sized && !is_head_) output_.add(std::move(body));
+  framing_ = Framing::kNoBody;
+  end_answer();
+}
+
+void Http1Connection::start_answer(const ResponseHead& head, std::optional<uint64_t> content_length) {
+  if (framing_ != Framing::kNotStarted) return;
+  std::string framing;
+  if (has_no_body(head.status)) {
+    framing_ = Framing::kNoBody;
+  } else if (content_length) {
+    framing_ = Framing::kLength;
+    length_left_ = *content_length;
+    framing = fmt::format("Content-Length: {}\r\n", *content_length);
+  } else if (minor_version_ == 1) {
+    framing_ = Framing::kChunked;
+    framing = "Transfer-Encoding: chunked\r\n";
+  } else {
+    framing_ = Framing::kUntilClose;
+    close_after_ = true;
+  }
+  output_.add_text(answer_head(head, framing));
+  if (is_head_) framing_ = Framing::kNoBody;
+  schedule_flush();
+}
+
+void Http1Connection::write(base::Bytes chunk) {
+  if (chunk.empty() || framing_ == Framing::kNoBody) return;
+  if (framing_ == Framing::kNotStarted) return;
+  if (framing_ == Framing::kLength) {
+    if (chunk.size() > length_left_) return abort();  // more than was announced: not a whole answer for anybody
+    length_left_ -= chunk.size();
+  }
+  if (framing_ == Framing::kChunked) output_.add_text(fmt::format("{:x}\r\n", chunk.size()));
+  output_.add(std::move(chunk));
+  if (framing_ == Framing::kChunked) output_.add_text(std::string_view("\r\n"));
+  if (output_.bytes() > home_->limits().write_high_water_bytes) above_high_water_ = true;
+  schedule_flush();
+}
+
+void Http1Connection::finish() {
+  if (framing_ == Framing::kNotStarted) return dropped();
+  if (framing_ == Framing::kLength && length_left_ > 0) return abort();
+  if (framing_ == Framing::kChunked) output_.add_text(std::string_view("0\r\n\r\n"));
+  end_answer();
+}
+
+void Http1Connection::abort() {
+  aborted_ = close_after_ = true;
+  end_answer();
+}
+
+void Http1Connection::dropped() {
+  const auto keep = self();
+  if (framing_ != Framing::kNotStarted) return abort();
+  ResponseHead head{.status = 500, .headers = {}};
+  head.headers.add("Content-Type", "application/json");
+  respond(head, home_->error_body({500, "The request was not answered.", {}}));
+}
+
+void Http1Connection::end_answer() {
+  release_exchange();
+  answer_complete_ = true;
+  flush();
+}
+
+void Http1Connection::schedule_flush() {
+  if (flush_posted_) return;
+  flush_posted_ = true;
+  boost::asio::post(home_->loop().context(), [keep = self(), this] {
+    flush_posted_ = false;
+    flush();
+  });
+}
+
+void Http1Connection::flush() {
+  if (phase_ == Phase::kClosed || phase_ == Phase::kLinger || write_armed_) return;
+  const Io io = output_.flush(*transport_);
+  const auto again = [keep = self(), this] {
+    write_armed_ = false;
+    flush();
+  };
+  switch (io.state) {
+    case IoState::kDone: break;
+    case IoState::kWantRead:
+    case IoState::kWantWrite:
+      write_armed_ = true;
+      if (phase_ == Phase::kAnswer) set_timeout(home_->limits().write_stall_timeout_ms);
+      if (io.state == IoState::kWantRead)
+        transport_->wait_readable(again);
+      else
+        transport_->wait_writable(again);
+      break;
+    default: return client_left();
+  }
+  if (output_.empty() && phase_ == Phase::kAnswer) clear_timeout();
+  if (output_.empty() && answer_complete_) return next_request();
+  if (!above_high_water_ || output_.bytes() >= home_->limits().write_low_water_bytes) return;
+  above_high_water_ = false;
+  if (exchange_ == nullptr || !exchange_->on_drained) return;
+  const auto on_drained = exchange_->on_drained;  // a copy: the callback may replace itself
+  on_drained();
+}
+
+// The answer is out.
+void Http1Connection::next_request() {
+  answer_complete_ = above_high_water_ = false;
+  if (aborted_) {
+    // Behind a body that ends with the connection, only an error can tell that it is not complete.
+    if (framing_ == Framing::kUntilClose) transport_->reset();
+    return client_left();
+  }
+  framing_ = Framing::kNotStarted;
+  if (close_after_ || home_->draining()) {
+    if (linger_ || !in_.empty()) return begin_linger();
+    return close_gracefully();
+  }
+  phase_ = Phase::kHead;
+  set_timeout(home_->limits().idle_timeout_ms);
+  if (processing_) return;
+  if (in_.empty() && !transport_->has_buffered()) return arm_read();
+  boost::asio::post(home_->loop().context(), [keep = self(), this] { resume(); });
+}
+
+}  // namespace payonce::net

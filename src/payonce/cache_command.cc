@@ -1,0 +1,174 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <memory>
+#include <string>
+
+#include "config/settings.h"
+#include "payonce/commands.h"
+#include "payonce/remote.h"
+
+namespace payonce {
+namespace {
+
+namespace json = boost::json;
+
+struct Options {
+  Remote remote;
+  bool as_json = false;
+  std::string key, scope, version, model, older_than;
+  int limit = 100;
+  bool all = false;
+};
+
+int complain(const base::Error& error) {
+  (void)std::fprintf(stderr, "payonce: %s\n", error.message.c_str());
+  return 1;
+}
+
+void say(const std::string& text) { (void)std::fputs(text.c_str(), stdout); }
+
+int64_t number(const json::value& from, std::string_view name) { return from.at(name).to_number<int64_t>(); }
+
+std::string short_key(const std::string& key) { return key.size() > 64 ? key.substr(0, 61) + "..." : key; }
+
+base::Result<std::string> query(const Options& options) {
+  std::string out = fmt::format("limit={}", options.limit);
+  for (const auto& [name, value] : {std::pair{"key", options.key},
+                                    {"scope", options.scope},
+                                    {"version", options.version},
+                                    {"model", options.model}})
+    if (!value.empty()) out += fmt::format("&{}={}", name, percent_encoded(value));
+  if (!options.older_than.empty()) {
+    PAYONCE_TRY(const int64_t seconds, config::parse_duration_s(options.older_than));
+    out += fmt::format("&older_than={}", seconds);
+  }
+  return out;
+}
+
+int list(const Options& options) {
+  const auto parameters = query(options);
+  if (!parameters) return complain(parameters.error());
+  const auto body = call(options.remote, "GET", "/payonce/v1/cache?" + *parameters);
+  if (!body) return complain(body.error());
+  if (options.as_json) {
+    say(*body + "\n");
+    return 0;
+  }
+  const json::value answer = json::parse(*body);
+  const json::array& rows = answer.at("entries").as_array();
+  say(fmt::format("{:<64}  {:<24}  {:>9}  {:>8}  {:>8}  {:>5}\n", "KEY", "MODEL", "BYTES", "AGE s", "TTL s", "HITS"));
+  for (const json::value& row : rows)
+    say(fmt::format("{:<64}  {:<24}  {:>9}  {:>8}  {:>8}  {:>5}\n", short_key(std::string(row.at("key").as_string())),
+                    std::string_view(row.at("model").as_string()), number(row, "bytes"), number(row, "age_s"),
+                    number(row, "ttl_s"), number(row, "hits")));
+  if (rows.empty()) say("no entries\n");
+  return 0;
+}
+
+int get(const Options& options) {
+  const auto body = call(options.remote, "GET", "/payonce/v1/cache/entry?key=" + percent_encoded(options.key));
+  if (!body) return complain(body.error());
+  if (options.as_json) {
+    say(*body + "\n");
+    return 0;
+  }
+  const json::value answer = json::parse(*body);
+  (void)std::fprintf(stderr, "%s\nmodel %s, %s, age %ld s, ttl %ld s, cost %s USD\n", options.key.c_str(),
+                     answer.at("model").as_string().c_str(), answer.at("form").as_string().c_str(),
+                     static_cast<long>(number(answer, "age_s")), static_cast<long>(number(answer, "ttl_s")),
+                     fmt::format("{:.6f}", answer.at("cost_usd").to_number<double>()).c_str());
+  say(std::string(answer.at("body").as_string()) + "\n");
+  return 0;
+}
+
+int purge(const Options& options) {
+  json::object filter;
+  for (const auto& [name, value] : {std::pair{"key", options.key},
+                                    {"scope", options.scope},
+                                    {"version", options.version},
+                                    {"model", options.model}})
+    if (!value.empty()) filter[name] = value;
+  if (!options.older_than.empty()) {
+    const auto seconds = config::parse_duration_s(options.older_than);
+    if (!seconds) return complain(seconds.error());
+    filter["older_than"] = *seconds;
+  }
+  if (options.all) filter["all"] = true;
+  if (filter.empty()) {
+    (void)std::fputs(
+        "payonce: nothing named to purge; say --key, --scope, --version, --model, --older-than, or --all\n", stderr);
+    return 2;
+  }
+  const auto body = call(options.remote, "POST", "/payonce/v1/cache/purge", json::serialize(filter));
+  if (!body) return complain(body.error());
+  say(options.as_json ? *body + "\n" : fmt::format("removed {} entries\n", number(json::parse(*body), "removed")));
+  return 0;
+}
+
+int stats(const Options& options) {
+  const auto body = call(options.remote, "GET", "/payonce/v1/stats");
+  if (!body) return complain(body.error());
+  if (options.as_json) {
+    say(*body + "\n");
+    return 0;
+  }
+  const json::value answer = json::parse(*body);
+  const json::value& exact = answer.at("layers").at("exact");
+  const json::value& saved = answer.at("saved");
+  const int64_t hits = number(exact, "hits"), misses = number(exact, "misses");
+  say(fmt::format("exact: {} hits, {} misses ({:.1f} % of look-ups answered), {} bypassed, {} joined in flight\n",
+                  hits, misses,
+                  hits + misses == 0 ? 0.0 : 100.0 * static_cast<double>(hits) / static_cast<double>(hits + misses),
+                  number(exact, "bypassed"), number(exact, "collapsed")));
+  say(fmt::format("stored: {} entries, {} bytes in memory, {} bytes on disk\n", number(exact, "entries"),
+                  number(exact, "bytes"), number(exact, "disk_bytes")));
+  say(fmt::format("saved: {} input and {} output tokens, {:.6f} USD\n", number(saved, "input_tokens"),
+                  number(saved, "output_tokens"), saved.at("usd").to_number<double>()));
+  return 0;
+}
+
+void add_filters(CLI::App& command, Options& options) {
+  command.add_option("--key", options.key, "Exact key, or a prefix ending in *");
+  command.add_option("--scope", options.scope, "Scope id");
+  command.add_option("--version-tag", options.version, "One version tag, as in tools=v3");
+  command.add_option("--version", options.version, "The same as --version-tag");
+  command.add_option("--model", options.model, "Model of the request");
+  command.add_option("--older-than", options.older_than, "Age: 90s, 15m, 24h, 7d");
+}
+
+}  // namespace
+
+void add_cache(CLI::App& app, int& status) {
+  CLI::App* cache = app.add_subcommand("cache", "Looks into and invalidates a running instance's cache");
+  cache->require_subcommand(1);
+  cache->footer(
+      "Examples:\n"
+      "  payonce cache stats\n"
+      "  payonce cache ls --model gpt-4o --limit 20\n"
+      "  payonce cache get resp:v1:u-3f9a...:9c41...\n"
+      "  payonce cache purge --version tools=v3\n"
+      "  payonce cache purge --older-than 7d --json");
+  const auto options = std::make_shared<Options>();
+  const auto add = [&](const char* name, const char* help, int (*run)(const Options&)) {
+    CLI::App* command = cache->add_subcommand(name, help);
+    command->add_option("--url", options->remote.url,
+                        "The instance; default $PAYONCE_URL, else http://127.0.0.1:4141");
+    command->add_option("--token", options->remote.token,
+                        "Its admin token; default $PAYONCE_ADMIN_TOKEN, else this user's");
+    command->add_flag("--json", options->as_json, "Print JSON");
+    command->callback([options, run, &status] { status = run(*options); });
+    return command;
+  };
+  CLI::App* ls = add("ls", "Lists entries, newest first", list);
+  add_filters(*ls, *options);
+  ls->add_option("--limit", options->limit, "At most so many")->check(CLI::Range(1, 1000));
+  add("get", "Prints one recorded answer", get)->add_option("key", options->key, "Key of the entry")->required();
+  CLI::App* remove = add("purge", "Removes entries: all that match every filter", purge);
+  add_filters(*remove, *options);
+  remove->add_flag("--all", options->all, "Everything");
+  add("stats", "Hits, misses, what is stored, what was saved", stats);
+}
+
+}  // namespace payonce

@@ -1,0 +1,91 @@
+#include "payonce/remote.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <cstdlib>
+#include <memory>
+
+#include "base/env.h"
+#include "net/client.h"
+#include "net/event_loop.h"
+#include "payonce/instance.h"
+
+namespace payonce {
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+class Collected final : public net::ResponseSink {
+ public:
+  explicit Collected(net::EventLoop& loop) : loop_(loop) {}
+  void on_head(net::ResponseHead head) override { status = head.status; }
+  void on_data(base::Bytes chunk) override { body += chunk.view(); }
+  void on_end() override { loop_.stop(); }
+  void on_error(base::Error failure, bool) override {
+    error = std::move(failure.message);
+    loop_.stop();
+  }
+  int status = 0;
+  std::string body, error;
+
+ private:
+  net::EventLoop& loop_;
+};
+
+// The "message" of an error body, or all of it.
+std::string message_of(const std::string& body) {
+  boost::system::error_code error;
+  const boost::json::value value = boost::json::parse(body, error);
+  if (error) return body;
+  const boost::json::value* message = value.find_pointer("/error/message", error);
+  return message != nullptr && message->is_string() ? std::string(message->get_string()) : body;
+}
+
+}  // namespace
+
+std::string percent_encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '_' || c == '.' || c == '~' || c == ':' || c == '*';
+    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return out;
+}
+
+base::Result<std::string> call(const Remote& remote, std::string_view method, const std::string& target,
+                               std::string body) {
+  std::string url = remote.url.empty() ? environment("PAYONCE_URL") : remote.url;
+  if (url.empty()) url = "http://127.0.0.1:4141";
+  std::string prefix;
+  PAYONCE_TRY(const net::Origin origin, net::Origin::parse(url, &prefix));
+  std::string token = remote.token.empty() ? environment("PAYONCE_ADMIN_TOKEN") : remote.token;
+  base::PosixEnv files;
+  if (token.empty()) token = base::read_file(files, admin_token_path(origin.port)).value_or("");
+
+  net::EventLoop loop;
+  const auto answer = std::make_shared<Collected>(loop);
+  {
+    net::Client client(loop, {});
+    net::RequestHead head{.method = std::string(method), .target = target};
+    if (!token.empty()) head.headers.add("Authorization", "Bearer " + token);
+    if (!body.empty()) head.headers.add("Content-Type", "application/json");
+    (void)client.send(origin, std::move(head), base::Bytes(std::move(body)),
+                      {.connect_ms = 3'000, .first_byte_ms = 30'000, .idle_ms = 30'000}, answer);
+    loop.run();
+  }
+  if (!answer->error.empty())
+    return base::fail(base::Code::kUnavailable,
+                      fmt::format("no Payonce at {} ({}); start one with `payonce serve`, or name it with --url", url,
+                                  answer->error));
+  if (answer->status != 200)
+    return base::fail(base::Code::kInvalid,
+                      fmt::format("{} says {}: {}", url, answer->status, message_of(answer->body)));
+  return std::move(answer->body);
+}
+
+}  // namespace payonce

@@ -1,0 +1,23 @@
+// Calls to the admin API of a running instance, for the command line.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace payonce {
+
+struct Remote {
+  std::string url;    // "http://127.0.0.1:4141"; empty: $PAYONCE_URL, else the default
+  std::string token;  // empty: $PAYONCE_ADMIN_TOKEN, else the file that an instance of this user left
+};
+
+// The body of a 200 answer. kUnavailable when no instance answers (with what to do), kInvalid with the instance's
+// message. Blocks; one thread.
+base::Result<std::string> call(const Remote& remote, std::string_view method, const std::string& target,
+                               std::string body = {});
+
+std::string percent_encoded(std::string_view text);
+
+}  // namespace payonce
