@@ -1,6 +1,8 @@
 """Request bodies of the benchmarks: always the same bytes, with a mark that the load generators replace by a number."""
 
 import json
+import pathlib
+import sys
 
 MARK = "0" * 12
 SMALL_BYTES = 408
@@ -61,3 +63,16 @@ def agent(stream=False):
         body = {"model": "gpt-4o-mini", "temperature": 0, "messages": messages, "tools": [_tool(n) for n in range(12)]}
         return body | ({"stream": True} if stream else {})
     return _fit(build, AGENT_BYTES)
+
+
+def write(directory):
+    """One file for each body: small.json, small-stream.json, agent.json, agent-stream.json."""
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    for build in (small, agent):
+        (directory / f"{build.__name__}.json").write_text(build())
+        (directory / f"{build.__name__}-stream.json").write_text(build(stream=True))
+
+
+if __name__ == "__main__":
+    write(sys.argv[1])

@@ -45,10 +45,7 @@ class Bench:
         self.samples = Samples()
         # A number is never used twice within a run, nor by a second run on the same data.
         self.next_number = int(time.time()) % 1_000_000 * 100_000
-        for kind in BODIES:
-            build = getattr(bodies, kind)
-            (directory / f"{kind}.json").write_text(build())
-            (directory / f"{kind}-stream.json").write_text(build(stream=True))
+        bodies.write(directory)
         self.mock = self.start(servers.Mock(options.binaries, options.load_core, directory))
 
     def start(self, server):
