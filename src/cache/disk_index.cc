@@ -86,6 +86,7 @@ bool DiskIndex::drop(std::string_view key, uint64_t sequence) {
   const std::lock_guard lock(shard.mutex);
   const auto at = shard.slots.find(key);
   if (at == shard.slots.end() || at->second.sequence != sequence) return false;
+  remember(key, sequence + 1);
   on_disk_ -= at->second.on_disk();
   shard.slots.erase(at);
   return true;
@@ -98,16 +99,13 @@ void DiskIndex::count_hit(std::string_view key) {
 }
 
 uint64_t DiskIndex::purge(const Purge& purge, std::unordered_set<std::string>* removed) {
-  if (scanning_) {
-    const std::lock_guard lock(purges_mutex_);
-    if (purge.is_one_key()) {
-      uint64_t& sequence = key_purges_[purge.key];
-      sequence = std::max(sequence, purge.sequence);
-    } else {
+  if (purge.is_one_key()) {
+    remember(purge.key, purge.sequence);
+  } else {
+    if (scanning_) {
+      const std::lock_guard lock(purges_mutex_);
       purges_.push_back(purge);
     }
-  }
-  if (!purge.is_one_key()) {
     return erase_if([&](const std::string& key, const Slot& slot) {
       if (slot.sequence >= purge.sequence || !matches(purge, slot.traits(key))) return false;
       if (removed) removed->insert(key);
@@ -152,6 +150,13 @@ void DiskIndex::for_each(const std::function<void(const std::string&, const Slot
     const std::lock_guard lock(shards_[i].mutex);
     for (const auto& [key, slot] : shards_[i].slots) visit(key, slot);
   }
+}
+
+void DiskIndex::remember(std::string_view key, uint64_t sequence) {
+  if (!scanning_) return;
+  const std::lock_guard lock(purges_mutex_);
+  uint64_t& known = key_purges_[std::string(key)];
+  known = std::max(known, sequence);
 }
 
 void DiskIndex::end_scan() {

@@ -66,7 +66,7 @@ class DiskIndex {
   uint64_t drop_expired(int64_t now_ms);
   void for_each(const std::function<void(const std::string& key, const Slot& slot)>& visit) const;
 
-  // While the log is scanned, purges are remembered, so that they also meet records that are read after them.
+  // While the log is scanned, purges and drops are remembered, so that they also meet records that are read after them.
   void end_scan();
   // What is older may have been purged by a record that was lost: while the scan goes on it is not let in.
   void set_floor(uint64_t sequence);
@@ -76,6 +76,7 @@ class DiskIndex {
  private:
   struct Shard;
   Shard& shard_of(const base::Hash128& hash) const;
+  void remember(std::string_view key, uint64_t sequence);
   bool is_purged(std::string_view key, const Slot& slot) const;
   uint64_t erase_if(const std::function<bool(const std::string&, const Slot&)>& matches);
 

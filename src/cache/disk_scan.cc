@@ -58,8 +58,7 @@ base::Status DiskTier::scan_segment(Segment& segment, Scan& scan) {
         scan.seen_purges.insert(header.sequence);
         index_.purge(*purge, nullptr);
       } else {
-        scan.named_purges.insert(header.sequence);  // it was here, but what it purged is not known
-        tally_.fault();
+        tally_.fault();  // torn, or lost: if it was ever synced, the records after it name it
       }
       return !closing_.load();
     }

@@ -252,8 +252,8 @@ void DiskTier::drop_until(uint64_t segment) {
 // a purge of what stands in an older.
 void DiskTier::tidy() {
   tidied_at_us_ = clock_.monotonic_us();
-  tally_.expired(index_.drop_expired(clock_.unix_ms()));
   if (!scanned_) return;
+  tally_.expired(index_.drop_expired(clock_.unix_ms()));
   uint64_t oldest_in_use = log_->newest();
   index_.for_each([&](const std::string&, const Slot& slot) {
     if (slot.on_disk()) oldest_in_use = std::min(oldest_in_use, slot.location.segment);

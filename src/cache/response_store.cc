@@ -91,7 +91,10 @@ class TieredStore final : public ResponseStore {
   }
 
   void insert(EntryPtr entry) override {
-    if (entry->body.size() > options_.entry_limit_bytes) return;
+    if (entry->body.size() > options_.entry_limit_bytes) {
+      (void)erase(entry->key);  // what it would have replaced is out of date all the same
+      return;
+    }
     memory_.insert(entry);
     if (disk_) disk_->insert(std::move(entry));
     measure();

@@ -78,8 +78,9 @@ TEST(ResponseStore, AnExpiredReplacementDoesNotBringTheOlderAnswerBack) {
   EXPECT_EQ(f.body("k"), "");
 }
 
-TEST(ResponseStore, AnAnswerOverTheLimitIsNotStored) {
+TEST(ResponseStore, AnAnswerOverTheLimitIsNotStoredAndEndsTheOneBefore) {
   StoreFixture f({.entry_limit_bytes = 100});
+  f.store->insert(make_entry("k", "the older one", f.clock));
   f.store->insert(make_entry("k", std::string(101, 'x'), f.clock));
   f.store->insert(make_entry("l", std::string(100, 'x'), f.clock));
   EXPECT_EQ(f.get("k"), nullptr);
@@ -229,6 +230,7 @@ TEST(ResponseStore, AFullQueueDropsTheWriteAndNeverServesTheOlderAnswer) {
   f.store->insert(make_entry("k", "old", f.clock));
   f.store->flush();
   EXPECT_EQ(f.body("k"), "old");
+  f.pool.drain();
   std::mutex gate;
   gate.lock();  // both pool threads wait here: nothing is written
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(f.pool.post([&] { const std::lock_guard wait(gate); }));
@@ -244,6 +246,7 @@ TEST(ResponseStore, AFullQueueDropsTheWriteAndNeverServesTheOlderAnswer) {
 
 TEST(ResponseStore, AnInsertionQueuedBeforeAPurgeIsNotWrittenAfterIt) {
   StoreFixture f({.memory_bytes = 0});
+  f.pool.drain();
   std::mutex gate;
   gate.lock();
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(f.pool.post([&] { const std::lock_guard wait(gate); }));
@@ -265,6 +268,7 @@ TEST(ResponseStore, WhatIsInsertedOrPurgedWhileTheLogIsScannedWins) {
   StoreFixture f;
   for (int i = 0; i < 100; ++i) f.store->insert(make_entry("k" + std::to_string(i), "old", f.clock));
   f.store.reset();
+  f.pool.drain();
   std::mutex gate;
   gate.lock();  // the scan stands behind these in the pool
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(f.pool.post([&] { const std::lock_guard wait(gate); }));

@@ -98,11 +98,11 @@ Analysis analyse_stream(Dialect dialect, std::string_view body) {
 
 // The last line of the text that is not blank.
 std::string_view last_line(std::string_view text) {
-  const size_t end = text.find_last_not_of("\r\n");
-  if (end == std::string_view::npos) return {};
-  const size_t before = text.find_last_of("\r\n", end);
-  return text.substr(before == std::string_view::npos ? 0 : before + 1,
-                     end - (before == std::string_view::npos ? -1 : before));
+  const size_t last = text.find_last_not_of("\r\n");
+  if (last == std::string_view::npos) return {};
+  const size_t before = text.find_last_of("\r\n", last);
+  const size_t begin = before == std::string_view::npos ? 0 : before + 1;
+  return text.substr(begin, last + 1 - begin);
 }
 
 }  // namespace

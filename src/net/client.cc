@@ -28,12 +28,14 @@ std::shared_ptr<Call> Client::send(const Origin& origin, RequestHead head, base:
                                    const CallTimeouts& timeouts, std::shared_ptr<ResponseSink> sink) {
   const bool valid = !head.method.empty() && well_formed(head.method) && head.target.starts_with('/') &&
                      well_formed(head.target) && well_formed(head.authority);
-  auto call = std::make_shared<ClientCall>(state_, origin, std::move(head), std::move(body), timeouts, std::move(sink));
+  auto call =
+      std::make_shared<ClientCall>(state_, origin, std::move(head), std::move(body), timeouts, std::move(sink));
   if (valid)
     state_->start(call);
   else
-    state_->refuse(call, {base::Code::kInvalid, "method, target or authority with a space or control character, "
-                                                "or a target that does not start with '/'"});
+    state_->refuse(call, {base::Code::kInvalid,
+                          "method, target or authority with a space or control character, "
+                          "or a target that does not start with '/'"});
   return call;
 }
 

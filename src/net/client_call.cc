@@ -33,6 +33,7 @@ void ClientCall::enter(Phase phase, int64_t limit_ms) {
 
 void ClientCall::connecting() {
   carrier_ = nullptr;
+  sent_ = false;
   enter(Phase::kConnecting, timeouts_.connect_ms);
 }
 
@@ -42,7 +43,11 @@ void ClientCall::carried_by(std::shared_ptr<Carrier> carrier) {
   if (paused_) carrier_->pause(*this);
 }
 
-bool ClientCall::take_resend() { return !std::exchange(resent_, true); }
+bool ClientCall::take_resend(bool sent) {
+  if (std::exchange(resent_, true)) return false;
+  sent_before_ = sent;
+  return true;
+}
 
 std::shared_ptr<ResponseSink> ClientCall::finish() {
   carrier_ = nullptr;
@@ -97,7 +102,7 @@ void ClientCall::give_end() {
 void ClientCall::give_error(base::Error error, bool sent) {
   if (over()) return;
   const auto self = shared_from_this();
-  finish()->on_error(std::move(error), sent);
+  finish()->on_error(std::move(error), sent || sent_before_);
 }
 
 void ClientCall::time_out() {
@@ -119,7 +124,7 @@ void ClientCall::time_out() {
   }
   const auto sink = finish();
   if (carrier != nullptr) carrier->drop(*this);
-  sink->on_error({base::Code::kTimeout, std::move(text)}, sent_);
+  sink->on_error({base::Code::kTimeout, std::move(text)}, sent_ || sent_before_);
 }
 
 }  // namespace payonce::net

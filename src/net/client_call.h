@@ -41,15 +41,15 @@ class ClientCall final : public Call, public std::enable_shared_from_this<Client
   // The phases, each with its deadline.
   void connecting();
   void carried_by(std::shared_ptr<Carrier> carrier);
-  // True once: a stale pooled connection may be replaced a single time.
-  bool take_resend();
+  // True once: a stale pooled connection may be replaced a single time. `sent`: the request may have arrived on it.
+  bool take_resend(bool sent);
 
   // What came back. Each may re-enter: the call may be over, or the client gone, when it returns.
   void give_head(ResponseHead head);
   void give_data(base::Bytes chunk);
   void give_end();
   void give_error(base::Error error, bool sent);
-  void mark_sent() { sent_ = true; }  // some byte of the request is on its way
+  void mark_sent() { sent_ = true; }  // some byte of the request is on its way on the present connection
 
   // While paused it is we who make the answer late, not the upstream.
   bool expired(ClientTime now) const {
@@ -75,6 +75,7 @@ class ClientCall final : public Call, public std::enable_shared_from_this<Client
   bool paused_ = false;
   bool sent_ = false;
   bool resent_ = false;
+  bool sent_before_ = false;  // on the connection that was replaced
 };
 
 }  // namespace payonce::net

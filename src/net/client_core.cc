@@ -56,7 +56,8 @@ void ClientCore::dial(const std::shared_ptr<ClientCall>& call) {
   if (site.shared_dial != nullptr) return site.shared_dial->waiting.push_back(call);
   const auto dial = std::make_shared<Dial>();
   const Origin& origin = call->origin();
-  dial->transport = std::make_shared<Transport>(loop_.context(), origin, origin.tls ? *tls_ : nullptr, options_.tls.verify);
+  dial->transport =
+      std::make_shared<Transport>(loop_.context(), origin, origin.tls ? *tls_ : nullptr, options_.tls.verify);
   dial->waiting.push_back(call);
   if (site.speaks_http2 || origin.http2_prior_knowledge) site.shared_dial = dial;
   dials_.insert(dial);
@@ -101,7 +102,10 @@ void ClientCore::dialled(const std::shared_ptr<Dial>& dial, base::Status status)
 }
 
 void ClientCore::send_again(const std::shared_ptr<ClientCall>& call) {
-  if (!call->over()) dial(call);
+  if (call->over()) return;
+  // A connection that failed is no longer the site's; an idle HTTP/1.1 one could be as stale as it was.
+  if (const auto& http2 = sites_[call->origin()].http2; http2 != nullptr) return http2->start(call);
+  dial(call);
 }
 
 void ClientCore::put_idle(std::shared_ptr<Http1Connection> connection) {

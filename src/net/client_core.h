@@ -1,5 +1,5 @@
-// What a Client is made of: the calls in flight, the connections of each origin, and one coarse timer for all of them.
-// Threads: the loop's.  Owner: Client; calls and connections share it until shut_down() breaks the circle.
+// What a Client is made of: the calls in flight, the connections of each origin, and one coarse timer for all of
+// them. Threads: the loop's.  Owner: Client; calls and connections share it until shut_down() breaks the circle.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -25,13 +25,13 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   ClientCore(const ClientCore&) = delete;
   ClientCore& operator=(const ClientCore&) = delete;
 
-  void start(const std::shared_ptr<ClientCall>& call);  // takes it in flight
+  void start(const std::shared_ptr<ClientCall>& call);                      // takes it in flight
   void refuse(const std::shared_ptr<ClientCall>& call, base::Error error);  // fails in a later turn
-  void forget(ClientCall& call);                 // it is over
-  void shut_down();                              // cancels all, tells nobody
+  void forget(ClientCall& call);                                            // it is over
+  void shut_down();                                                         // cancels all, tells nobody
 
   // For connections.
-  void send_again(const std::shared_ptr<ClientCall>& call);  // on a fresh connection
+  void send_again(const std::shared_ptr<ClientCall>& call);  // not on an idle connection
   void put_idle(std::shared_ptr<Http1Connection> connection);
   void remove_idle(const Http1Connection& connection);
   void remove_http2(const Http2Connection& connection);  // takes no new calls

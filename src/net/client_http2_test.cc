@@ -123,6 +123,21 @@ TEST_F(Http2ClientTest, ACallBeyondTheLastStreamOfGoAwayIsSentOnceMore) {
   EXPECT_EQ(server.connections(), 2);
 }
 
+TEST_F(Http2ClientTest, AStaleConnectionIsReplacedWithoutTheCallerKnowing) {
+  ScriptedServer server([](Socket& socket, int connection) {
+    Http2Peer::serve(socket, [connection](Http2Peer& peer, int32_t id, const auto&) {
+      if (connection == 0 && id > 1)
+        peer.leave();
+      else
+        peer.answer(id, "ok");
+    });
+  });
+  EXPECT_EQ(fetch(http2(server))->body, "ok");
+  const auto sink = fetch(http2(server), "POST", "x");
+  EXPECT_EQ(sink->body, "ok") << sink->error.message;
+  EXPECT_EQ(server.connections(), 2);
+}
+
 TEST_F(Http2ClientTest, AConnectionThatClosesFailsItsCalls) {
   ScriptedServer server(speaking_http2([](Http2Peer& peer, int32_t, const auto&) { peer.leave(); }));
   const auto sink = fetch(http2(server));

@@ -1,5 +1,5 @@
-// For the tests of the client: an HTTP/2 upstream on a blocking stream (plain or TLS), framed by nghttp2, that follows a
-// script. One thread; lives as long as its connection.
+// For the tests of the client: an HTTP/2 upstream on a blocking stream (plain or TLS), framed by nghttp2, that
+// follows a script. One thread; lives as long as its connection.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -53,7 +53,9 @@ class Http2Peer {
     nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, id, nullptr, fields, 2, nullptr);
   }
   void reset(int32_t id, uint32_t code) { nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, code); }
-  void go_away(int32_t last) { nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, nullptr, 0); }
+  void go_away(int32_t last) {
+    nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, nullptr, 0);
+  }
   void leave() { left_ = true; }
   std::function<void(int32_t id, uint32_t code)> when_closed = [](int32_t, uint32_t) {};
   std::function<void(int32_t id, size_t)> when_bytes_given = [](int32_t, size_t) {};  // bytes of one body so far
@@ -72,7 +74,9 @@ class Http2Peer {
     nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, 1);
   }
   static Http2Peer& self(void* user) { return *static_cast<Http2Peer*>(user); }
-  static std::string_view text(const uint8_t* data, size_t size) { return {reinterpret_cast<const char*>(data), size}; }
+  static std::string_view text(const uint8_t* data, size_t size) {
+    return {reinterpret_cast<const char*>(data), size};
+  }
   static nghttp2_nv field(std::string_view name, std::string_view value) {
     const auto bytes = [](std::string_view of) {
       return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(of.data()));

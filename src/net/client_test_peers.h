@@ -1,13 +1,13 @@
-// For the tests of the client: a sink that writes down what comes, a loop that runs until something is so, and upstreams
-// that follow a script with blocking sockets, one thread each.
+// For the tests of the client: a sink that writes down what comes, a loop that runs until something is so, and
+// upstreams that follow a script with blocking sockets, one thread each.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -61,7 +61,8 @@ struct RecordingSink : ResponseSink {
 class ScriptedServer {
  public:
   using Socket = boost::asio::ip::tcp::socket;
-  using Script = std::function<void(Socket& socket, int connection)>;  // counts from 0; its return ends both directions
+  using Script =
+      std::function<void(Socket& socket, int connection)>;  // counts from 0; its return ends both directions
 
   explicit ScriptedServer(Script script)
       : acceptor_(context_, {boost::asio::ip::make_address("127.0.0.1"), 0}), script_(std::move(script)) {
@@ -160,7 +161,8 @@ class ClientTest : public testing::Test {
                                       CallTimeouts timeouts = {}) {
     auto sink = std::make_shared<RecordingSink>();
     if (client == nullptr) start_client();
-    call = client->send(origin, {.method = std::move(method), .target = "/v1/x?y=1", .authority = {}, .headers = headers},
+    call = client->send(origin,
+                        {.method = std::move(method), .target = "/v1/x?y=1", .authority = {}, .headers = headers},
                         base::Bytes(std::move(body)), timeouts, sink);
     EXPECT_FALSE(sink->over()) << "send() called the sink";
     return sink;

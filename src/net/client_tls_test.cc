@@ -66,7 +66,8 @@ struct Certificate {
 class TlsClientTest : public ClientTest {
  protected:
   // Shakes hands as a server, then follows `script` on the decrypted stream.
-  ScriptedServer::Script with_tls(const Certificate& own, std::function<void(TlsStream&)> script, bool http2 = false) {
+  ScriptedServer::Script with_tls(const Certificate& own, std::function<void(TlsStream&)> script,
+                                  bool http2 = false) {
     const auto context = *make_server_tls({own.certificate_file, own.key_file, http2});
     return [context, script](Socket& socket, int) {
       TlsStream stream(socket, *context);
@@ -115,9 +116,13 @@ TEST_F(TlsClientTest, ACertificateForAnotherNameIsRefused) {
   const Certificate other("other", "DNS:example.com");
   ScriptedServer server(with_tls(other, answer_all));
   trust(other);
-  const auto sink = fetch(https(server));
+  Origin origin = https(server);
+  auto sink = fetch(origin);
   EXPECT_NE(sink->error.message.find("IP address mismatch"), std::string::npos) << sink->error.message;
   EXPECT_NE(sink->error.message.find("use the name"), std::string::npos) << sink->error.message;
+  origin.host = "localhost";
+  sink = fetch(origin);
+  EXPECT_NE(sink->error.message.find("hostname mismatch"), std::string::npos) << sink->error.message;
 }
 
 TEST_F(TlsClientTest, AHostNameIsSentAndVerified) {
@@ -150,7 +155,8 @@ TEST_F(TlsClientTest, AMissingCaFileFailsEachHttpsCallWithItsName) {
 }
 
 TEST_F(TlsClientTest, AnUpstreamWithoutTlsIsNamedAsSuch) {
-  ScriptedServer server([](Socket& socket, int) { ScriptedServer::write(socket, "HTTP/1.1 400 Bad Request\r\n\r\n"); });
+  ScriptedServer server(
+      [](Socket& socket, int) { ScriptedServer::write(socket, "HTTP/1.1 400 Bad Request\r\n\r\n"); });
   const auto sink = fetch(https(server));
   EXPECT_NE(sink->error.message.find("does the upstream speak TLS"), std::string::npos) << sink->error.message;
 }
@@ -169,7 +175,8 @@ TEST_F(TlsClientTest, LargeBodiesTravelBothWaysWithPauses) {
   ScriptedServer server(with_tls(certificate, [](TlsStream& stream) {
     const std::string request = ScriptedServer::read_request(stream);
     const std::string body = request.substr(request.find("\r\n\r\n") + 4);
-    ScriptedServer::write(stream, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    ScriptedServer::write(stream,
+                          "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
     ScriptedServer::await_close(stream);
   }));
   trust(certificate);

@@ -71,32 +71,33 @@ void Transport::connect(std::function<void(base::Status)> done) {
   connect_done_ = std::move(done);
   boost::system::error_code error;
   if (const auto address = asio::ip::make_address(origin_.host, error); !error)  // needs no resolver, thus no thread
-    return connect_socket(tcp::resolver::results_type::create(tcp::endpoint(address, origin_.port), origin_.host, ""));
+    return connect_socket(
+        tcp::resolver::results_type::create(tcp::endpoint(address, origin_.port), origin_.host, ""));
   resolver_.async_resolve(
       origin_.host, std::to_string(origin_.port), tcp::resolver::numeric_service,
       [self = shared_from_this()](const boost::system::error_code& failed, const tcp::resolver::results_type& found) {
         if (self->closed_) return;
         if (!failed) return self->connect_socket(found);
-        self->finish_connect(base::fail(
-            base::Code::kUnavailable,
-            fmt::format("resolve {}: {}; is the host name right?", self->origin_.host, failed.message())));
+        self->finish_connect(
+            base::fail(base::Code::kUnavailable,
+                       fmt::format("resolve {}: {}; is the host name right?", self->origin_.host, failed.message())));
       });
 }
 
 void Transport::connect_socket(const tcp::resolver::results_type& endpoints) {
-  asio::async_connect(socket_, endpoints,
-                      [self = shared_from_this()](const boost::system::error_code& failed, const tcp::endpoint&) {
-                        if (self->closed_) return;
-                        if (!failed) return self->connected();
-                        self->finish_connect(base::fail(
-                            base::Code::kUnavailable,
-                            fmt::format("connect to {}: {}; is the upstream up and its address right?", self->name(),
-                                        failed.message())));
-                      });
+  asio::async_connect(
+      socket_, endpoints, [self = shared_from_this()](const boost::system::error_code& failed, const tcp::endpoint&) {
+        if (self->closed_) return;
+        if (!failed) return self->connected();
+        self->finish_connect(base::fail(base::Code::kUnavailable,
+                                        fmt::format("connect to {}: {}; is the upstream up and its address right?",
+                                                    self->name(), failed.message())));
+      });
 }
 
 void Transport::connected() {
-  boost::system::error_code ignored;  // An option that cannot be set costs speed only; a dead socket shows itself later.
+  boost::system::error_code
+      ignored;  // An option that cannot be set costs speed only; a dead socket shows itself later.
   socket_.set_option(tcp::no_delay(true), ignored);
   socket_.set_option(asio::socket_base::keep_alive(true), ignored);
   socket_.non_blocking(true, ignored);
@@ -118,8 +119,8 @@ base::Status Transport::start_tls() {
   boost::system::error_code no_address;
   asio::ip::make_address(origin_.host, no_address);
   // RFC 6066 3: no address in SNI.
-  if (no_address && SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                             origin_.host.data()) != 1)
+  if (no_address &&
+      SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, origin_.host.data()) != 1)
     return base::fail(tls_error());
   if (!verify_) return {};
   SSL_set_hostflags(ssl_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);

@@ -1,6 +1,7 @@
-// One TCP or TLS connection to an origin, with non-blocking reads and writes and waits for readiness between them. Both
-// kinds look the same to HTTP: OpenSSL works on the non-blocking socket, and asks for readiness as the socket does.
-// Threads: the loop's.  Owner: shared, since handlers on their way keep it alive. After close() no callback comes.
+// One TCP or TLS connection to an origin, with non-blocking reads and writes and waits for readiness between them.
+// Both kinds look the same to HTTP: OpenSSL works on the non-blocking socket, and asks for readiness as the socket
+// does. Threads: the loop's.  Owner: shared, since handlers on their way keep it alive. After close() no callback
+// comes.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -27,7 +28,8 @@ class Transport final : public std::enable_shared_from_this<Transport> {
   };
 
   // `tls` is null for plain origins. `verify`: the host name too.
-  Transport(boost::asio::io_context& context, Origin origin, std::shared_ptr<boost::asio::ssl::context> tls, bool verify);
+  Transport(boost::asio::io_context& context, Origin origin, std::shared_ptr<boost::asio::ssl::context> tls,
+            bool verify);
 
   // Resolves, connects and shakes hands; then calls back once, never from inside connect(). No timeout of its own.
   void connect(std::function<void(base::Status)> done);
@@ -39,7 +41,7 @@ class Transport final : public std::enable_shared_from_this<Transport> {
 
   bool open() const { return !closed_; }
   bool tls() const { return tls_ != nullptr; }
-  std::string_view alpn() const;                   // "h2", "http/1.1" or empty
+  std::string_view alpn() const;                           // "h2", "http/1.1" or empty
   const std::string& failure() const { return failure_; }  // the reason of the last kFailed
   const Origin& origin() const { return origin_; }
   std::string name() const;  // host:port, for messages

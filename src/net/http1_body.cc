@@ -9,8 +9,8 @@ namespace {
 
 constexpr size_t kMaxExtensionBytes = 4096;  // of one chunk; nobody uses them, so they only cost
 constexpr size_t kMaxTrailerBytes = 16 * 1024;
-constexpr size_t kMaxSizeDigits = 15;  // hex: 2^60, far over any limit and far under an overflow
-constexpr size_t kDirectBytes = 16 * 1024;   // below this a copy is cheaper than a read of its own
+constexpr size_t kMaxSizeDigits = 15;       // hex: 2^60, far over any limit and far under an overflow
+constexpr size_t kDirectBytes = 16 * 1024;  // below this a copy is cheaper than a read of its own
 constexpr size_t kGrowthBytes = 64 * 1024;
 
 int hex_value(char c) {

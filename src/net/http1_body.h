@@ -17,7 +17,7 @@ class Http1Body {
  public:
   enum class State { kMore, kDone, kFailed };
 
-  static Http1Body with_length(uint64_t length);                // caller has checked the limit
+  static Http1Body with_length(uint64_t length);  // caller has checked the limit
   static Http1Body chunked(size_t max_body_bytes);
 
   State state() const { return state_; }
@@ -39,7 +39,7 @@ class Http1Body {
   void fail(int status, std::string message);
   size_t take_data(std::string_view data);
   size_t feed_chunked(std::string_view data);
-  size_t feed_line(std::string_view data);   // kSize: up to and with its CRLF, or a part
+  size_t feed_line(std::string_view data);  // kSize: up to and with its CRLF, or a part
   size_t feed_extension(std::string_view data);
   size_t feed_data_end(std::string_view data);
   size_t feed_trailer(std::string_view data);
@@ -47,12 +47,12 @@ class Http1Body {
 
   Step step_ = Step::kLength;
   State state_ = State::kMore;
-  uint64_t left_ = 0;         // bytes of the body (kLength) or of this chunk (kData)
+  uint64_t left_ = 0;  // bytes of the body (kLength) or of this chunk (kData)
   size_t max_body_bytes_ = 0;
-  size_t filled_ = 0;         // body_ may be longer: space for direct reads
-  size_t digits_ = 0;         // of this chunk's size
-  size_t side_bytes_ = 0;     // extensions of this chunk, or trailers
-  size_t line_bytes_ = 0;     // trailer: bytes of this line
+  size_t filled_ = 0;      // body_ may be longer: space for direct reads
+  size_t digits_ = 0;      // of this chunk's size
+  size_t side_bytes_ = 0;  // extensions of this chunk, or trailers
+  size_t line_bytes_ = 0;  // trailer: bytes of this line
   bool cr_seen_ = false;
   std::string body_;
   HttpError error_;

@@ -21,7 +21,8 @@ constexpr int kMaxReadsPerTurn = 16;  // then the loop's other connections have 
 
 std::string request_head(const ClientCall& call) {
   const RequestHead& head = call.request();
-  const bool has_body = !call.body().empty() || head.method == "POST" || head.method == "PUT" || head.method == "PATCH";
+  const bool has_body =
+      !call.body().empty() || head.method == "POST" || head.method == "PUT" || head.method == "PATCH";
   std::string text;
   text.reserve(head.method.size() + head.target.size() + head.headers.lines().size() + 256);
   text.append(head.method).append(" ").append(head.target).append(" HTTP/1.1\r\nHost: ").append(call.authority());
@@ -33,7 +34,8 @@ std::string request_head(const ClientCall& call) {
 base::Error bad_head(const boost::system::error_code& error) {
   const bool framing = error == http::error::bad_content_length || error == http::error::multiple_content_length ||
                        error == http::error::bad_transfer_encoding;
-  return {base::Code::kUnavailable, fmt::format("{}: {}", framing ? "bad framing" : "bad answer head", error.message())};
+  return {base::Code::kUnavailable,
+          fmt::format("{}: {}", framing ? "bad framing" : "bad answer head", error.message())};
 }
 
 }  // namespace
@@ -235,7 +237,7 @@ void Http1Connection::at_eof() {
 
 void Http1Connection::lost(const std::string& why) {
   const auto call = call_;
-  if (!reused_ || answer_begun_ || !call->take_resend())
+  if (!reused_ || answer_begun_ || !call->take_resend(written_ > 0))
     return fail({base::Code::kUnavailable, fmt::format("{}; the upstream may be overloaded or restarting", why)});
   close();
   core_->send_again(call);

@@ -1,7 +1,7 @@
 // One HTTP/1.1 connection to an upstream: one call at a time, then idle in the pool (RFC 9112).
 // Threads: the loop's.  Owner: the pool while idle, else its call and the waits for readiness.
-// While idle, and while a call is under way, a wait for readability stands: a connection that the upstream closes leaves
-// the pool at once, and a reused one has no wait to start.
+// While idle, and while a call is under way, a wait for readability stands: a connection that the upstream closes
+// leaves the pool at once, and a reused one has no wait to start.
 #pragma once
 
 #include <boost/beast/http/empty_body.hpp>

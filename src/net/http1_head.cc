@@ -166,7 +166,8 @@ Refusal check(const FieldCollector& fields, Http1Head& head) {
 
 // A line that starts with white space continues the one before (obs-fold) for some readers, and not for others.
 bool has_folded_line(std::string_view head) {
-  for (size_t at = head.find('\n'); at != std::string_view::npos && at + 1 < head.size(); at = head.find('\n', at + 1))
+  for (size_t at = head.find('\n'); at != std::string_view::npos && at + 1 < head.size();
+       at = head.find('\n', at + 1))
     if (head[at + 1] == ' ' || head[at + 1] == '\t') return true;
   return false;
 }
@@ -174,7 +175,8 @@ bool has_folded_line(std::string_view head) {
 }  // namespace
 
 HeadEnd find_head_end(std::string_view data, size_t& position) {
-  // `position` is always the start of a line, so that the bytes of a line that comes in pieces are looked at again, no more.
+  // `position` is always the start of a line, so that the bytes of a line that comes in pieces are looked at again,
+  // no more.
   while (true) {
     const size_t end = data.find('\n', position);
     if (end == std::string_view::npos) return HeadEnd::kMore;
@@ -186,7 +188,8 @@ HeadEnd find_head_end(std::string_view data, size_t& position) {
 }
 
 tl::expected<Http1Head, HttpError> parse_http1_head(std::string_view head, const Limits& limits) {
-  if (has_folded_line(head)) return refuse(400, "Header lines must not start with white space (obsolete line folding).");
+  if (has_folded_line(head))
+    return refuse(400, "Header lines must not start with white space (obsolete line folding).");
   FieldCollector fields(limits.max_header_count);
   fields.header_limit(static_cast<uint32_t>(head.size() + 1));  // our own limit was checked before
   fields.body_limit(boost::none);

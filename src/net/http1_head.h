@@ -1,6 +1,6 @@
 // Head of an HTTP/1.1 request: finds its end, parses it (fields by Boost.Beast) and refuses everything that two
-// implementations could read in two ways: the door to request smuggling (RFC 9112 sections 2.2, 3, 5.1, 5.2, 6.1, 6.3, 11.2).
-// Threads: pure functions.
+// implementations could read in two ways: the door to request smuggling (RFC 9112 sections 2.2,
+// 3, 5.1, 5.2, 6.1, 6.3, 11.2). Threads: pure functions.
 #pragma once
 
 #include <cstddef>

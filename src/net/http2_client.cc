@@ -86,7 +86,8 @@ void Http2Connection::open_session() {
 }
 
 void Http2Connection::start(const std::shared_ptr<ClientCall>& call) {
-  call->carried_by(shared_from_this());
+  const auto self = shared_from_this();
+  call->carried_by(self);
   const RequestHead& head = call->request();
   const std::string authority = call->authority();
   const std::string length = std::to_string(call->body().size());
@@ -132,7 +133,8 @@ void Http2Connection::note(Stream& stream, Event event) {
 }
 
 void Http2Connection::note_failure(Stream& stream, std::string why, bool sent, bool stale) {
-  note(stream, Failure{{base::Code::kUnavailable, fmt::format("HTTP/2 with {}: {}", transport_->name(), why)}, sent, stale});
+  note(stream,
+       Failure{{base::Code::kUnavailable, fmt::format("HTTP/2 with {}: {}", transport_->name(), why)}, sent, stale});
 }
 
 int Http2Connection::on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
@@ -150,8 +152,10 @@ int Http2Connection::on_header(nghttp2_session*, const nghttp2_frame* frame, con
   if (stream == nullptr || stream->head_done) return 0;  // trailers are read over
   stream->header_bytes += name_size + value_size + 32;   // as RFC 9113 6.5.2 counts them
   if (stream->header_bytes > self(user).core_->options().max_head_bytes) {
-    self(user).note_failure(*stream, fmt::format("answer head of more than {} bytes; raise the limit of heads",
-                                                 self(user).core_->options().max_head_bytes), true, false);
+    self(user).note_failure(*stream,
+                            fmt::format("answer head of more than {} bytes; raise the limit of heads",
+                                        self(user).core_->options().max_head_bytes),
+                            true, false);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
   const std::string_view name_text = text_of(name, name_size);
@@ -192,7 +196,8 @@ int Http2Connection::on_frame_not_sent(nghttp2_session*, const nghttp2_frame* fr
   return 0;
 }
 
-int Http2Connection::on_data(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
+int Http2Connection::on_data(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size,
+                             void* user) {
   // Streams that are paused must not close the window of the others, so only the stream's own waits for the sink.
   nghttp2_session_consume_connection(session, size);
   Stream* stream = self(user).find(id);
@@ -210,7 +215,8 @@ int Http2Connection::on_data(nghttp2_session* session, uint8_t, int32_t id, cons
 int Http2Connection::on_stream_close(nghttp2_session*, int32_t id, uint32_t code, void* user) {
   Stream* stream = self(user).find(id);
   if (stream == nullptr || stream->ended) return 0;
-  // RFC 9113 8.7: a refused stream, and one beyond GOAWAY's last (nghttp2 closes it with this code), was not worked on.
+  // RFC 9113 8.7: a refused stream, and one beyond GOAWAY's last (nghttp2 closes it with this code), was not worked
+  // on.
   const bool refused = code == NGHTTP2_REFUSED_STREAM;
   self(user).note_failure(*stream, fmt::format("the stream was reset ({})", nghttp2_http2_strerror(code)),
                           stream->sent && !refused, refused && self(user).going_away_);
@@ -319,7 +325,7 @@ void Http2Connection::deliver(int32_t id) {
       const auto* failure = std::get_if<Failure>(&event);
       if (failure == nullptr)
         call->give_end();
-      else if (failure->stale && call->take_resend())
+      else if (failure->stale && call->take_resend(failure->sent))
         core_->send_again(call);
       else
         call->give_error(failure->error, failure->sent);

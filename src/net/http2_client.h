@@ -1,7 +1,7 @@
 // One HTTP/2 connection to an upstream: many calls, each a stream (RFC 9113), framed by nghttp2.
 // Threads: the loop's.  Owner: the site of its origin while it takes new calls, and its waits for readiness.
-// nghttp2 calls back while it reads input; sinks may re-enter anything. So the callbacks only note what came, stream by
-// stream, and the sinks hear of it after nghttp2 has returned.
+// nghttp2 calls back while it reads input; sinks may re-enter anything. So the callbacks only note what came, stream
+// by stream, and the sinks hear of it after nghttp2 has returned.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -22,12 +22,14 @@ namespace payonce::net {
 
 class Http2Connection final : public Carrier, public std::enable_shared_from_this<Http2Connection> {
  public:
-  static std::shared_ptr<Http2Connection> open(std::shared_ptr<ClientCore> core, std::shared_ptr<Transport> transport);
+  static std::shared_ptr<Http2Connection> open(std::shared_ptr<ClientCore> core,
+                                               std::shared_ptr<Transport> transport);
   Http2Connection(std::shared_ptr<ClientCore> core, std::shared_ptr<Transport> transport);
   ~Http2Connection() override;
 
-  void start(const std::shared_ptr<ClientCall>& call);  // waits inside nghttp2 while the peer's stream limit is reached
-  void close();                                         // REQUIRES: no calls, or the client shuts down
+  void start(
+      const std::shared_ptr<ClientCall>& call);  // waits inside nghttp2 while the peer's stream limit is reached
+  void close();                                  // REQUIRES: no calls, or the client shuts down
   const Origin& origin() const { return transport_->origin(); }
   bool idle_before(ClientTime limit) const { return streams_.empty() && idle_since_ < limit; }
 

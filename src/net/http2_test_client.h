@@ -40,14 +40,16 @@ class Http2TestClient {
   }
   ~Http2TestClient() { nghttp2_session_del(session_); }
 
-  int32_t submit(const std::string& method, const std::string& path, const std::string* body = nullptr, Fields more = {}) {
+  int32_t submit(const std::string& method, const std::string& path, const std::string* body = nullptr,
+                 Fields more = {}) {
     Fields fields = {{":method", method}, {":path", path}, {":scheme", "http"}, {":authority", "host:1"}};
     fields.insert(fields.end(), more.begin(), more.end());
     std::vector<nghttp2_nv> raw;
     for (auto& [name, value] : fields) raw.push_back({bytes(name), bytes(value), name.size(), value.size(), 0});
     nghttp2_data_provider provider{};
     provider.read_callback = read_body;
-    const int32_t id = nghttp2_submit_request(session_, nullptr, raw.data(), raw.size(), body ? &provider : nullptr, nullptr);
+    const int32_t id =
+        nghttp2_submit_request(session_, nullptr, raw.data(), raw.size(), body ? &provider : nullptr, nullptr);
     if (body != nullptr) bodies_[id] = *body;
     answers_[id];
     return id;
@@ -104,8 +106,8 @@ class Http2TestClient {
     self(user).goaway_code_ = frame->goaway.error_code;
     return 0;
   }
-  static ssize_t read_body(nghttp2_session*, int32_t id, uint8_t* to, size_t limit, uint32_t* flags, nghttp2_data_source*,
-                           void* user) {
+  static ssize_t read_body(nghttp2_session*, int32_t id, uint8_t* to, size_t limit, uint32_t* flags,
+                           nghttp2_data_source*, void* user) {
     std::string& body = self(user).bodies_[id];
     const size_t size = std::min(limit, body.size());
     std::copy_n(body.begin(), size, reinterpret_cast<char*>(to));

@@ -17,7 +17,8 @@ base::Status bad_url(std::string_view url, std::string_view why) {
 }
 
 bool is_host_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+         c == '_';
 }
 
 // Splits "host", "host:port", "[v6]" or "[v6]:port"; the host loses its brackets.
@@ -70,7 +71,8 @@ base::Result<Origin> Origin::parse(std::string_view url, std::string* path_prefi
   const std::string_view authority = rest.substr(0, rest.find('/'));
   if (authority.find('@') != std::string_view::npos)
     // The text leaves out the URL: it holds a secret.
-    return base::fail(base::Code::kInvalid, "URL with user or password before '@': give the credential as a key instead");
+    return base::fail(base::Code::kInvalid,
+                      "URL with user or password before '@': give the credential as a key instead");
   PAYONCE_CHECK_OK(parse_authority(url, authority, origin));
 
   std::string_view path = rest.substr(authority.size());

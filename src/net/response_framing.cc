@@ -36,7 +36,8 @@ template <typename Visit>
 bool any_element(std::string_view list, Visit&& visit) {
   while (!list.empty()) {
     const size_t comma = std::min(list.find(','), list.size());
-    if (const std::string_view element = trimmed(list.substr(0, comma)); !element.empty() && visit(element)) return true;
+    if (const std::string_view element = trimmed(list.substr(0, comma)); !element.empty() && visit(element))
+      return true;
     list.remove_prefix(std::min(comma + 1, list.size()));
   }
   return false;
@@ -185,8 +186,8 @@ bool keeps_alive(bool http_1_1, const Headers& raw) { return http_1_1 && !names(
 
 Headers end_to_end_fields(const Headers& raw) {
   static constexpr std::array<std::string_view, 9> kOfTheHop = {
-      "Connection", "Keep-Alive", "Proxy-Connection", "TE",   "Trailer", "Transfer-Encoding", "Content-Length",
-      "Upgrade",    "Date"};
+      "Connection",        "Keep-Alive",     "Proxy-Connection", "TE",  "Trailer",
+      "Transfer-Encoding", "Content-Length", "Upgrade",          "Date"};
   const std::string named = raw.joined("Connection");
   Headers kept;
   kept.reserve(raw.lines().size());

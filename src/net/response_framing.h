@@ -1,5 +1,5 @@
-// Where the body of an HTTP/1.1 answer ends, decided and followed by our own strict code (RFC 9112 6 and 7), and which
-// fields of its head are for this hop alone.  Threads: values.  Errors: kUnavailable with "bad framing: …".
+// Where the body of an HTTP/1.1 answer ends, decided and followed by our own strict code (RFC 9112 6 and 7), and
+// which fields of its head are for this hop alone.  Threads: values.  Errors: kUnavailable with "bad framing: …".
 #pragma once
 
 #include <cstddef>

@@ -50,8 +50,8 @@ std::string error_of(std::string_view method, int status, const Headers& raw) {
   return body ? "" : body.error().message;
 }
 
-RC_GTEST_PROP(BodyDecoder, AnySplitOfAChunkedBodyGivesTheSame, (const std::vector<std::string>& chunks,
-                                                                const std::vector<uint8_t>& sizes)) {
+RC_GTEST_PROP(BodyDecoder, AnySplitOfAChunkedBodyGivesTheSame,
+              (const std::vector<std::string>& chunks, const std::vector<uint8_t>& sizes)) {
   std::string wire;
   std::string body;
   for (const std::string& chunk : chunks) {
@@ -104,7 +104,8 @@ TEST(BodyDecoder, RefusesLooseChunkedCoding) {
 
 TEST(BodyDecoder, BoundsWhatIsNotBody) {
   EXPECT_NE(decode(BodyDecoder::chunked(), "1;" + std::string(5000, 'x')).error.find("too long"), std::string::npos);
-  EXPECT_NE(decode(BodyDecoder::chunked(), "0\r\n" + std::string(20'000, 'x')).error.find("too long"), std::string::npos);
+  EXPECT_NE(decode(BodyDecoder::chunked(), "0\r\n" + std::string(20'000, 'x')).error.find("too long"),
+            std::string::npos);
   std::string many;
   for (int i = 0; i < 5000; ++i) many += "1\r\nx\r\n";
   EXPECT_EQ(decode(BodyDecoder::chunked(), many + "0\r\n\r\n").body.size(), 5000u);
@@ -155,9 +156,18 @@ TEST(KeepsAlive, OnlyWithHttp11AndWithoutClose) {
 }
 
 TEST(EndToEndFields, LeavesOutWhatIsForOneHop) {
-  const Headers raw = headers({{"Connection", "X-A, x-b"}, {"X-A", "1"}, {"X-B", "2"}, {"Keep-Alive", "5"},
-                               {"Proxy-Connection", "x"}, {"TE", "x"}, {"Trailer", "x"}, {"Transfer-Encoding", "chunked"},
-                               {"content-length", "3"}, {"Upgrade", "h2c"}, {"Date", "now"}, {"X-C", "3"}});
+  const Headers raw = headers({{"Connection", "X-A, x-b"},
+                               {"X-A", "1"},
+                               {"X-B", "2"},
+                               {"Keep-Alive", "5"},
+                               {"Proxy-Connection", "x"},
+                               {"TE", "x"},
+                               {"Trailer", "x"},
+                               {"Transfer-Encoding", "chunked"},
+                               {"content-length", "3"},
+                               {"Upgrade", "h2c"},
+                               {"Date", "now"},
+                               {"X-C", "3"}});
   EXPECT_EQ(end_to_end_fields(raw).lines(), "X-C: 3\r\n");
 }
 

@@ -36,12 +36,14 @@ base::Result<tcp::endpoint> resolve(EventLoop& loop, const Server::Options& opti
   tcp::resolver resolver(loop.context());
   const auto found = resolver.resolve(host, std::to_string(options.port), tcp::resolver::passive, error);
   if (!error && !found.empty()) return found.begin()->endpoint();
-  return base::fail(base::Code::kInvalid, fmt::format("cannot listen on {}:{}: expected an IP address or a known host name "
-                                                      "({}); choose another with --listen",
-                                                      options.address, options.port, error.message()));
+  return base::fail(base::Code::kInvalid,
+                    fmt::format("cannot listen on {}:{}: expected an IP address or a known host name "
+                                "({}); choose another with --listen",
+                                options.address, options.port, error.message()));
 }
 
-// With SO_REUSEPORT a second process would silently take a share of our clients; a plain bind tells that someone listens.
+// With SO_REUSEPORT a second process would silently take a share of our clients; a plain bind tells that someone
+// listens.
 error_code probe(EventLoop& loop, const tcp::endpoint& endpoint) {
   error_code error;
   tcp::acceptor acceptor(loop.context());
@@ -54,7 +56,8 @@ error_code probe(EventLoop& loop, const tcp::endpoint& endpoint) {
 }  // namespace
 
 struct Server::State {
-  State(EventLoops& event_loops, Options options, Handler handler) : loops(event_loops), shared(std::make_shared<ServerShared>()) {
+  State(EventLoops& event_loops, Options options, Handler handler)
+      : loops(event_loops), shared(std::make_shared<ServerShared>()) {
     shared->options = std::move(options);
     shared->handler = std::move(handler);
   }

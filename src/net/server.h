@@ -30,7 +30,7 @@ class Exchange {
   const RequestHead& head() const { return head_; }
   const base::Bytes& body() const { return body_; }
   virtual EventLoop& loop() = 0;
-  virtual std::string remote_address() const = 0;
+  virtual std::string remote_address() const = 0;  // without port
 
   // The whole answer in one gather write (the body is not copied). Adds Content-Length, Date.
   virtual void respond(ResponseHead head, base::Bytes body) = 0;
@@ -64,6 +64,7 @@ class Server {
     base::Gauge connections;
   };
   Server(EventLoops& loops, Options options, Handler handler);
+  // Cuts everything, each loop in its own time: what handler and callbacks use must live until the loops have ended.
   ~Server();
   base::Status start();      // listens; the error names address and port and what to do (in use, not allowed)
   uint16_t port() const;     // the real one, after start()

@@ -10,7 +10,8 @@ namespace payonce::net {
 namespace {
 
 constexpr std::array<std::string_view, 8> kConnectionFields = {
-    "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"};
+    "connection", "content-length", "keep-alive",        "proxy-connection",
+    "te",         "trailer",        "transfer-encoding", "upgrade"};
 
 }  // namespace
 
@@ -80,10 +81,9 @@ std::string_view HttpDate::now() {
                                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   // Not strftime: its names follow the locale of the process.
   std::array<char, 64> buffer{};
-  const int size = std::snprintf(buffer.data(), buffer.size(), "%s, %02d %s %04d %02d:%02d:%02d GMT",
-                                 kDays[static_cast<size_t>(utc.tm_wday)], utc.tm_mday,
-                                 kMonths[static_cast<size_t>(utc.tm_mon)], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
-                                 utc.tm_sec);
+  const int size = std::snprintf(
+      buffer.data(), buffer.size(), "%s, %02d %s %04d %02d:%02d:%02d GMT", kDays[static_cast<size_t>(utc.tm_wday)],
+      utc.tm_mday, kMonths[static_cast<size_t>(utc.tm_mon)], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
   text_.assign(buffer.data(), static_cast<size_t>(size));
   return text_;
 }

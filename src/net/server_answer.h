@@ -1,5 +1,5 @@
-// What the server's HTTP/1.1 and HTTP/2 halves share about answers: errors, reason phrases, dates, fields that belong to
-// the connection.  Threads: free functions any; DateLine one loop.
+// What the server's HTTP/1.1 and HTTP/2 halves share about answers: errors, reason phrases, dates, fields that belong
+// to the connection.  Threads: free functions any; DateLine one loop.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ struct HttpError {
 
 std::string_view reason_phrase(int status);  // RFC 9110 15; "Unknown" for others
 
-// Fields of the connection, not of the message: a handler neither sees nor sets them (RFC 9110 7.6.1, RFC 9113 8.2.2).
+// Fields of the connection, not of the message: a handler neither sees nor sets them (RFC 9110 7.6.1, RFC
+// 9113 8.2.2).
 bool is_connection_field(std::string_view name);
 
 // An answer that never has a body (RFC 9110 6.4.1).

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "net/http1_connection.h"
+#include "net/http1_server_connection.h"
 #include "net/server_tls_handshake.h"
 
 namespace payonce::net {
@@ -35,7 +35,8 @@ int64_t tick_for(const Limits& limits) {
 }  // namespace
 
 int64_t steady_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 ServerConnection::ServerConnection(std::shared_ptr<ServerLoop> home) : home_(std::move(home)) {
@@ -77,23 +78,24 @@ uint16_t ServerLoop::port() const { return acceptor_.local_endpoint().port(); }
 void ServerLoop::start() { accept(); }
 
 void ServerLoop::accept() {
-  acceptor_.async_accept(loop_.context(), [self = shared_from_this()](error_code error, tcp::socket socket) {
-    if (!self->acceptor_.is_open()) return;
-    if (!error) {
-      self->accepted(std::move(socket));
-      self->accept();
-      return;
-    }
-    // Out of file descriptors, most likely: connections that end will free some.
-    base::log_warn("accept: {}; trying again", error.message());
-    self->retry_timer_.expires_after(kAcceptRetry);
-    self->retry_timer_.async_wait([self](error_code stopped) {
-      if (!stopped && self->acceptor_.is_open()) self->accept();
-    });
-  });
+  acceptor_.async_accept(loop_.context(),
+                         [self = shared_from_this()](error_code error, ServerTransport::Socket socket) {
+                           if (!self->acceptor_.is_open()) return;
+                           if (!error) {
+                             self->accepted(std::move(socket));
+                             self->accept();
+                             return;
+                           }
+                           // Out of file descriptors, most likely: connections that end will free some.
+                           base::log_warn("accept: {}; trying again", error.message());
+                           self->retry_timer_.expires_after(kAcceptRetry);
+                           self->retry_timer_.async_wait([self](error_code stopped) {
+                             if (!stopped && self->acceptor_.is_open()) self->accept();
+                           });
+                         });
 }
 
-void ServerLoop::accepted(Transport::Socket socket) {
+void ServerLoop::accepted(ServerTransport::Socket socket) {
   if (shared_->connections.load(std::memory_order_relaxed) >= limits().max_connections) {
     const int64_t now = steady_ms();
     if (now - turned_away_ms_ < kTurnedAwayLogMs) return;
@@ -104,7 +106,7 @@ void ServerLoop::accepted(Transport::Socket socket) {
   if (shared_->tls)
     start_tls_handshake(shared_from_this(), make_tls_transport(std::move(socket), *shared_->tls));
   else
-    std::make_shared<Http1Connection>(shared_from_this(), make_plain_transport(std::move(socket)))->start();
+    std::make_shared<Http1ServerConnection>(shared_from_this(), make_plain_transport(std::move(socket)))->start();
   tick();
 }
 

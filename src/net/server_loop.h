@@ -23,8 +23,9 @@ namespace payonce::net {
 class ServerLoop;
 
 // A connection in the list of its loop.
-class ServerConnection : public std::enable_shared_from_this<ServerConnection>,
-                         public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class ServerConnection
+    : public std::enable_shared_from_this<ServerConnection>,
+      public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
@@ -84,7 +85,7 @@ class ServerLoop : public std::enable_shared_from_this<ServerLoop> {
  private:
   friend class ServerConnection;
   void accept();
-  void accepted(Transport::Socket socket);
+  void accepted(ServerTransport::Socket socket);
   void tick();
   void connection_gone();
   template <typename Visit>

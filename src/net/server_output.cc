@@ -60,7 +60,7 @@ void ServerOutput::consume(size_t size) {
   }
 }
 
-Io ServerOutput::flush(Transport& transport) {
+Io ServerOutput::flush(ServerTransport& transport) {
   size_t written = 0;
   while (bytes_ > 0) {
     std::array<iovec, kGatherPieces> parts;

@@ -14,15 +14,16 @@ namespace payonce::net {
 
 class ServerOutput {
  public:
-  void add_text(std::string_view text);   // copied
-  void add_text(std::string&& text);      // moved when it starts a new piece
-  void add(base::Bytes bytes);            // by reference, unless small
+  void add_text(std::string_view text);  // copied
+  void add_text(std::string&& text);     // moved when it starts a new piece
+  void add(base::Bytes bytes);           // by reference, unless small
   size_t bytes() const { return bytes_; }
   bool empty() const { return bytes_ == 0; }
   void clear();
 
-  // Writes until all is out (kDone) or the transport says wait or failed. `bytes` of the result: written in this call.
-  Io flush(Transport& transport);
+  // Writes until all is out (kDone) or the transport says wait or failed. `bytes` of the result: written in this
+  // call.
+  Io flush(ServerTransport& transport);
 
  private:
   // One or two parts of the wire: the text, then the bytes.

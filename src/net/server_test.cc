@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <boost/asio/read.hpp>
 #include <boost/asio/ssl.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -83,7 +84,8 @@ TEST(Server, AnExchangeThatIsDroppedUnansweredIsA500) {
   });
   TestClient client(server.port());
   for (const char* target : {"/now", "/later", "/throw"})
-    EXPECT_THAT(client.ask("GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 500 "));
+    EXPECT_THAT(client.ask("GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\n\r\n"),
+                StartsWith("HTTP/1.1 500 "));
 }
 
 TEST(Server, TellsWhenTheClientLeavesBeforeItsAnswer) {
@@ -266,8 +268,8 @@ TEST(Server, ServesTls) {
   const SelfSigned files;
   Server::Options options;
   options.tls = files.tls();
-  TestServer server([](const std::shared_ptr<Exchange>& exchange) { exchange->respond(text_head(), exchange->body()); },
-                    options);
+  TestServer server(
+      [](const std::shared_ptr<Exchange>& exchange) { exchange->respond(text_head(), exchange->body()); }, options);
   boost::asio::io_context context;
   boost::asio::ssl::context tls(boost::asio::ssl::context::tls_client);
   boost::asio::ssl::stream<boost::asio::ip::tcp::socket> stream(context, tls);
@@ -276,7 +278,8 @@ TEST(Server, ServesTls) {
   const std::string body(1'000'000, 'b');
   for (int i = 0; i < 2; ++i) {
     std::thread sender([&] {
-      boost::asio::write(stream, boost::asio::buffer("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + body));
+      boost::asio::write(stream,
+                         boost::asio::buffer("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + body));
     });
     sender.join();  // the server reads all of it before it answers
     std::string answer(1 << 21, '\0');
@@ -287,6 +290,22 @@ TEST(Server, ServesTls) {
     EXPECT_THAT(answer.substr(0, 20), StartsWith("HTTP/1.1 200 OK\r\n"));
     EXPECT_TRUE(answer.ends_with("\r\n\r\n" + body));
   }
+}
+
+TEST(Server, TlsClientsChooseHttp2ByAlpn) {
+  const SelfSigned files;
+  Server::Options options;
+  options.tls = files.tls();
+  TestServer server(echo, options);
+  boost::asio::io_context context;
+  boost::asio::ssl::context tls(boost::asio::ssl::context::tls_client);
+  SSL_CTX_set_alpn_protos(tls.native_handle(), reinterpret_cast<const unsigned char*>("\x02h2"), 3);
+  boost::asio::ssl::stream<boost::asio::ip::tcp::socket> stream(context, tls);
+  stream.next_layer().connect({boost::asio::ip::make_address("127.0.0.1"), server.port()});
+  stream.handshake(boost::asio::ssl::stream_base::client);
+  std::string frame(9, '\0');
+  boost::asio::read(stream, boost::asio::buffer(frame));
+  EXPECT_EQ(frame[3], 4) << "the first frame is SETTINGS";
 }
 
 TEST(Server, EndsAHandshakeThatTakesTooLong) {

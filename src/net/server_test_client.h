@@ -122,7 +122,8 @@ class TestClient {
 
 // Answers with method, target and body.
 inline void echo(const std::shared_ptr<Exchange>& exchange) {
-  std::string text = exchange->head().method + " " + exchange->head().target + " " + std::string(exchange->body().view());
+  std::string text =
+      exchange->head().method + " " + exchange->head().target + " " + std::string(exchange->body().view());
   exchange->respond(text_head(), base::Bytes(std::move(text)));
 }
 

@@ -2,15 +2,15 @@
 
 #include <utility>
 
-#include "net/http1_connection.h"
-#include "net/http2_connection.h"
+#include "net/http1_server_connection.h"
+#include "net/http2_server_connection.h"
 
 namespace payonce::net {
 namespace {
 
 class TlsHandshake final : public ServerConnection {
  public:
-  TlsHandshake(std::shared_ptr<ServerLoop> home, std::unique_ptr<Transport> transport)
+  TlsHandshake(std::shared_ptr<ServerLoop> home, std::unique_ptr<ServerTransport> transport)
       : ServerConnection(std::move(home)), transport_(std::move(transport)) {
     set_timeout(home_->limits().tls_handshake_timeout_ms);
   }
@@ -27,9 +27,9 @@ class TlsHandshake final : public ServerConnection {
     }
     clear_timeout();
     if (transport_->chose_http2())
-      std::make_shared<Http2Connection>(home_, std::move(transport_))->start({});
+      std::make_shared<Http2ServerConnection>(home_, std::move(transport_))->start({});
     else
-      std::make_shared<Http1Connection>(home_, std::move(transport_))->start();
+      std::make_shared<Http1ServerConnection>(home_, std::move(transport_))->start();
   }
 
   void begin_drain() override { cut(); }
@@ -41,12 +41,12 @@ class TlsHandshake final : public ServerConnection {
   }
 
  private:
-  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<ServerTransport> transport_;
 };
 
 }  // namespace
 
-void start_tls_handshake(std::shared_ptr<ServerLoop> home, std::unique_ptr<Transport> transport) {
+void start_tls_handshake(std::shared_ptr<ServerLoop> home, std::unique_ptr<ServerTransport> transport) {
   std::make_shared<TlsHandshake>(std::move(home), std::move(transport))->step();
 }
 

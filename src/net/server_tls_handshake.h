@@ -8,6 +8,6 @@
 
 namespace payonce::net {
 
-void start_tls_handshake(std::shared_ptr<ServerLoop> home, std::unique_ptr<Transport> transport);
+void start_tls_handshake(std::shared_ptr<ServerLoop> home, std::unique_ptr<ServerTransport> transport);
 
 }  // namespace payonce::net

@@ -15,9 +15,9 @@ namespace {
 
 using boost::system::error_code;
 
-class PlainTransport final : public Transport {
+class PlainTransport final : public ServerTransport {
  public:
-  using Transport::Transport;
+  using ServerTransport::ServerTransport;
 
   Io read(char* to, size_t size) override {
     const ssize_t got = ::recv(descriptor(), to, size, MSG_DONTWAIT);
@@ -39,11 +39,12 @@ class PlainTransport final : public Transport {
   static bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 };
 
-// OpenSSL on the descriptor itself: an idle connection holds no record buffers (SSL_MODE_RELEASE_BUFFERS), and no byte is
-// copied through a BIO. SIGPIPE is ignored by Boost.Asio's io_context.
-class TlsTransport final : public Transport {
+// OpenSSL on the descriptor itself: an idle connection holds no record buffers (SSL_MODE_RELEASE_BUFFERS), and no
+// byte is copied through a BIO. SIGPIPE is ignored by Boost.Asio's io_context.
+class TlsTransport final : public ServerTransport {
  public:
-  TlsTransport(Socket socket, SSL_CTX* context) : Transport(std::move(socket)), ssl_(SSL_new(context), SSL_free) {
+  TlsTransport(Socket socket, SSL_CTX* context)
+      : ServerTransport(std::move(socket)), ssl_(SSL_new(context), SSL_free) {
     if (!ssl_) return;
     SSL_set_fd(ssl_.get(), descriptor());
     SSL_set_accept_state(ssl_.get());
@@ -98,7 +99,7 @@ class TlsTransport final : public Transport {
       ERR_clear_error();
       SSL_shutdown(ssl_.get());
     }
-    Transport::shutdown_write();
+    ServerTransport::shutdown_write();
   }
 
  private:
@@ -119,7 +120,7 @@ class TlsTransport final : public Transport {
 
 }  // namespace
 
-Transport::Transport(Socket socket) : socket_(std::move(socket)) {
+ServerTransport::ServerTransport(Socket socket) : socket_(std::move(socket)) {
   error_code error;
   // Answers are written whole, or as events that should not wait for the next one.
   socket_.set_option(boost::asio::ip::tcp::no_delay(true), error);
@@ -128,27 +129,28 @@ Transport::Transport(Socket socket) : socket_(std::move(socket)) {
   if (!error) remote_address_ = remote.address().to_string();
 }
 
-void Transport::shutdown_write() {
+void ServerTransport::shutdown_write() {
   error_code ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
 }
 
-void Transport::close() {
+void ServerTransport::close() {
   error_code ignored;
   socket_.close(ignored);
 }
 
-void Transport::reset() {
+void ServerTransport::reset() {
   error_code ignored;
   socket_.set_option(boost::asio::socket_base::linger(true, 0), ignored);
   socket_.close(ignored);
 }
 
-std::unique_ptr<Transport> make_plain_transport(Transport::Socket socket) {
+std::unique_ptr<ServerTransport> make_plain_transport(ServerTransport::Socket socket) {
   return std::make_unique<PlainTransport>(std::move(socket));
 }
 
-std::unique_ptr<Transport> make_tls_transport(Transport::Socket socket, boost::asio::ssl::context& context) {
+std::unique_ptr<ServerTransport> make_tls_transport(ServerTransport::Socket socket,
+                                                    boost::asio::ssl::context& context) {
   return std::make_unique<TlsTransport>(std::move(socket), context.native_handle());
 }
 

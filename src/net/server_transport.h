@@ -1,10 +1,11 @@
-// A connected socket of the server, plain or TLS, read and written without blocking: try, and when it would block, wait
-// for the socket to be ready. No read buffer and no pending read belong to a connection that is idle.
-// Threads: one loop.
+// A connected socket of the server, plain or TLS, read and written without blocking: try, and when it would block,
+// wait for the socket to be ready. No read buffer and no pending read belong to a connection that is idle. Threads:
+// one loop.
 #pragma once
 
 #include <sys/uio.h>
 
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <memory>
 #include <span>
@@ -30,14 +31,15 @@ struct Io {
   size_t bytes = 0;
 };
 
-class Transport {
+class ServerTransport {
  public:
-  using Socket = boost::asio::ip::tcp::socket;
+  // Of the loop itself: no type-erased executor on the way of each wait.
+  using Socket = boost::asio::ip::tcp::socket::rebind_executor<boost::asio::io_context::executor_type>::other;
 
-  explicit Transport(Socket socket);
-  virtual ~Transport() = default;
-  Transport(const Transport&) = delete;
-  Transport& operator=(const Transport&) = delete;
+  explicit ServerTransport(Socket socket);
+  virtual ~ServerTransport() = default;
+  ServerTransport(const ServerTransport&) = delete;
+  ServerTransport& operator=(const ServerTransport&) = delete;
 
   virtual Io handshake() { return {}; }
   virtual Io read(char* to, size_t size) = 0;
@@ -59,7 +61,7 @@ class Transport {
 
   virtual void shutdown_write();  // the peer reads the end behind what was written
   void close();
-  void reset();                   // closes so that the peer sees an error, not an end
+  void reset();  // closes so that the peer sees an error, not an end
   const std::string& remote_address() const { return remote_address_; }  // without port; empty when unknown
 
  protected:
@@ -70,7 +72,8 @@ class Transport {
   std::string remote_address_;
 };
 
-std::unique_ptr<Transport> make_plain_transport(Transport::Socket socket);
-std::unique_ptr<Transport> make_tls_transport(Transport::Socket socket, boost::asio::ssl::context& context);
+std::unique_ptr<ServerTransport> make_plain_transport(ServerTransport::Socket socket);
+std::unique_ptr<ServerTransport> make_tls_transport(ServerTransport::Socket socket,
+                                                    boost::asio::ssl::context& context);
 
 }  // namespace payonce::net

@@ -1,14 +1,14 @@
-// The writing half of Http1Connection, and the exchange, which is its handle.
+// The writing half of Http1ServerConnection, and the exchange, which is its handle.
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
 #include <utility>
 
-#include "net/http1_connection.h"
+#include "net/http1_server_connection.h"
 
 namespace payonce::net {
 
-Http1Exchange::Http1Exchange(std::shared_ptr<Http1Connection> connection, RequestHead head, base::Bytes body)
+Http1Exchange::Http1Exchange(std::shared_ptr<Http1ServerConnection> connection, RequestHead head, base::Bytes body)
     : loop_(connection->home_->loop()),
       remote_address_(connection->transport_->remote_address()),
       connection_(std::move(connection)) {
@@ -41,12 +41,12 @@ void Http1Exchange::abort() {
 size_t Http1Exchange::unsent_bytes() const { return connection_ ? connection_->output_.bytes() : 0; }
 
 // The caller holds the connection: this may drop its last other owner.
-void Http1Connection::release_exchange() {
+void Http1ServerConnection::release_exchange() {
   if (exchange_ == nullptr) return;
   std::exchange(exchange_, nullptr)->connection_.reset();
 }
 
-std::string Http1Connection::answer_head(const ResponseHead& head, std::string_view framing) {
+std::string Http1ServerConnection::answer_head(const ResponseHead& head, std::string_view framing) {
   std::string text;
   text.reserve(head.headers.lines().size() + 192);
   fmt::format_to(std::back_inserter(text), "HTTP/1.1 {} {}\r\n", head.status, reason_phrase(head.status));
@@ -66,7 +66,7 @@ std::string Http1Connection::answer_head(const ResponseHead& head, std::string_v
   return text;
 }
 
-void Http1Connection::respond(const ResponseHead& head, base::Bytes body) {
+void Http1ServerConnection::respond(const ResponseHead& head, base::Bytes body) {
   if (framing_ != Framing::kNotStarted) return abort();  // a second head on the wire would be read as body
   const bool sized = !has_no_body(head.status);
   output_.add_text(answer_head(head, sized ? fmt::format("Content-Length: {}\r\n", body.size()) : std::string()));
@@ -75,7 +75,7 @@ void Http1Connection::respond(const ResponseHead& head, base::Bytes body) {
   end_answer();
 }
 
-void Http1Connection::start_answer(const ResponseHead& head, std::optional<uint64_t> content_length) {
+void Http1ServerConnection::start_answer(const ResponseHead& head, std::optional<uint64_t> content_length) {
   if (framing_ != Framing::kNotStarted) return;
   std::string framing;
   if (has_no_body(head.status)) {
@@ -96,7 +96,7 @@ void Http1Connection::start_answer(const ResponseHead& head, std::optional<uint6
   schedule_flush();
 }
 
-void Http1Connection::write(base::Bytes chunk) {
+void Http1ServerConnection::write(base::Bytes chunk) {
   if (chunk.empty() || framing_ == Framing::kNoBody) return;
   if (framing_ == Framing::kNotStarted) return;
   if (framing_ == Framing::kLength) {
@@ -110,19 +110,19 @@ void Http1Connection::write(base::Bytes chunk) {
   schedule_flush();
 }
 
-void Http1Connection::finish() {
+void Http1ServerConnection::finish() {
   if (framing_ == Framing::kNotStarted) return dropped();
   if (framing_ == Framing::kLength && length_left_ > 0) return abort();
   if (framing_ == Framing::kChunked) output_.add_text(std::string_view("0\r\n\r\n"));
   end_answer();
 }
 
-void Http1Connection::abort() {
+void Http1ServerConnection::abort() {
   aborted_ = close_after_ = true;
   end_answer();
 }
 
-void Http1Connection::dropped() {
+void Http1ServerConnection::dropped() {
   const auto keep = self();
   if (framing_ != Framing::kNotStarted) return abort();
   ResponseHead head{.status = 500, .headers = {}};
@@ -130,13 +130,13 @@ void Http1Connection::dropped() {
   respond(head, home_->error_body({500, "The request was not answered.", {}}));
 }
 
-void Http1Connection::end_answer() {
+void Http1ServerConnection::end_answer() {
   release_exchange();
   answer_complete_ = true;
   flush();
 }
 
-void Http1Connection::schedule_flush() {
+void Http1ServerConnection::schedule_flush() {
   if (flush_posted_) return;
   flush_posted_ = true;
   boost::asio::post(home_->loop().context(), [keep = self(), this] {
@@ -145,7 +145,7 @@ void Http1Connection::schedule_flush() {
   });
 }
 
-void Http1Connection::flush() {
+void Http1ServerConnection::flush() {
   if (phase_ == Phase::kClosed || phase_ == Phase::kLinger || write_armed_) return;
   const Io io = output_.flush(*transport_);
   const auto again = [keep = self(), this] {
@@ -175,7 +175,7 @@ void Http1Connection::flush() {
 }
 
 // The answer is out.
-void Http1Connection::next_request() {
+void Http1ServerConnection::next_request() {
   answer_complete_ = above_high_water_ = false;
   if (aborted_) {
     // Behind a body that ends with the connection, only an error can tell that it is not complete.

@@ -12,7 +12,7 @@
 
 namespace payonce::net {
 
-class Http2Connection;
+class Http2ServerConnection;
 class Http2Exchange;
 
 struct Http2Stream {
@@ -20,15 +20,15 @@ struct Http2Stream {
   int64_t deadline_ms = 0;  // for the head, then the body, then the next byte of the answer
 
   RequestHead head;
-  size_t head_bytes = 0;    // as RFC 9113 6.5.2 counts them: 32 more for each field
+  size_t head_bytes = 0;  // as RFC 9113 6.5.2 counts them: 32 more for each field
   size_t field_count = 0;
   std::string body;
-  size_t body_bytes = 0;    // received, counted in the connection's held bytes
+  size_t body_bytes = 0;        // received, counted in the connection's held bytes
   size_t uncredited_bytes = 0;  // received, window not opened for them yet
   bool expects_continue = false;
   bool head_complete = false;
   bool request_complete = false;
-  bool refused = false;     // answered by the connection itself: what still comes is dropped
+  bool refused = false;  // answered by the connection itself: what still comes is dropped
   bool is_head = false;
 
   Http2Exchange* exchange = nullptr;  // unanswered
@@ -37,15 +37,15 @@ struct Http2Stream {
   std::optional<uint64_t> length_left;  // of an answer with Content-Length
   bool started = false;
   bool without_body = false;
-  bool complete = false;    // all of the answer is in `out`
-  bool aborted = false;     // RST_STREAM behind what is in `out`
-  bool deferred = false;    // nghttp2 waits for more in `out`
+  bool complete = false;  // all of the answer is in `out`
+  bool aborted = false;   // RST_STREAM behind what is in `out`
+  bool deferred = false;  // nghttp2 waits for more in `out`
   bool above_high_water = false;
 };
 
 class Http2Exchange final : public Exchange {
  public:
-  Http2Exchange(std::shared_ptr<Http2Connection> connection, Http2Stream& stream, base::Bytes body);
+  Http2Exchange(std::shared_ptr<Http2ServerConnection> connection, Http2Stream& stream, base::Bytes body);
   ~Http2Exchange() override;
   EventLoop& loop() override { return loop_; }
   std::string remote_address() const override { return remote_address_; }
@@ -62,7 +62,7 @@ class Http2Exchange final : public Exchange {
  private:
   EventLoop& loop_;
   std::string remote_address_;
-  std::shared_ptr<Http2Connection> connection_;
+  std::shared_ptr<Http2ServerConnection> connection_;
   Http2Stream* stream_;  // null: released
 };
 

@@ -1,7 +1,7 @@
-// One HTTP/1.1 client: reads a request, hands it over whole, writes its answer, then reads the next. A hit costs one read
-// and one write. While an answer is pending the socket is watched only to see the client leave; requests that come
-// meanwhile stay in `in_`, up to Limits::max_head_bytes, and are answered in order.
-// Owner: see server_loop.h.  Threads: one loop.
+// One HTTP/1.1 client: reads a request, hands it over whole, writes its answer, then reads the next. A hit costs one
+// read and one write. While an answer is pending the socket is watched only to see the client leave; requests that
+// come meanwhile stay in `in_`, up to Limits::max_head_bytes, and are answered in order. Owner: see server_loop.h.
+// Threads: one loop.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@
 
 namespace payonce::net {
 
-class Http1Connection;
+class Http1ServerConnection;
 
 class Http1Exchange final : public Exchange {
  public:
-  Http1Exchange(std::shared_ptr<Http1Connection> connection, RequestHead head, base::Bytes body);
+  Http1Exchange(std::shared_ptr<Http1ServerConnection> connection, RequestHead head, base::Bytes body);
   ~Http1Exchange() override;
   EventLoop& loop() override { return loop_; }
   std::string remote_address() const override { return remote_address_; }
@@ -33,15 +33,15 @@ class Http1Exchange final : public Exchange {
   size_t unsent_bytes() const override;
 
  private:
-  friend class Http1Connection;
+  friend class Http1ServerConnection;
   EventLoop& loop_;
   std::string remote_address_;
-  std::shared_ptr<Http1Connection> connection_;  // null: answered, or the client has left
+  std::shared_ptr<Http1ServerConnection> connection_;  // null: answered, or the client has left
 };
 
-class Http1Connection final : public ServerConnection {
+class Http1ServerConnection final : public ServerConnection {
  public:
-  Http1Connection(std::shared_ptr<ServerLoop> home, std::unique_ptr<Transport> transport);
+  Http1ServerConnection(std::shared_ptr<ServerLoop> home, std::unique_ptr<ServerTransport> transport);
   void start();
 
   void begin_drain() override;
@@ -57,8 +57,10 @@ class Http1Connection final : public ServerConnection {
     Http1Body body;
   };
 
-  // http1_connection.cc: reading
-  std::shared_ptr<Http1Connection> self() { return std::static_pointer_cast<Http1Connection>(shared_from_this()); }
+  // http1_server_connection.cc: reading
+  std::shared_ptr<Http1ServerConnection> self() {
+    return std::static_pointer_cast<Http1ServerConnection>(shared_from_this());
+  }
   void arm_read();
   void on_readable();
   void read_request();
@@ -78,7 +80,7 @@ class Http1Connection final : public ServerConnection {
   void close_gracefully();
   void begin_linger();
 
-  // http1_answer.cc: writing
+  // http1_server_answer.cc: writing
   void respond(const ResponseHead& head, base::Bytes body);
   void start_answer(const ResponseHead& head, std::optional<uint64_t> content_length);
   void write(base::Bytes chunk);
@@ -92,23 +94,23 @@ class Http1Connection final : public ServerConnection {
   void end_answer();
   void next_request();
 
-  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<ServerTransport> transport_;
   Phase phase_ = Phase::kHead;
   bool read_armed_ = false;
   bool write_armed_ = false;
   bool flush_posted_ = false;
-  bool processing_ = false;       // process() is on the stack and goes on with the next request itself
+  bool processing_ = false;  // process() is on the stack and goes on with the next request itself
   bool first_request_ = true;
-  bool head_started_ = false;     // the first bytes of a head are in in_
-  bool close_after_ = false;      // after this answer
-  bool linger_ = false;           // the client may still be sending: read that, or it would lose our answer to a RST
+  bool head_started_ = false;  // the first bytes of a head are in in_
+  bool close_after_ = false;   // after this answer
+  bool linger_ = false;        // the client may still be sending: read that, or it would lose our answer to a RST
   bool aborted_ = false;
   bool answer_complete_ = false;  // all of it is in output_
   bool above_high_water_ = false;
 
-  std::string in_;            // read, not yet used; empty (and without memory) when idle
-  size_t head_scanned_ = 0;   // of the head at the start of in_
-  size_t linger_left_ = 0;    // bytes
+  std::string in_;           // read, not yet used; empty (and without memory) when idle
+  size_t head_scanned_ = 0;  // of the head at the start of in_
+  size_t linger_left_ = 0;   // bytes
   std::unique_ptr<Incoming> incoming_;
 
   Http1Exchange* exchange_ = nullptr;  // unanswered

@@ -1,8 +1,8 @@
-// One HTTP/2 client (RFC 9113) on an nghttp2 server session: streams become exchanges. nghttp2 keeps the protocol (frames,
-// HPACK, flow control arithmetic, validity of messages); this class keeps the limits, memory and time.
-// Request bodies: a stream's window opens again only while the connection holds less than twice the body limit, except
-// for the oldest unfinished request, which always may go on; so many large bodies wait instead of piling up.
-// Owner: see server_loop.h.  Threads: one loop.
+// One HTTP/2 client (RFC 9113) on an nghttp2 server session: streams become exchanges. nghttp2 keeps the protocol
+// (frames, HPACK, flow control arithmetic, validity of messages); this class keeps the limits, memory and time.
+// Request bodies: a stream's window opens again only while the connection holds less than twice the body limit,
+// bodies of pending answers included; so many large bodies wait for each other instead of piling up. Owner: see
+// server_loop.h.  Threads: one loop.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -15,16 +15,16 @@
 #include <string_view>
 #include <vector>
 
-#include "net/http2_stream.h"
+#include "net/http2_server_stream.h"
 #include "net/server_loop.h"
 #include "net/server_output.h"
 
 namespace payonce::net {
 
-class Http2Connection final : public ServerConnection {
+class Http2ServerConnection final : public ServerConnection {
  public:
-  Http2Connection(std::shared_ptr<ServerLoop> home, std::unique_ptr<Transport> transport);
-  ~Http2Connection() override;
+  Http2ServerConnection(std::shared_ptr<ServerLoop> home, std::unique_ptr<ServerTransport> transport);
+  ~Http2ServerConnection() override;
   void start(std::string_view received);  // bytes that were read already, from the preface on
 
   void begin_drain() override;
@@ -36,8 +36,10 @@ class Http2Connection final : public ServerConnection {
   friend class Http2Exchange;
   friend struct Http2Callbacks;
 
-  // http2_connection.cc: the socket, time
-  std::shared_ptr<Http2Connection> self() { return std::static_pointer_cast<Http2Connection>(shared_from_this()); }
+  // http2_server_connection.cc: the socket, time
+  std::shared_ptr<Http2ServerConnection> self() {
+    return std::static_pointer_cast<Http2ServerConnection>(shared_from_this());
+  }
   void arm_read();
   void on_readable();
   bool receive(std::string_view data);
@@ -49,7 +51,7 @@ class Http2Connection final : public ServerConnection {
   void update_deadline();
   void terminate(uint32_t error_code);
 
-  // http2_request.cc: frames that come in
+  // http2_server_request.cc: frames that come in
   Http2Stream* find(int32_t id);
   void begin_stream(int32_t id);
   void take_field(Http2Stream& stream, std::string_view name, std::string_view value);
@@ -61,9 +63,10 @@ class Http2Connection final : public ServerConnection {
   void count_reset();
   void close_stream(int32_t id);
 
-  // http2_stream.cc: answers
+  // http2_server_stream.cc: answers
   void respond(Http2Stream& stream, const ResponseHead& head, base::Bytes body);
-  void start_answer(Http2Stream& stream, const ResponseHead& head, std::optional<uint64_t> content_length, bool with_body);
+  void start_answer(Http2Stream& stream, const ResponseHead& head, std::optional<uint64_t> content_length,
+                    bool with_body);
   void write(Http2Stream& stream, base::Bytes chunk);
   void finish(Http2Stream& stream);
   void abort(Http2Stream& stream);
@@ -71,7 +74,7 @@ class Http2Connection final : public ServerConnection {
   ssize_t next_data(Http2Stream& stream, size_t limit, uint32_t& flags);
   int send_data(Http2Stream& stream, const uint8_t* frame_header, size_t size);
 
-  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<ServerTransport> transport_;
   nghttp2_session* session_ = nullptr;
   std::map<int32_t, std::unique_ptr<Http2Stream>> streams_;  // in order of age
   ServerOutput output_;
@@ -79,14 +82,14 @@ class Http2Connection final : public ServerConnection {
   size_t held_bytes_ = 0;         // of request bodies of open streams
   int64_t idle_deadline_ms_ = kNever;
   int64_t write_deadline_ms_ = kNever;
-  int64_t reset_window_ms_ = 0;   // start of the window in which resets_ are counted
+  int64_t reset_window_ms_ = 0;  // start of the window in which resets_ are counted
   size_t resets_ = 0;
   bool closed_ = false;
   bool read_armed_ = false;
   bool write_armed_ = false;
   bool pump_posted_ = false;
-  bool receiving_ = false;        // receive() is on the stack; pump() follows it
-  bool output_full_ = false;      // a DATA frame waits for room in output_
+  bool receiving_ = false;    // receive() is on the stack; pump() follows it
+  bool output_full_ = false;  // a DATA frame waits for room in output_
   bool terminated_ = false;
 };
 

@@ -1,4 +1,4 @@
-// nghttp2's C callbacks, bound to Http2Connection.
+// nghttp2's C callbacks, bound to Http2ServerConnection.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -7,10 +7,10 @@
 
 namespace payonce::net {
 
-class Http2Connection;
+class Http2ServerConnection;
 
 // With our settings and windows already submitted; null when out of memory.
-nghttp2_session* new_http2_server_session(Http2Connection& connection, const Limits& limits);
+nghttp2_session* new_http2_server_session(Http2ServerConnection& connection, const Limits& limits);
 
 // What to read the body of an answer from.
 nghttp2_data_provider http2_answer_body();

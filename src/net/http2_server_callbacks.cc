@@ -1,10 +1,10 @@
-#include "net/http2_callbacks.h"
+#include "net/http2_server_callbacks.h"
 
 #include <algorithm>
 #include <array>
 #include <memory>
 
-#include "net/http2_connection.h"
+#include "net/http2_server_connection.h"
 
 namespace payonce::net {
 namespace {
@@ -15,7 +15,7 @@ constexpr int32_t kConnectionWindowBytes = 1024 * 1024;
 
 std::string_view text(const uint8_t* data, size_t size) { return {reinterpret_cast<const char*>(data), size}; }
 
-Http2Connection& connection_of(void* user_data) { return *static_cast<Http2Connection*>(user_data); }
+Http2ServerConnection& connection_of(void* user_data) { return *static_cast<Http2ServerConnection*>(user_data); }
 
 bool is_request_head(const nghttp2_frame* frame) {
   return frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
@@ -32,14 +32,14 @@ struct Http2Callbacks {
   static int on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
                        const uint8_t* value, size_t value_size, uint8_t, void* user_data) {
     if (!is_request_head(frame)) return 0;  // trailers are read over
-    Http2Connection& connection = connection_of(user_data);
+    Http2ServerConnection& connection = connection_of(user_data);
     if (Http2Stream* stream = connection.find(frame->hd.stream_id))
       connection.take_field(*stream, text(name, name_size), text(value, value_size));
     return 0;
   }
 
   static int on_frame_recv(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
-    Http2Connection& connection = connection_of(user_data);
+    Http2ServerConnection& connection = connection_of(user_data);
     if (frame->hd.type == NGHTTP2_RST_STREAM) connection.count_reset();
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     Http2Stream* stream = connection.find(frame->hd.stream_id);
@@ -72,24 +72,24 @@ struct Http2Callbacks {
     return 0;
   }
 
-  static ssize_t read_data(nghttp2_session*, int32_t id, uint8_t*, size_t limit, uint32_t* flags, nghttp2_data_source*,
-                           void* user_data) {
-    Http2Connection& connection = connection_of(user_data);
+  static ssize_t read_data(nghttp2_session*, int32_t id, uint8_t*, size_t limit, uint32_t* flags,
+                           nghttp2_data_source*, void* user_data) {
+    Http2ServerConnection& connection = connection_of(user_data);
     Http2Stream* stream = connection.find(id);
     if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return connection.next_data(*stream, limit, *flags);
   }
 
-  static int send_data(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header, size_t size, nghttp2_data_source*,
-                       void* user_data) {
-    Http2Connection& connection = connection_of(user_data);
+  static int send_data(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header, size_t size,
+                       nghttp2_data_source*, void* user_data) {
+    Http2ServerConnection& connection = connection_of(user_data);
     Http2Stream* stream = connection.find(frame->hd.stream_id);
     if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return connection.send_data(*stream, header, size);
   }
 };
 
-nghttp2_session* new_http2_server_session(Http2Connection& connection, const Limits& limits) {
+nghttp2_session* new_http2_server_session(Http2ServerConnection& connection, const Limits& limits) {
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_option* options = nullptr;
   nghttp2_session* session = nullptr;

@@ -1,5 +1,5 @@
-// The answering half of Http2Connection, and the exchange, which is its handle.
-#include "net/http2_stream.h"
+// The answering half of Http2ServerConnection, and the exchange, which is its handle.
+#include "net/http2_server_stream.h"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,8 @@
 #include <array>
 #include <utility>
 
-#include "net/http2_callbacks.h"
-#include "net/http2_connection.h"
+#include "net/http2_server_callbacks.h"
+#include "net/http2_server_connection.h"
 
 namespace payonce::net {
 namespace {
@@ -35,7 +35,7 @@ class AnswerFields {
 
 }  // namespace
 
-Http2Exchange::Http2Exchange(std::shared_ptr<Http2Connection> connection, Http2Stream& stream, base::Bytes body)
+Http2Exchange::Http2Exchange(std::shared_ptr<Http2ServerConnection> connection, Http2Stream& stream, base::Bytes body)
     : loop_(connection->home_->loop()),
       remote_address_(connection->transport_->remote_address()),
       connection_(std::move(connection)),
@@ -79,7 +79,7 @@ void Http2Exchange::abort() {
   if (const auto connection = connection_) connection->abort(*stream_);
 }
 
-void Http2Connection::respond(Http2Stream& stream, const ResponseHead& head, base::Bytes body) {
+void Http2ServerConnection::respond(Http2Stream& stream, const ResponseHead& head, base::Bytes body) {
   if (stream.started) return abort(stream);
   const bool sized = !has_no_body(head.status);
   const bool with_body = sized && !stream.is_head && !body.empty();
@@ -88,8 +88,8 @@ void Http2Connection::respond(Http2Stream& stream, const ResponseHead& head, bas
   finish(stream);
 }
 
-void Http2Connection::start_answer(Http2Stream& stream, const ResponseHead& head, std::optional<uint64_t> content_length,
-                                   bool with_body) {
+void Http2ServerConnection::start_answer(Http2Stream& stream, const ResponseHead& head,
+                                         std::optional<uint64_t> content_length, bool with_body) {
   if (stream.started) return;
   stream.started = true;
   stream.without_body = !with_body || stream.is_head || has_no_body(head.status);
@@ -110,7 +110,7 @@ void Http2Connection::start_answer(Http2Stream& stream, const ResponseHead& head
   schedule_pump();
 }
 
-void Http2Connection::write(Http2Stream& stream, base::Bytes chunk) {
+void Http2ServerConnection::write(Http2Stream& stream, base::Bytes chunk) {
   if (!stream.started || stream.without_body || chunk.empty()) return;
   if (stream.length_left) {
     if (chunk.size() > *stream.length_left) return abort(stream);  // more than was announced
@@ -125,7 +125,7 @@ void Http2Connection::write(Http2Stream& stream, base::Bytes chunk) {
   schedule_pump();
 }
 
-void Http2Connection::finish(Http2Stream& stream) {
+void Http2ServerConnection::finish(Http2Stream& stream) {
   if (!stream.started) return dropped(stream);
   if (stream.length_left.value_or(0) > 0) return abort(stream);
   stream.complete = true;
@@ -134,7 +134,7 @@ void Http2Connection::finish(Http2Stream& stream) {
   schedule_pump();
 }
 
-void Http2Connection::abort(Http2Stream& stream) {
+void Http2ServerConnection::abort(Http2Stream& stream) {
   stream.aborted = true;
   if (stream.exchange != nullptr) stream.exchange->release();
   // What was written before still goes out: it may hold an error event. send_data() resets behind it.
@@ -142,12 +142,12 @@ void Http2Connection::abort(Http2Stream& stream) {
   schedule_pump();
 }
 
-void Http2Connection::dropped(Http2Stream& stream) {
+void Http2ServerConnection::dropped(Http2Stream& stream) {
   if (stream.started) return abort(stream);
   refuse(stream, {500, "The request was not answered.", {}});
 }
 
-ssize_t Http2Connection::next_data(Http2Stream& stream, size_t limit, uint32_t& flags) {
+ssize_t Http2ServerConnection::next_data(Http2Stream& stream, size_t limit, uint32_t& flags) {
   if (stream.out.empty() && !stream.complete) {
     stream.deferred = true;
     return NGHTTP2_ERR_DEFERRED;
@@ -158,7 +158,7 @@ ssize_t Http2Connection::next_data(Http2Stream& stream, size_t limit, uint32_t& 
   return static_cast<ssize_t>(size);
 }
 
-int Http2Connection::send_data(Http2Stream& stream, const uint8_t* frame_header, size_t size) {
+int Http2ServerConnection::send_data(Http2Stream& stream, const uint8_t* frame_header, size_t size) {
   if (output_.bytes() >= kOutputBytes) {
     output_full_ = true;
     return NGHTTP2_ERR_WOULDBLOCK;

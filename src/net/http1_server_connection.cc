@@ -1,10 +1,10 @@
-#include "net/http1_connection.h"
+#include "net/http1_server_connection.h"
 
 #include <fmt/format.h>
 
 #include <utility>
 
-#include "net/http2_connection.h"
+#include "net/http2_server_connection.h"
 
 namespace payonce::net {
 namespace {
@@ -16,16 +16,17 @@ constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";  
 
 }  // namespace
 
-Http1Connection::Http1Connection(std::shared_ptr<ServerLoop> home, std::unique_ptr<Transport> transport)
+Http1ServerConnection::Http1ServerConnection(std::shared_ptr<ServerLoop> home,
+                                             std::unique_ptr<ServerTransport> transport)
     : ServerConnection(std::move(home)), transport_(std::move(transport)) {}
 
-void Http1Connection::start() {
+void Http1ServerConnection::start() {
   set_timeout(home_->limits().head_timeout_ms);
   if (home_->draining()) close_after_ = true;
   arm_read();
 }
 
-void Http1Connection::arm_read() {
+void Http1ServerConnection::arm_read() {
   if (read_armed_ || phase_ == Phase::kClosed) return;
   if (phase_ == Phase::kAnswer && in_.size() > home_->limits().max_head_bytes) return;
   read_armed_ = true;
@@ -35,7 +36,7 @@ void Http1Connection::arm_read() {
   });
 }
 
-void Http1Connection::on_readable() {
+void Http1ServerConnection::on_readable() {
   switch (phase_) {
     case Phase::kHead:
     case Phase::kBody: read_request(); break;
@@ -46,7 +47,7 @@ void Http1Connection::on_readable() {
   arm_read();
 }
 
-void Http1Connection::read_request() {
+void Http1ServerConnection::read_request() {
   for (int reads = 0; phase_ == Phase::kHead || phase_ == Phase::kBody; ++reads) {
     std::span<char> to = phase_ == Phase::kBody ? incoming_->body.direct_space() : std::span<char>();
     const bool direct = !to.empty();
@@ -67,7 +68,7 @@ void Http1Connection::read_request() {
 }
 
 // An answer is pending. A client that ends its side now has left: none that waits for an answer does so.
-void Http1Connection::watch_client() {
+void Http1ServerConnection::watch_client() {
   do {
     const std::span<char> to = home_->read_buffer();
     const Io io = transport_->read(to.data(), to.size());
@@ -77,7 +78,7 @@ void Http1Connection::watch_client() {
   } while (transport_->has_buffered() && in_.size() <= home_->limits().max_head_bytes);
 }
 
-void Http1Connection::discard() {
+void Http1ServerConnection::discard() {
   for (int reads = 0; reads < kMaxReadsAtOnce; ++reads) {
     const std::span<char> to = home_->read_buffer();
     const Io io = transport_->read(to.data(), to.size());
@@ -87,7 +88,7 @@ void Http1Connection::discard() {
   }
 }
 
-void Http1Connection::receive(std::string_view data) {
+void Http1ServerConnection::receive(std::string_view data) {
   if (in_.empty()) {
     const size_t used = process(data);
     if (used < data.size()) in_.assign(data.substr(used));
@@ -99,7 +100,7 @@ void Http1Connection::receive(std::string_view data) {
 }
 
 // Uses as much as it can: up to the end of a request whose answer is pending, or of the data.
-size_t Http1Connection::process(std::string_view data) {
+size_t Http1ServerConnection::process(std::string_view data) {
   processing_ = true;
   size_t used = 0;
   while (used < data.size() && (phase_ == Phase::kHead || phase_ == Phase::kBody)) {
@@ -112,14 +113,15 @@ size_t Http1Connection::process(std::string_view data) {
   return phase_ == Phase::kLinger || phase_ == Phase::kClosed ? data.size() : used;
 }
 
-size_t Http1Connection::take_head(std::string_view data) {
+size_t Http1ServerConnection::take_head(std::string_view data) {
   const Limits& limits = home_->limits();
-  if (head_scanned_ == 0 && data.starts_with("\r\n")) return 2;  // RFC 9112 2.2: an empty line before a request is skipped
+  if (head_scanned_ == 0 && data.starts_with("\r\n"))
+    return 2;  // RFC 9112 2.2: an empty line before a request is skipped
   if (first_request_ && kHttp2Preface.starts_with(data.substr(0, kHttp2Preface.size()))) {
     if (data.size() < kHttp2Preface.size()) return wait_for_head();
     phase_ = Phase::kClosed;
     clear_timeout();
-    std::make_shared<Http2Connection>(home_, std::move(transport_))->start(data);
+    std::make_shared<Http2ServerConnection>(home_, std::move(transport_))->start(data);
     return data.size();
   }
   const HeadEnd end = find_head_end(data, head_scanned_);
@@ -135,13 +137,13 @@ size_t Http1Connection::take_head(std::string_view data) {
 }
 
 // Its time runs from its first byte, whatever comes after.
-size_t Http1Connection::wait_for_head() {
+size_t Http1ServerConnection::wait_for_head() {
   if (!head_started_) set_timeout(home_->limits().head_timeout_ms);
   head_started_ = true;
   return 0;
 }
 
-void Http1Connection::begin_request(std::string_view text) {
+void Http1ServerConnection::begin_request(std::string_view text) {
   head_started_ = false;
   first_request_ = false;
   auto head = parse_http1_head(text, home_->limits());
@@ -151,21 +153,22 @@ void Http1Connection::begin_request(std::string_view text) {
   if (!head->keep_alive || home_->draining()) close_after_ = true;
   const uint64_t length = head->content_length.value_or(0);
   if (length > home_->limits().max_body_bytes)
-    return refuse({413, fmt::format("The request body has {} bytes; the limit is {}.", length, home_->limits().max_body_bytes),
-                   head->request.target});
+    return refuse(
+        {413, fmt::format("The request body has {} bytes; the limit is {}.", length, home_->limits().max_body_bytes),
+         head->request.target});
   if (length == 0 && !head->chunked) return dispatch(std::move(head->request), {});
   phase_ = Phase::kBody;
   set_timeout(home_->limits().body_timeout_ms);
-  incoming_ = std::make_unique<Incoming>(Incoming{
-      std::move(head->request),
-      head->chunked ? Http1Body::chunked(home_->limits().max_body_bytes) : Http1Body::with_length(length)});
+  incoming_ = std::make_unique<Incoming>(
+      Incoming{std::move(head->request),
+               head->chunked ? Http1Body::chunked(home_->limits().max_body_bytes) : Http1Body::with_length(length)});
   if (head->expects_continue) {
     output_.add_text(std::string_view("HTTP/1.1 100 Continue\r\n\r\n"));
     flush();
   }
 }
 
-size_t Http1Connection::take_body(std::string_view data) {
+size_t Http1ServerConnection::take_body(std::string_view data) {
   const size_t used = incoming_->body.feed(data);
   if (incoming_->body.state() == Http1Body::State::kMore) return used;
   if (incoming_->body.state() == Http1Body::State::kDone) {
@@ -178,12 +181,12 @@ size_t Http1Connection::take_body(std::string_view data) {
   return data.size();
 }
 
-void Http1Connection::end_body() {
+void Http1ServerConnection::end_body() {
   const std::unique_ptr<Incoming> incoming = std::move(incoming_);
   dispatch(std::move(incoming->head), base::Bytes(incoming->body.take()));
 }
 
-void Http1Connection::dispatch(RequestHead head, base::Bytes body) {
+void Http1ServerConnection::dispatch(RequestHead head, base::Bytes body) {
   phase_ = Phase::kAnswer;
   clear_timeout();
   auto exchange = std::make_shared<Http1Exchange>(self(), std::move(head), std::move(body));
@@ -192,7 +195,7 @@ void Http1Connection::dispatch(RequestHead head, base::Bytes body) {
 }
 
 // What is left of the request cannot be told from a next one: the connection ends with this answer.
-void Http1Connection::refuse(const HttpError& error) {
+void Http1ServerConnection::refuse(const HttpError& error) {
   incoming_.reset();
   phase_ = Phase::kAnswer;
   clear_timeout();
@@ -204,21 +207,21 @@ void Http1Connection::refuse(const HttpError& error) {
 }
 
 // After an answer that was not given at once: what came meanwhile.
-void Http1Connection::resume() {
+void Http1ServerConnection::resume() {
   if (phase_ != Phase::kHead) return;
   if (!in_.empty()) receive({});
   if ((phase_ == Phase::kHead || phase_ == Phase::kBody) && transport_->has_buffered()) read_request();
   arm_read();
 }
 
-void Http1Connection::begin_drain() {
+void Http1ServerConnection::begin_drain() {
   if (phase_ == Phase::kHead && in_.empty()) return close_gracefully();
   close_after_ = true;
 }
 
-void Http1Connection::cut() { client_left(); }
+void Http1ServerConnection::cut() { client_left(); }
 
-void Http1Connection::on_deadline() {
+void Http1ServerConnection::on_deadline() {
   const bool in_head = phase_ == Phase::kHead && !in_.empty();
   if (in_head || phase_ == Phase::kBody) {
     const std::string target = in_head ? std::string() : incoming_->head.target;
@@ -228,7 +231,7 @@ void Http1Connection::on_deadline() {
   client_left();
 }
 
-void Http1Connection::client_left() {
+void Http1ServerConnection::client_left() {
   if (phase_ == Phase::kClosed) return;
   const auto keep = self();
   phase_ = Phase::kClosed;
@@ -243,12 +246,12 @@ void Http1Connection::client_left() {
   if (on_closed) on_closed();
 }
 
-void Http1Connection::close_gracefully() {
+void Http1ServerConnection::close_gracefully() {
   transport_->shutdown_write();
   client_left();
 }
 
-void Http1Connection::begin_linger() {
+void Http1ServerConnection::begin_linger() {
   phase_ = Phase::kLinger;
   std::string().swap(in_);
   linger_left_ = kLingerBytes;

@@ -1,10 +1,10 @@
-#include "net/http2_connection.h"
+#include "net/http2_server_connection.h"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <utility>
 
-#include "net/http2_callbacks.h"
+#include "net/http2_server_callbacks.h"
 
 namespace payonce::net {
 namespace {
@@ -14,14 +14,15 @@ constexpr int64_t kGoodbyeMs = 2000;  // for a GOAWAY to reach the client
 
 }  // namespace
 
-Http2Connection::Http2Connection(std::shared_ptr<ServerLoop> home, std::unique_ptr<Transport> transport)
+Http2ServerConnection::Http2ServerConnection(std::shared_ptr<ServerLoop> home,
+                                             std::unique_ptr<ServerTransport> transport)
     : ServerConnection(std::move(home)), transport_(std::move(transport)) {
   session_ = new_http2_server_session(*this, home_->limits());
 }
 
-Http2Connection::~Http2Connection() { nghttp2_session_del(session_); }
+Http2ServerConnection::~Http2ServerConnection() { nghttp2_session_del(session_); }
 
-void Http2Connection::start(std::string_view received) {
+void Http2ServerConnection::start(std::string_view received) {
   idle_deadline_ms_ = steady_ms() + home_->limits().idle_timeout_ms;
   if (session_ == nullptr) return cut();
   if (!receive(received)) return;
@@ -30,7 +31,7 @@ void Http2Connection::start(std::string_view received) {
   arm_read();
 }
 
-void Http2Connection::arm_read() {
+void Http2ServerConnection::arm_read() {
   if (read_armed_ || closed_) return;
   read_armed_ = true;
   transport_->wait_readable([keep = self(), this] {
@@ -39,7 +40,7 @@ void Http2Connection::arm_read() {
   });
 }
 
-void Http2Connection::on_readable() {
+void Http2ServerConnection::on_readable() {
   for (int reads = 0; !closed_; ++reads) {
     const std::span<char> to = home_->read_buffer();
     const Io io = transport_->read(to.data(), to.size());
@@ -52,7 +53,7 @@ void Http2Connection::on_readable() {
   arm_read();
 }
 
-bool Http2Connection::receive(std::string_view data) {
+bool Http2ServerConnection::receive(std::string_view data) {
   receiving_ = true;
   const ssize_t used = nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(data.data()), data.size());
   receiving_ = false;
@@ -63,7 +64,7 @@ bool Http2Connection::receive(std::string_view data) {
   return false;
 }
 
-void Http2Connection::schedule_pump() {
+void Http2ServerConnection::schedule_pump() {
   if (pump_posted_ || receiving_ || closed_) return;
   pump_posted_ = true;
   boost::asio::post(home_->loop().context(), [keep = self(), this] {
@@ -72,7 +73,7 @@ void Http2Connection::schedule_pump() {
   });
 }
 
-void Http2Connection::pump() {
+void Http2ServerConnection::pump() {
   if (closed_) return;
   const auto keep = self();
   bool all_taken = false;
@@ -89,7 +90,7 @@ void Http2Connection::pump() {
   update_deadline();
 }
 
-bool Http2Connection::fill_output() {
+bool Http2ServerConnection::fill_output() {
   output_full_ = false;
   while (output_.bytes() < kOutputBytes) {
     const uint8_t* data = nullptr;
@@ -104,7 +105,7 @@ bool Http2Connection::fill_output() {
   return false;
 }
 
-bool Http2Connection::flush() {
+bool Http2ServerConnection::flush() {
   if (write_armed_) return false;
   const Io io = output_.flush(*transport_);
   if (io.state == IoState::kDone) return true;
@@ -127,7 +128,7 @@ bool Http2Connection::flush() {
 }
 
 // Outside of the session's own calls, since the handler may write at once.
-void Http2Connection::call_drained() {
+void Http2ServerConnection::call_drained() {
   for (const int32_t id : std::exchange(drained_, {})) {
     const Http2Stream* stream = find(id);
     if (stream == nullptr || stream->exchange == nullptr || !stream->exchange->on_drained) continue;
@@ -136,12 +137,12 @@ void Http2Connection::call_drained() {
   }
 }
 
-void Http2Connection::update_deadline() {
+void Http2ServerConnection::update_deadline() {
   deadline_ms_ = std::min(write_deadline_ms_, streams_.empty() ? idle_deadline_ms_ : kNever);
   for (const auto& [id, stream] : streams_) deadline_ms_ = std::min(deadline_ms_, stream->deadline_ms);
 }
 
-void Http2Connection::on_deadline() {
+void Http2ServerConnection::on_deadline() {
   const auto keep = self();
   const int64_t now = steady_ms();
   if (now >= write_deadline_ms_) {
@@ -165,21 +166,21 @@ void Http2Connection::on_deadline() {
   pump();
 }
 
-void Http2Connection::terminate(uint32_t error_code) {
+void Http2ServerConnection::terminate(uint32_t error_code) {
   if (std::exchange(terminated_, true)) return;
   nghttp2_session_terminate_session(session_, error_code);
   schedule_pump();
 }
 
-void Http2Connection::begin_drain() {
+void Http2ServerConnection::begin_drain() {
   if (closed_) return;
   // Streams that were begun go on; the client knows that it may repeat later ones elsewhere.
-  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
-                        nullptr, 0);
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
+                        NGHTTP2_NO_ERROR, nullptr, 0);
   schedule_pump();
 }
 
-void Http2Connection::cut() {
+void Http2ServerConnection::cut() {
   if (std::exchange(closed_, true)) return;
   const auto keep = self();
   clear_timeout();

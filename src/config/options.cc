@@ -1,0 +1,276 @@
+#include "config/options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "config/units.h"
+
+namespace payonce::config {
+namespace {
+
+base::Status expected(std::string_view what, std::string_view found) {
+  return base::fail(base::Code::kInvalid, fmt::format("expected {}, found \"{}\"", what, found));
+}
+
+template <typename Number>
+bool read_number(std::string_view text, Number& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+std::vector<std::string_view> split(std::string_view text) {
+  std::vector<std::string_view> out;
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    std::string_view part = text.substr(0, comma);
+    text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    if (!part.empty()) out.push_back(part);
+  }
+  return out;
+}
+
+// Each template below makes the Field of one member; kAt gives the member of a Settings, constant or not.
+
+template <auto kAt>
+constexpr Field text() {
+  return {Kind::kText,
+          [](Settings& s, std::string_view value) -> base::Status {
+            kAt(s) = value;
+            return {};
+          },
+          [](const Settings& s) { return kAt(s); }};
+}
+
+template <auto kAt, int64_t kMin, int64_t kMax>
+constexpr Field whole() {
+  return {Kind::kWhole,
+          [](Settings& s, std::string_view value) -> base::Status {
+            int64_t number = 0;
+            if (!read_number(value, number) || number < kMin || number > kMax)
+              return expected(fmt::format("a whole number from {} to {}", kMin, kMax), value);
+            kAt(s) = static_cast<std::remove_reference_t<decltype(kAt(s))>>(number);
+            return {};
+          },
+          [](const Settings& s) { return fmt::format("{}", kAt(s)); }};
+}
+
+template <auto kAt, int64_t kMax>
+constexpr Field number() {
+  return {Kind::kNumber,
+          [](Settings& s, std::string_view value) -> base::Status {
+            double found = 0;
+            if (!read_number(value, found) || !(found >= 0 && found <= static_cast<double>(kMax)))
+              return expected(fmt::format("a number from 0 to {}", kMax), value);
+            kAt(s) = found;
+            return {};
+          },
+          [](const Settings& s) { return fmt::format("{}", kAt(s)); }};
+}
+
+template <auto kAt>
+constexpr Field boolean() {
+  return {Kind::kBool,
+          [](Settings& s, std::string_view value) -> base::Status {
+            if (value != "true" && value != "false") return expected("true or false", value);
+            kAt(s) = value == "true";
+            return {};
+          },
+          [](const Settings& s) { return fmt::format("{}", kAt(s)); }};
+}
+
+template <auto kAt>
+constexpr Field size() {
+  return {Kind::kSize,
+          [](Settings& s, std::string_view value) -> base::Status {
+            PAYONCE_TRY(kAt(s), parse_size(value));
+            return {};
+          },
+          [](const Settings& s) { return format_size(kAt(s)); }};
+}
+
+template <auto kAt>
+constexpr Field seconds() {
+  return {Kind::kDuration,
+          [](Settings& s, std::string_view value) -> base::Status {
+            PAYONCE_TRY(kAt(s), parse_duration_s(value));
+            return {};
+          },
+          [](const Settings& s) { return format_duration_ms(kAt(s) * 1000); }};
+}
+
+template <auto kAt>
+constexpr Field milliseconds() {
+  return {Kind::kDuration,
+          [](Settings& s, std::string_view value) -> base::Status {
+            PAYONCE_TRY(kAt(s), parse_duration_ms(value));
+            return {};
+          },
+          [](const Settings& s) { return format_duration_ms(kAt(s)); }};
+}
+
+// kNames: the words and what they stand for, an array of pairs.
+template <auto kAt, const auto& kNames>
+constexpr Field choice() {
+  return {Kind::kChoice,
+          [](Settings& s, std::string_view value) -> base::Status {
+            std::string known;
+            for (const auto& [name, meaning] : kNames) {
+              known += fmt::format("{}\"{}\"", known.empty() ? "" : ", ", name);
+              if (name != value) continue;
+              kAt(s) = meaning;
+              return {};
+            }
+            return expected("one of " + known, value);
+          },
+          [](const Settings& s) {
+            for (const auto& [name, meaning] : kNames)
+              if (meaning == kAt(s)) return std::string(name);
+            return std::string();
+          }};
+}
+
+constexpr std::array<std::pair<std::string_view, bool>, 2> kSampled{{{"cache", true}, {"bypass", false}}};
+constexpr std::array<std::pair<std::string_view, base::LogLevel>, 5> kLevels{{{"debug", base::LogLevel::kDebug},
+                                                                               {"info", base::LogLevel::kInfo},
+                                                                               {"warn", base::LogLevel::kWarn},
+                                                                               {"error", base::LogLevel::kError},
+                                                                               {"off", base::LogLevel::kOff}}};
+constexpr std::array<std::pair<std::string_view, base::LogFormat>, 2> kFormats{
+    {{"text", base::LogFormat::kText}, {"json", base::LogFormat::kJson}}};
+
+base::Status set_listen(Settings& settings, std::string_view value) {
+  const size_t colon = value.rfind(':');
+  uint16_t port = 0;
+  const std::string_view host = value.substr(0, colon);
+  const bool bare_ipv6 = host.find(':') != std::string_view::npos && !host.starts_with('[');
+  if (colon == std::string_view::npos || host.empty() || bare_ipv6 || !read_number(value.substr(colon + 1), port))
+    return expected("HOST:PORT such as \"127.0.0.1:4141\" or \"[::1]:4141\" (port 0: any free one)", value);
+  settings.listen = value;
+  return {};
+}
+
+base::Status set_layers(Settings& settings, std::string_view value) {
+  const std::vector<std::string_view> names = split(value);
+  std::vector<std::string> layers;
+  for (const std::string_view name : names) {
+    if (name == "semantic" || name == "prefix")
+      return base::fail(base::Code::kInvalid, fmt::format("layer \"{}\" is not built yet; use exact or none", name));
+    if (name != "exact" && name != "none") return expected("layers: exact, or none", name);
+    if (name == "none" && names.size() > 1) return expected("\"none\" alone, or the names of layers", value);
+    if (name == "exact" && layers.empty()) layers.emplace_back(name);
+  }
+  if (names.empty()) return expected("layers: exact, or none", value);
+  settings.layers = std::move(layers);
+  return {};
+}
+
+base::Status set_statuses(Settings& settings, std::string_view value) {
+  std::vector<int> statuses;
+  for (const std::string_view part : split(value)) {
+    int status = 0;
+    if (!read_number(part, status) || status < 400 || status > 599)
+      return expected("HTTP statuses from 400 to 599, such as [429, 503]", part);
+    statuses.push_back(status);
+  }
+  settings.retry.statuses = std::move(statuses);
+  return {};
+}
+
+constexpr Field kListen{Kind::kText, set_listen, [](const Settings& s) { return s.listen; }};
+constexpr Field kLayers{Kind::kList, set_layers, [](const Settings& s) {
+                          return s.layers.empty() ? std::string("none") : fmt::format("{}", fmt::join(s.layers, ","));
+                        }};
+constexpr Field kStatuses{Kind::kList, set_statuses,
+                          [](const Settings& s) { return fmt::format("{}", fmt::join(s.retry.statuses, ",")); }};
+
+constexpr int64_t kMaxCount = 10'000'000;
+constexpr int64_t kMaxAmount = 1'000'000'000;
+
+#define AT(member) [](auto& s) -> auto& { return s.member; }
+constexpr Option kOptions[] = {
+    {"listen", "--listen", kListen, "address to listen on; port 0 takes a free one"},
+    {"data", "--data", text<AT(data_dir)>(),
+     "directory of the store, the ledger and the secrets; default: $PAYONCE_HOME/data, else $XDG_DATA_HOME/payonce, else "
+     "~/.local/share/payonce"},
+    {"layers", "--layers", kLayers, "cache layers that act: exact, or none; semantic and prefix are not built yet"},
+    {"error_bound", "--error-bound", number<AT(error_bound), 1>(),
+     "semantic layer: the share of wrong answers that it may give"},
+    {"threads", "--threads", whole<AT(threads), 0, 1024>(), "event loops; 0: one per core, at most 4"},
+    {"max_memory", "--max-memory", size<AT(max_memory_bytes)>(), "answers held in memory"},
+    {"max_disk", "--max-disk", size<AT(max_disk_bytes)>(), "answers held on disk; 0: none"},
+    {"model", "--model", text<AT(model_file)>(), "`payonce up`: GGUF file of the local model"},
+    {"llama_server", "--llama-server", text<AT(llama_server)>(), "`payonce up`: the llama-server binary that runs it"},
+    {"tls.certificate_file", "--tls-certificate", text<AT(tls_certificate_file)>(),
+     "PEM certificate chain; with tls.key_file the gateway listens with TLS"},
+    {"tls.key_file", "--tls-key", text<AT(tls_key_file)>(), "PEM private key of tls.certificate_file"},
+    {"policy.sampled", "--sampled", choice<AT(cache_sampled), kSampled>(),
+     "requests with a temperature above 0, or none: cache, or bypass"},
+    {"policy.ttl", "--ttl", seconds<AT(ttl_s)>(), "how long an answer may be given again"},
+    {"policy.replay_pace", "--replay-pace", boolean<AT(replay_pace)>(), "a streamed hit comes at its recorded pace"},
+    {"limits.requests_per_minute", "--requests-per-minute",
+     number<AT(default_limit.requests_per_minute), kMaxAmount>(), "of each caller; 0: no limit"},
+    {"limits.budget_usd_per_day", "--budget-usd-per-day", number<AT(default_limit.budget_usd_per_day), kMaxAmount>(),
+     "what the upstreams' answers to each caller may cost in a day (UTC); 0: no limit"},
+    {"limits.max_body", "--max-body", size<AT(max_body_bytes)>(), "request body; a larger one is answered 413"},
+    {"limits.max_connections", "--max-connections", whole<AT(max_connections), 1, kMaxCount>(), "open client connections"},
+    {"limits.max_in_flight", "--max-in-flight", whole<AT(max_in_flight), 1, kMaxCount>(), "requests at a time"},
+    {"limits.drain_timeout", "--drain-timeout", milliseconds<AT(drain_timeout_ms)>(),
+     "after SIGTERM: how long answers in flight may take"},
+    {"retry.attempts", "--retry-attempts", whole<AT(retry.attempts), 1, 20>(), "tries of one request in all"},
+    {"retry.base_pause", "--retry-base-pause", milliseconds<AT(retry.base_pause_ms)>(),
+     "before the second try; doubles with each, with jitter"},
+    {"retry.max_pause", "--retry-max-pause", milliseconds<AT(retry.max_pause_ms)>(), "the longest pause between tries"},
+    {"retry.statuses", "--retry-statuses", kStatuses,
+     "statuses that are asked for again at the same upstream; none by default, since the SDKs retry and a try may be billed"},
+    {"log.level", "--log-level", choice<AT(log_level), kLevels>(), "debug, info, warn, error, off"},
+    {"log.format", "--log-format", choice<AT(log_format), kFormats>(), "text, or json: one object a line"},
+    {"log.requests", "--log-requests", boolean<AT(log_requests)>(),
+     "one line a request; never bodies or credentials"},
+    {"admin.token_file", "--admin-token-file", text<AT(admin_token_file)>(),
+     "file with the token of the admin API; $PAYONCE_ADMIN_TOKEN is the token itself; without both one is made at start"},
+    {"traces.endpoint", "--traces-endpoint", text<AT(traces_endpoint)>(),
+     "OTLP/HTTP collector such as http://127.0.0.1:4318; default: $OTEL_EXPORTER_OTLP_ENDPOINT"},
+};
+#undef AT
+
+}  // namespace
+
+std::string_view kind_name(Kind kind) {
+  switch (kind) {
+    case Kind::kText: return "a text";
+    case Kind::kWhole: return "a whole number";
+    case Kind::kNumber: return "a number";
+    case Kind::kBool: return "true or false";
+    case Kind::kSize: return "a size";
+    case Kind::kDuration: return "a duration";
+    case Kind::kChoice: return "a word";
+    case Kind::kList: return "a list";
+  }
+  return "a value";
+}
+
+std::span<const Option> options() { return kOptions; }
+
+const Option* find_option(std::string_view key) {
+  const auto found = std::ranges::find(kOptions, key, &Option::key);
+  return found == std::end(kOptions) ? nullptr : &*found;
+}
+
+std::string variable_of(std::string_view key) {
+  std::string out = "PAYONCE_";
+  for (const char c : key) {
+    const bool lower = c >= 'a' && c <= 'z';
+    out += c == '.' ? '_' : lower ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  return out;
+}
+
+}  // namespace payonce::config

@@ -1,0 +1,24 @@
+// [upstreams.NAME] and --upstream.  Threads: any.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "config/load.h"
+#include "config/reader.h"
+#include "route/routes.h"
+
+namespace payonce::config {
+
+std::span<const Key> upstream_keys();
+
+// The upstreams in the order of the file. Reads their key files and the variables that hold their keys.
+std::vector<route::UpstreamPtr> read_upstreams(const toml::table& root, const std::string& file, const GetEnv& env,
+                                               base::Env& files, Problems& problems);
+
+// The one upstream, named "upstream", of --upstream URL and --upstream-anthropic URL; one of them may be empty.
+base::Result<route::UpstreamPtr> upstream_of_urls(const std::string& url, const std::string& anthropic_url);
+
+}  // namespace payonce::config
