@@ -51,16 +51,14 @@ def main():
     for program in needed:
         if not program.exists():
             sys.exit(f"{program} is missing; run ./dev bench, or build with -DPAYONCE_BENCH=ON")
-    proxy = litellm.install(ROOT / "build" / "venv-litellm", options.litellm_version) if options.litellm else None
+    options.litellm_program = None
+    if options.litellm:
+        options.litellm_program = litellm.install(ROOT / "build" / "venv-litellm", options.litellm_version)
     around = report.environment(options, ROOT)
     measure.raise_descriptor_limit(measure.IDLE_CONNECTIONS + 500)  # before the servers start: they inherit it
     with servers.workplace() as (directory, started):
         measure.pin_to(options.load_core)
-        bench = measure.Bench(options, directory, started)
-        samples = bench.run()
-        if proxy:
-            print("… litellm", flush=True)
-            litellm.measure(bench, proxy)
+        samples = measure.Bench(options, directory, started).run()
     report.print_report(samples, around)
     if options.json:
         report.write_json(options.json, samples, around)

@@ -13,6 +13,9 @@ model_list:
       model: openai/gpt-4o-mini
       api_base: http://127.0.0.1:{port}/v1
       api_key: bench
+general_settings:
+  # No authentication, which is its fastest way; it listens on loopback alone and guards nothing.
+  dangerously_permit_weak_or_unset_master_key: true
 litellm_settings:
   cache: true
   telemetry: false
@@ -34,19 +37,12 @@ def install(directory, version):
     return program
 
 
-def measure(bench, program):
-    """Hits and misses of the small body; the peer is slow enough for a single run each to be exact."""
-    port = servers.free_port()
-    config = bench.directory / "litellm.yaml"
-    config.write_text(CONFIG.format(port=bench.mock.port))
-    # Prices from the package: the proxy must not wait for a network.
-    env = {**os.environ, "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    command = [program, "--config", config, "--host", "127.0.0.1", "--port", port, "--num_workers", 1]
-    server = servers.Server("litellm", command, port, bench.options.server_core, bench.directory, env)
-    bench.start(server).wait_listening(120)
-    hit = bench.prime(port, "small", 30)
-    bench.samples.check(hit, "the second request is a hit", "LiteLLM")
-    bench.measure("hit16.small.litellm", server, port, "small", 16, False)
-    bench.measure("hit1.small.litellm", server, port, "small", 1, False)
-    bench.measure("miss.small.litellm", server, port, "small", 1, True)
-    server.stop()
+class LiteLlm(servers.Server):
+    def __init__(self, program, mock_port, core, directory):
+        port = servers.free_port()
+        config = directory / "litellm.yaml"
+        config.write_text(CONFIG.format(port=mock_port))
+        # Prices from the package: the proxy must not wait for a network.
+        env = {**os.environ, "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+        command = [program, "--config", config, "--host", "127.0.0.1", "--port", port, "--num_workers", 1]
+        super().__init__("litellm", command, port, core, directory, env)

@@ -11,6 +11,7 @@ import threading
 import time
 
 import bodies
+import litellm
 import servers
 
 CHAT = "/v1/chat/completions"
@@ -62,6 +63,10 @@ class Bench:
             port = servers.free_port()
             command = [self.options.binaries / "bare_loop", "--port", port, *flags]
             self.bare[name] = self.start(servers.Server(name, command, port, core, self.directory)).wait_listening()
+        self.litellm = None
+        if self.options.litellm_program:
+            proxy = litellm.LiteLlm(self.options.litellm_program, self.mock.port, core, self.directory)
+            self.litellm = self.start(proxy).wait_listening(120)
         self.payonce = None
         if self.options.payonce:
             self.payonce = self.start(self.new_gateway("payonce")).wait_ready()
@@ -111,7 +116,7 @@ class Bench:
         else:
             self.samples.check(seen == 0, "no hit reached the upstream", f"{name}: {seen} upstream calls")
 
-    def prime(self, port, kind, seconds=5):
+    def prime(self, port, kind, seconds=20):
         """Asks until the answer comes from the cache."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -120,9 +125,9 @@ class Bench:
             if status != 200:
                 raise RuntimeError(f"port {port} answered {status}: {text[:500]!r}")
             if self.mock.count() == before:
-                return True
+                return
             time.sleep(0.05)
-        return False
+        raise RuntimeError(f"port {port}: the {kind} body was never answered from the cache")
 
     # ---- hits and misses ---------------------------------------------------------------------------------
 
@@ -132,12 +137,17 @@ class Bench:
         if self.payonce:
             rivals.append(("payonce", self.payonce, self.payonce.port))
             for kind in BODIES:
-                self.samples.check(self.prime(self.payonce.port, kind), "the second request is a hit", kind)
+                self.prime(self.payonce.port, kind)
+        if self.litellm:
+            self.prime(self.litellm.port, "small")
         for turn in range(self.options.rounds):
             for kind in BODIES:
                 for connections in (16, 1):
-                    for name, server, port in rotated(rivals, turn):
+                    for name, server, port in rotated(rivals + self.slow_rivals(kind), turn):
                         self.measure(f"hit{connections}.{kind}.{name}", server, port, kind, connections, False)
+
+    def slow_rivals(self, kind):
+        return [("litellm", self.litellm, self.litellm.port)] if self.litellm and kind == "small" else []
 
     def misses(self):
         rivals = [("direct", self.mock, self.mock.port), ("nginx", self.nginx, self.nginx.proxy_port)]
@@ -145,7 +155,7 @@ class Bench:
             rivals.append(("payonce", self.payonce, self.payonce.port))
         for turn in range(self.options.rounds):
             for kind in BODIES:
-                for name, server, port in rotated(rivals, turn):
+                for name, server, port in rotated(rivals + self.slow_rivals(kind), turn):
                     self.measure(f"miss.{kind}.{name}", server, port, kind, 1, True)
 
     # ---- streams -----------------------------------------------------------------------------------------

@@ -67,13 +67,8 @@ GOALS = [
     Goal("20 equal requests at once: upstream calls", "", 1, False, plain("burst_upstream_calls")),
     Goal("10,000 idle connections: growth of resident memory", "MB", 50, False, plain("idle_connections_mb")),
     Goal("hits a second, 408 B, 16 connections ÷ LiteLLM", "×", 400, True,
-         lambda values: quotient(values.get("hit16.small.payonce.rps"), values.get("hit16.small.litellm.rps")), 800),
+         ratio("hit16.small.payonce.rps", "hit16.small.litellm.rps"), 800),
 ]
-
-
-def quotient(ours, theirs):
-    """For a peer measured once, after the rounds."""
-    return [statistics.median(ours) / statistics.median(theirs)] if ours and theirs else []
 
 
 def number(value, unit=""):
