@@ -1,0 +1,75 @@
+#include "payonce/run.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+
+#include "base/env.h"
+#include "base/log.h"
+
+namespace payonce {
+namespace {
+
+std::optional<std::string> environment(std::string_view name) {
+  const char* value = getenv(std::string(name).c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+// Thousands of connections need as many files as the system lets us have.
+void raise_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+base::Result<config::Settings> load_settings(const config::Flags& flags) {
+  base::PosixEnv files;
+  return config::load(flags, environment, files);
+}
+
+void say(const std::string& text) {
+  (void)std::fputs(text.c_str(), stdout);
+  (void)std::fflush(stdout);
+}
+
+int complain(const base::Error& error, int status) {
+  (void)std::fprintf(stderr, "payonce: %s\n", error.message.c_str());
+  return status;
+}
+
+sigset_t prepare_process() {
+  raise_file_limit();
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+void run_until_told(Instance& instance, const sigset_t& signals, const Reload& reload) {
+  while (true) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal != SIGHUP) break;
+    const auto settings = reload();
+    if (settings) {
+      instance.reload(*settings);
+      base::log_info("configuration read again: upstreams, keys, prices, limits and policy are in force");
+    } else {
+      base::log_error("configuration not taken, the old one stays: {}", settings.error().message);
+    }
+  }
+  base::log_info("ending: no new requests; waiting for answers in progress (again to end at once)");
+  for (const int signal : {SIGTERM, SIGINT}) (void)std::signal(signal, [](int) { _exit(kFailed); });
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  instance.drain();
+}
+
+}  // namespace payonce
