@@ -16,15 +16,14 @@ namespace payonce::upstream {
 namespace {
 
 constexpr int64_t kMaxRestartPauseMs = 30'000;
-constexpr int64_t kStopTimeoutMs = 5'000;
 constexpr int64_t kWatchPauseMs = 50;  // between two looks at the process
 constexpr int kHealthTimeoutMs = 1'000;
 
 // SIGTERM and time to finish, then SIGKILL. The process is gone afterwards.
-void end_child(pid_t process) {
+void end_child(pid_t process, int64_t timeout_ms) {
   kill(process, SIGTERM);
   for (int64_t waited_ms = 0; !child_end(process); waited_ms += kWatchPauseMs) {
-    if (waited_ms == kStopTimeoutMs) kill(process, SIGKILL);
+    if (waited_ms >= timeout_ms) kill(process, SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(kWatchPauseMs));
   }
 }
@@ -109,7 +108,7 @@ bool LlamaServer::watch(pid_t process) {
     base::log_info("the local model is ready at {}", base_url());
   }
   ready_ = false;
-  end_child(process);
+  end_child(process, options_.stop_timeout_ms);
   return was_ready;
 }
 

@@ -28,6 +28,7 @@ class LlamaServer {
     int parallel = 2;                        // requests at a time
     int threads = 0;                         // 0: as the server chooses
     int64_t first_restart_pause_ms = 1'000;  // doubles with each death in a row, up to 30 s
+    int64_t stop_timeout_ms = 5'000;         // from SIGTERM to SIGKILL
   };
   explicit LlamaServer(Options options) : options_(std::move(options)) {}
   ~LlamaServer() { stop(); }
@@ -37,7 +38,7 @@ class LlamaServer {
   // kNotFound: no binary or model, with what to do; kUnavailable: no port, or the log file cannot be written. Does
   // not wait for the model to be loaded: see ready().
   base::Status start();
-  void stop();  // SIGTERM, after 5 s SIGKILL; again is fine
+  void stop();  // SIGTERM, then SIGKILL; again is fine
 
   bool ready() const { return ready_.load(); }  // GET /health answered 200, and the process still lives
   std::string base_url() const;                 // "http://127.0.0.1:PORT/v1", the same after a restart

@@ -181,7 +181,9 @@ TEST_F(LlamaServerTest, StoppingEndsTheProcess) {
 }
 
 TEST_F(LlamaServerTest, AProcessThatIgnoresSigtermIsKilled) {
-  LlamaServer server(with_script("trap '' TERM; echo $$; exec sleep 1000"));
+  LlamaServer::Options options = with_script("trap '' TERM; echo $$; exec sleep 1000");
+  options.stop_timeout_ms = 100;
+  LlamaServer server(options);
   ASSERT_TRUE(server.start());
   const pid_t process = process_in_log();
   server.stop();
