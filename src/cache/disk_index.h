@@ -1,6 +1,6 @@
-// The disk tier's index: for each key where its newest record stands, and what a purge or a listing needs to know of it.
-// Every change carries a sequence, given out when it was asked for; the higher one wins, in whatever order the changes
-// arrive from callers, from the writer and from the scan of the log at the start.
+// The disk tier's index: for each key where its newest record stands, and what a purge or a listing needs to know of
+// it. Every change carries a sequence, given out when it was asked for; the higher one wins, in whatever order the
+// changes arrive from callers, from the writer and from the scan of the log at the start.
 // Threads: all methods any. A shard's mutex is held for the look-up, or for the walk over that one shard.
 #pragma once
 
@@ -66,7 +66,8 @@ class DiskIndex {
   uint64_t drop_expired(int64_t now_ms);
   void for_each(const std::function<void(const std::string& key, const Slot& slot)>& visit) const;
 
-  // While the log is scanned, purges and drops are remembered, so that they also meet records that are read after them.
+  // While the log is scanned, purges and drops are remembered, so that they also meet records that are read after
+  // them.
   void end_scan();
   // What is older may have been purged by a record that was lost: while the scan goes on it is not let in.
   void set_floor(uint64_t sequence);

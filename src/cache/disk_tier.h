@@ -1,8 +1,8 @@
 // The disk tier: index, queue of changes, one writer at a time, and the response log below.
-// Threads: all methods any. find() and insert() never wait for I/O: they take the index's and the queue's locks only, and
-// neither is held across I/O. load(), purge(), flush() and close() do I/O and belong on the worker pool.
-// Errors: none. A read that fails its checks is a miss and a counted fault; a write that fails is dropped and switches
-// writing off for kPause; a purge that cannot be recorded empties the tier instead.
+// Threads: all methods any. find() and insert() never wait for I/O: they take the index's and the queue's locks only,
+// and neither is held across I/O. load(), purge(), flush() and close() do I/O and belong on the worker pool.
+// Errors: none. A read that fails its checks is a miss and a counted fault; a write that fails is dropped and
+// switches writing off for kPause; a purge that cannot be recorded empties the tier instead.
 #pragma once
 
 #include <atomic>

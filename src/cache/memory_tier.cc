@@ -123,7 +123,8 @@ void MemoryTier::promote(EntryPtr entry, uint64_t ticket) {
   if (shard.changes == ticket) insert_locked(shard, hash, std::move(entry), freed);
 }
 
-void MemoryTier::insert_locked(Shard& shard, const base::Hash128& hash, EntryPtr entry, std::vector<EntryPtr>& freed) {
+void MemoryTier::insert_locked(Shard& shard, const base::Hash128& hash, EntryPtr entry,
+                               std::vector<EntryPtr>& freed) {
   const uint64_t size = entry->charged_bytes();
   const uint64_t entries_before = shard.map.size();
   const uint64_t bytes_before = shard.bytes;

@@ -46,7 +46,8 @@ class ResponseLog {
   uint64_t oldest() const;   // 0: none
   uint64_t newest() const;   // 0: none
   bool oldest_is_current() const;
-  // Deletes segments, oldest first; a purge therefore outlives what it covers. Stops at the first that cannot be deleted.
+  // Deletes segments, oldest first; a purge therefore outlives what it covers. Stops at the first that cannot be
+  // deleted.
   base::Status remove_until(uint64_t id);
 
   std::shared_ptr<Segment> segment(uint64_t id) const;  // null: deleted

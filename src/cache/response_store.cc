@@ -59,8 +59,8 @@ class TieredStore final : public ResponseStore {
   }
 
   void open_disk(base::Env& env, base::WorkerPool& pool) {
-    auto disk = DiskTier::open({.directory = options_.directory + "/responses", .disk_bytes = options_.disk_bytes}, env,
-                               clock_, pool, tally_);
+    auto disk = DiskTier::open({.directory = options_.directory + "/responses", .disk_bytes = options_.disk_bytes},
+                               env, clock_, pool, tally_);
     if (disk) {
       disk_ = std::move(*disk);
       return;
