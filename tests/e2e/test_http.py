@@ -1,35 +1,17 @@
-"""The wire: HTTP/1.1 on raw sockets, HTTP/2 by curl and h2load, TLS on both sides, pass-through, drain, reload."""
+"""The wire: HTTP/1.1 on raw sockets, what goes upstream and what passes through, drain, reload."""
 
 import concurrent.futures
 import hashlib
 import json
 import re
-import subprocess
 
-import httpx
 import pytest
 
-import certificates
-from answers import text_of
-from harness import SIGHUP, SIGTERM, CacheStatus, chat_body, eventually, is_hit, raw_post, sse_events, write_config
+from harness import SIGHUP, SIGTERM, chat_body, eventually, is_hit, raw_post, sse_events, write_config
 from upstream import Hold, Upstream
 
 CHAT = "/v1/chat/completions"
 BODY = json.dumps(chat_body()).encode()
-
-
-@pytest.fixture(scope="module")
-def certs(tmp_path_factory):
-    return certificates.make(tmp_path_factory.mktemp("certificates"))
-
-
-def curl(*arguments, body=None):
-    command = ["curl", "-sS", "--max-time", "30", *map(str, arguments)]
-    if body is not None:
-        command += ["-H", "Content-Type: application/json", "--data-binary", "@-"]
-    ended = subprocess.run(command, input=body, capture_output=True, timeout=60, check=False)
-    assert ended.returncode == 0, ended.stderr.decode()
-    return ended.stdout
 
 
 # ---- HTTP/1.1 ------------------------------------------------------------------------------------
@@ -163,78 +145,6 @@ def test_an_answer_passes_through_with_its_fields(gateway, upstream):
     assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
     hit = gateway.chat()
     assert is_hit(hit) and "set-cookie" not in hit.headers
-
-
-# ---- HTTP/2 and TLS ------------------------------------------------------------------------------
-
-def test_http_2_without_tls_by_prior_knowledge(gateway, upstream):
-    for hit in (False, True):
-        came = curl("--http2-prior-knowledge", "-i", gateway.root + CHAT, body=BODY).decode()
-        assert came.startswith("HTTP/2 200")
-        assert ("payonce; hit" in came) == hit and '"chatcmpl-up1"' in came
-    stream = curl("--http2-prior-knowledge", gateway.root + CHAT, body=json.dumps(chat_body(stream=True)).encode())
-    assert sse_events(stream)[-1] == (None, "[DONE]")
-    assert upstream.count == 1
-
-
-@pytest.fixture
-def tls_gateway(make_gateway, upstream, certs):
-    return make_gateway("--upstream", upstream.url, "--tls-certificate", certs.certificate, "--tls-key", certs.key,
-                        scheme="https")
-
-
-@pytest.mark.parametrize("flag, version", [("--http2", "HTTP/2 200"), ("--http1.1", "HTTP/1.1 200")])
-def test_tls_negotiates_the_protocol(tls_gateway, certs, flag, version):
-    came = curl(flag, "--cacert", certs.authority, "-i", tls_gateway.root + CHAT, body=BODY).decode()
-    assert came.startswith(version) and "fwd=miss" in came
-
-
-def test_two_clients_of_different_protocols_share_one_entry(tls_gateway, upstream):
-    with httpx.Client(http2=True, verify=False, trust_env=False) as client:
-        first = client.post(tls_gateway.root + CHAT, json=chat_body())
-        with client.stream("POST", tls_gateway.root + CHAT, json=chat_body(stream=True)) as answer:
-            assert (answer.http_version, CacheStatus(answer).hit) == ("HTTP/2", True)
-            assert sse_events(answer.read())[-1] == (None, "[DONE]")
-    assert first.http_version == "HTTP/2"
-    assert is_hit(tls_gateway.chat())
-    assert upstream.count == 1
-
-
-def test_many_streams_of_many_connections(gateway, upstream, tmp_path):
-    gateway.chat()
-    body = tmp_path / "body.json"
-    body.write_bytes(BODY)
-    ended = subprocess.run(["h2load", "-n", "2000", "-c", "10", "-m", "20", "-d", body, "-H",
-                            "content-type: application/json", gateway.root + CHAT],
-                           capture_output=True, text=True, timeout=60, check=True)
-    assert "2000 succeeded, 0 failed, 0 errored, 0 timeout" in ended.stdout, ended.stdout
-    assert "status codes: 2000 2xx" in ended.stdout
-    assert upstream.count == 1
-
-
-def test_an_upstream_with_tls_is_verified(make_gateway, certs, tmp_path):
-    with Upstream(tls=certs.server_context(), host_name="localhost") as secure:
-        def gateway_with(name, *lines):
-            config = write_config(tmp_path / f"{name}.toml", "\n".join(
-                ["[upstreams.secure]", f'base_url = "{secure.url}"', *lines]))
-            return make_gateway("--config", config, name=name)
-
-        trusting = gateway_with("trusting", f'ca_file = "{certs.authority}"')
-        assert trusting.chat().json()["choices"][0]["message"]["content"] == text_of(1)
-        assert sse_events(trusting.chat(chat_body("s", stream=True)).content)[-1] == (None, "[DONE]")
-        refused = gateway_with("refused").chat()
-        assert refused.status_code == 502 and "certificate" in refused.json()["error"]["message"].lower()
-        assert gateway_with("careless", "verify_tls = false").chat().status_code == 200
-        assert secure.count == 3
-
-
-def test_a_certificate_for_another_name_is_refused(make_gateway, tmp_path):
-    other = certificates.make(tmp_path / "other", names="DNS:elsewhere.test")
-    with Upstream(tls=other.server_context(), host_name="localhost") as secure:
-        config = write_config(tmp_path / "name.toml", f'[upstreams.secure]\nbase_url = "{secure.url}"\n'
-                              f'ca_file = "{other.authority}"\n')
-        assert make_gateway("--config", config).chat().status_code == 502
-        assert secure.count == 0
 
 
 # ---- drain and reload ----------------------------------------------------------------------------
