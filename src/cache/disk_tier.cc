@@ -37,8 +37,13 @@ base::Result<std::shared_ptr<DiskTier>> DiskTier::open(Options options, base::En
 
 DiskTier::DiskTier(Options options, const base::Clock& clock, base::WorkerPool& pool, Tally& tally,
                    DirectoryLock lock, std::unique_ptr<ResponseLog> log)
-    : options_(std::move(options)), clock_(clock), pool_(pool), tally_(tally), lock_(std::move(lock)),
-      log_(std::move(log)), tidied_at_us_(clock.monotonic_us()) {}
+    : options_(std::move(options)),
+      clock_(clock),
+      pool_(pool),
+      tally_(tally),
+      lock_(std::move(lock)),
+      log_(std::move(log)),
+      tidied_at_us_(clock.monotonic_us()) {}
 
 DiskTier::~DiskTier() = default;
 
@@ -274,7 +279,9 @@ void DiskTier::flush() {
 
 void DiskTier::close() {
   closing_ = true;
-  { const std::lock_guard lock(scan_mutex_); }
+  {
+    const std::lock_guard lock(scan_mutex_);
+  }
   flush();
   const std::lock_guard lock(writer_mutex_);
   closed_ = true;
