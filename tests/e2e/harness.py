@@ -219,8 +219,12 @@ def sse_events(content):
 class RawConnection:
     """Bytes over a socket, for what no HTTP client would send."""
 
-    def __init__(self, port, timeout_s=20):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+    def __init__(self, port, timeout_s=20, receive_buffer=0):
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(timeout_s)
+        self.socket.connect(("127.0.0.1", port))
         self._buffer = b""
 
     def __enter__(self):

@@ -1,6 +1,7 @@
 """Input that is wrong, hostile or endless: refused in the caller's dialect, never stored; the server stays well."""
 
 import json
+import re
 import time
 
 import pytest
@@ -141,7 +142,7 @@ def test_a_request_that_two_servers_could_read_in_two_ways_is_refused(gateway, u
         connection.send(SMUGGLING[kind])
         came = connection.read_to_end()  # the connection is closed, so what follows is never read as a request
     assert came.startswith((b"HTTP/1.1 4", b"HTTP/1.1 501", b"HTTP/1.1 505", b"HTTP/1.0 4")), came[:200]
-    assert came.count(b"HTTP/1.") == 1, came
+    assert len(re.findall(rb"HTTP/1\.[01] \d{3} ", came)) == 1, came
     assert upstream.count == 0
 
 

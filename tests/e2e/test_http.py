@@ -147,9 +147,10 @@ def test_unknown_paths_pass_through_untouched(gateway, upstream):
     assert [model["id"] for model in models.json()["data"]] == ["m", "m1"]
     assert upstream.requests[0].target == "/v1/models?limit=2"
     content = bytes(range(256)) * 4096
-    posted = gateway.client.post("/v1/files", files={"file": ("f.bin", content)}, data={"purpose": "batch"})
-    assert posted.json()["sha256"] == hashlib.sha256(posted.request.content).hexdigest()
-    assert upstream.requests[1].body == posted.request.content
+    upload = gateway.client.build_request("POST", "/v1/files", files={"file": ("f.bin", content)})
+    sent = upload.read()
+    assert gateway.client.send(upload).json()["sha256"] == hashlib.sha256(sent).hexdigest()
+    assert upstream.requests[1].body == sent
     assert gateway.client.delete("/v1/files/file-1").status_code == 404
     assert upstream.requests[2].method == "DELETE"
     assert gateway.entries() == 0
@@ -277,10 +278,20 @@ def test_what_came_while_draining_is_there_after_the_restart(gateway, upstream):
     assert is_hit(again) and again.content == answer.content
 
 
-def test_idle_connections_do_not_delay_the_end(gateway, upstream):
-    with gateway.connect() as idle, gateway.connect() as half:
-        idle.send(raw_post(CHAT, BODY)).read_answer()
-        half.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: t")
+def test_idle_connections_do_not_delay_the_end(gateway):
+    with gateway.connect() as fresh, gateway.connect() as used:
+        fresh.send(b"")
+        used.send(raw_post(CHAT, BODY)).read_answer()
+        gateway.signal(SIGTERM)
+        assert gateway.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("sent", [raw_post(CHAT, BODY)[:30], raw_post(CHAT, BODY)[:-5]], ids=["head", "body"])
+def test_half_sent_requests_delay_the_end_by_the_drain_timeout_at_most(make_gateway, upstream, sent):
+    gateway = make_gateway("--upstream", upstream.url, "--drain-timeout", "1s")
+    with gateway.connect() as connection:
+        connection.send(sent)
+        gateway.chat()
         gateway.signal(SIGTERM)
         assert gateway.process.wait(10) == 0
 

@@ -49,7 +49,7 @@ def test_every_metric_of_the_contract_is_there_and_parses(gateway, upstream):
 
 def test_the_numbers_are_right(gateway, upstream):
     make_traffic(gateway, upstream)
-    exact = {"dialect": "chat", "layer": "exact"}
+    exact = {"dialect": "openai_chat", "layer": "exact"}
     assert value(gateway, "payonce_requests_total", outcome="hit", **exact) == 2
     assert value(gateway, "payonce_requests_total", outcome="miss") == 3
     assert value(gateway, "payonce_requests_total", outcome="bypass") == 1

@@ -1,12 +1,13 @@
 """Equal requests at once: one call upstream, and everybody gets the whole answer, also when the first one leaves."""
 
 import concurrent.futures
+import json
 
 import httpx
 import pytest
 
 from answers import text_of
-from harness import CacheStatus, chat_body, eventually, messages_body, sse_events
+from harness import CacheStatus, RawConnection, chat_body, eventually, messages_body, raw_post, sse_events
 from upstream import Hold
 
 CALLERS = 20
@@ -56,7 +57,8 @@ def test_followers_of_a_stream_get_each_part_when_it_comes(gateway, upstream):
     hold = Hold()
     upstream.fail(after=3, hold=hold)
     with gateway.client.stream("POST", "/v1/chat/completions", json=STREAM) as leader:
-        first = next(leader.iter_raw())
+        leaders_parts = leader.iter_raw()
+        first = next(leaders_parts)
         hold.wait_reached()
         with gateway.client.stream("POST", "/v1/chat/completions", json=STREAM) as follower:
             assert CacheStatus(follower).collapsed
@@ -65,7 +67,7 @@ def test_followers_of_a_stream_get_each_part_when_it_comes(gateway, upstream):
             assert came and b"[DONE]" not in came  # the upstream has not said the rest yet
             hold.release()
             rest = b"".join(parts)
-        whole = first + b"".join(leader.iter_raw())
+        whole = first + b"".join(leaders_parts)
     assert came + rest == whole
     assert sse_events(whole)[-1] == (None, "[DONE]")
     assert upstream.count == 1
@@ -123,13 +125,14 @@ def test_a_caller_that_wants_no_cached_answer_gets_a_call_of_its_own(gateway, up
 
 
 def test_a_slow_reader_holds_nobody_up(gateway, upstream):
-    """One caller reads nothing of a large stream: an equal request is served whole meanwhile."""
+    """One caller reads nothing of a large stream (small buffers): an equal request is served whole."""
     event = b'data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,' \
             b'"delta":{"content":"%s"},"finish_reason":%s}]}\n\n'
     chunks = [event % (b"y" * 8000, b"null")] * 800 + [event % (b"", b'"stop"') + b"data: [DONE]\n\n"]
     hold = Hold()
     upstream.fail(chunks=chunks, hold=hold, after=1)
-    with gateway.client.stream("POST", "/v1/chat/completions", json=STREAM):
+    with RawConnection(gateway.port, receive_buffer=4096) as slow:
+        slow.send(raw_post("/v1/chat/completions", json.dumps(STREAM).encode()))
         hold.wait_reached()
         with concurrent.futures.ThreadPoolExecutor() as pool:
             quick = pool.submit(gateway.chat, STREAM)
