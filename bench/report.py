@@ -124,6 +124,12 @@ def detail_tables(values):
     rows = [[TITLES[name], cell(f"relay.{name}.events_per_cpu_second"), cell(f"relay.{name}.events_per_second")]
             for name in present("relay")]
     tables.append(("Relayed events, 16 streams of 2,000", ["", "a second of CPU", "a second of the clock"], rows))
+    rows = []
+    for title, prefix in (("hit, 408 B", "hit16.small"), ("hit, 41.7 KB", "hit16.agent"), ("miss, 408 B", "miss.small"),
+                          ("miss, 41.7 KB", "miss.agent")):
+        shares = ratio(f"{prefix}.payonce.cpu_us", f"{prefix}.nginx.cpu_us")(values)
+        rows += [[title, spread(shares, "×")]] if shares else []
+    tables.append(("CPU time of Payonce ÷ nginx, the figure that a busy machine disturbs least", ["", "ratio"], rows))
     rows = [[title, cell(name, unit)] for title, name, unit in (
         ("resident memory idle", "rss_idle_mib", "MiB"), ("resident memory after the run", "rss_after_mib", "MiB"),
         ("start to ready", "start_ms", "ms"), ("growth with 10,000 idle connections", "idle_connections_mb", "MB"))
