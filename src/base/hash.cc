@@ -67,8 +67,7 @@ std::string hex(std::string_view bytes) {
 KeyedHash::KeyedHash() { random_bytes(secret_.data(), secret_.size()); }
 
 Hash128 KeyedHash::operator()(std::string_view bytes) const {
-  const XXH128_hash_t hash =
-      XXH3_128bits_withSecret(bytes.data(), bytes.size(), secret_.data(), secret_.size());
+  const XXH128_hash_t hash = XXH3_128bits_withSecret(bytes.data(), bytes.size(), secret_.data(), secret_.size());
   return {hash.low64, hash.high64};
 }
 

@@ -14,7 +14,8 @@ namespace payonce::cache {
 base::Result<DirectoryLock> DirectoryLock::take(const std::string& directory) {
   const std::string path = directory + "/lock";
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return base::fail(base::Code::kUnavailable, fmt::format("cannot open '{}': {}", path, std::strerror(errno)));
+  if (fd < 0)
+    return base::fail(base::Code::kUnavailable, fmt::format("cannot open '{}': {}", path, std::strerror(errno)));
   DirectoryLock lock(fd);
   if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
   if (errno == EWOULDBLOCK)

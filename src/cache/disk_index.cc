@@ -123,9 +123,8 @@ uint64_t DiskIndex::purge(const Purge& purge, std::unordered_set<std::string>* r
 }
 
 uint64_t DiskIndex::drop_segments_until(uint64_t segment) {
-  return erase_if([&](const std::string&, const Slot& slot) {
-    return slot.on_disk() && slot.location.segment <= segment;
-  });
+  return erase_if(
+      [&](const std::string&, const Slot& slot) { return slot.on_disk() && slot.location.segment <= segment; });
 }
 
 uint64_t DiskIndex::drop_expired(int64_t now_ms) {
@@ -174,7 +173,8 @@ void DiskIndex::set_floor(uint64_t sequence) {
 bool DiskIndex::is_purged(std::string_view key, const Slot& slot) const {
   const std::lock_guard lock(purges_mutex_);
   if (slot.sequence < floor_) return true;
-  if (const auto at = key_purges_.find(std::string(key)); at != key_purges_.end() && at->second > slot.sequence) return true;
+  const auto known = key_purges_.find(std::string(key));
+  if (known != key_purges_.end() && known->second > slot.sequence) return true;
   return std::any_of(purges_.begin(), purges_.end(), [&](const Purge& purge) {
     return purge.sequence > slot.sequence && matches(purge, slot.traits(key));
   });

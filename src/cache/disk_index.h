@@ -1,6 +1,6 @@
-// The disk tier's index: for each key where its newest record stands, and what a purge or a listing needs to know of it.
-// Every change carries a sequence, given out when it was asked for; the higher one wins, in whatever order the changes
-// arrive from callers, from the writer and from the scan of the log at the start.
+// The disk tier's index: for each key where its newest record stands, and what a purge or a listing needs to know of
+// it. Every change carries a sequence, given out when it was asked for; the higher one wins, in whatever order the
+// changes arrive from callers, from the writer and from the scan of the log at the start.
 // Threads: all methods any. A shard's mutex is held for the look-up, or for the walk over that one shard.
 #pragma once
 
@@ -42,7 +42,10 @@ struct Slot {
   std::shared_ptr<const Labels> labels;  // shared by all that have the same
   bool on_disk() const { return location.size > 0; }
   Traits traits(std::string_view key) const {
-    return {.key = key, .scope = labels->scope, .versions = labels->versions, .model = labels->model,
+    return {.key = key,
+            .scope = labels->scope,
+            .versions = labels->versions,
+            .model = labels->model,
             .created_ms = created_ms};
   }
 };
@@ -66,7 +69,8 @@ class DiskIndex {
   uint64_t drop_expired(int64_t now_ms);
   void for_each(const std::function<void(const std::string& key, const Slot& slot)>& visit) const;
 
-  // While the log is scanned, purges and drops are remembered, so that they also meet records that are read after them.
+  // While the log is scanned, purges and drops are remembered, so that they also meet records that are read after
+  // them.
   void end_scan();
   // What is older may have been purged by a record that was lost: while the scan goes on it is not let in.
   void set_floor(uint64_t sequence);
@@ -89,10 +93,10 @@ class DiskIndex {
   size_t labels_sweep_at_ = 1024;                                        // guarded by labels_mutex_
 
   std::atomic<bool> scanning_{true};
-  mutable std::mutex purges_mutex_;                          // taken inside of a shard's
-  std::vector<Purge> purges_;                                // guarded by purges_mutex_
-  std::unordered_map<std::string, uint64_t> key_purges_;     // of exactly one key; guarded by purges_mutex_
-  uint64_t floor_ = 0;                                       // guarded by purges_mutex_
+  mutable std::mutex purges_mutex_;                       // taken inside of a shard's
+  std::vector<Purge> purges_;                             // guarded by purges_mutex_
+  std::unordered_map<std::string, uint64_t> key_purges_;  // of exactly one key; guarded by purges_mutex_
+  uint64_t floor_ = 0;                                    // guarded by purges_mutex_
 };
 
 }  // namespace payonce::cache

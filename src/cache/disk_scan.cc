@@ -1,5 +1,5 @@
-// How the index is built from the log at the start: segment by segment, the newest first, so that a purge is known before
-// anything that it may cover is let in. A segment's records are let in together, once all of it was read.
+// How the index is built from the log at the start: segment by segment, the newest first, so that a purge is known
+// before anything that it may cover is let in. A segment's records are let in together, once all of it was read.
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -10,8 +10,8 @@
 namespace payonce::cache {
 
 struct DiskTier::Scan {
-  // Each record names the last purge before it. One that is named but nowhere found was lost to damage, and whatever is
-  // older than it may have been purged by it.
+  // Each record names the last purge before it. One that is named but nowhere found was lost to damage, and whatever
+  // is older than it may have been purged by it.
   std::set<uint64_t> seen_purges;
   std::set<uint64_t> named_purges;
 
@@ -22,7 +22,8 @@ struct DiskTier::Scan {
     return 0;
   }
   uint64_t last_purge() const {
-    return std::max(seen_purges.empty() ? 0 : *seen_purges.rbegin(), named_purges.empty() ? 0 : *named_purges.rbegin());
+    return std::max(seen_purges.empty() ? 0 : *seen_purges.rbegin(),
+                    named_purges.empty() ? 0 : *named_purges.rbegin());
   }
 };
 
@@ -43,7 +44,8 @@ void DiskTier::scan() {
   }
   index_.end_scan();
   scanned_ = true;
-  base::log_info("response log: {} entries in {} segments, {} bytes", index_.entries(), log_->segments(), log_->bytes());
+  base::log_info("response log: {} entries in {} segments, {} bytes", index_.entries(), log_->segments(),
+                 log_->bytes());
   const std::lock_guard lock(writer_mutex_);
   last_purge_ = std::max(last_purge_, scan.last_purge());
   if (!closing_) tidy();
@@ -68,10 +70,14 @@ base::Status DiskTier::scan_segment(Segment& segment, Scan& scan) {
       tally_.corrupt(1);
       return !closing_.load();
     }
-    const Location location{.segment = segment.id(), .offset = offset, .size = static_cast<uint32_t>(header.total_bytes())};
-    puts.emplace_back(labels->key, Slot{.sequence = header.sequence, .location = location, .body_bytes = labels->body_size,
-                                        .created_ms = header.created_ms, .expires_ms = header.expires_ms,
-                                        .labels = index_.intern(labels->scope, labels->versions, labels->model)});
+    const auto size = static_cast<uint32_t>(header.total_bytes());
+    Slot slot{.sequence = header.sequence,
+              .location = {.segment = segment.id(), .offset = offset, .size = size},
+              .body_bytes = labels->body_size,
+              .created_ms = header.created_ms,
+              .expires_ms = header.expires_ms,
+              .labels = index_.intern(labels->scope, labels->versions, labels->model)};
+    puts.emplace_back(labels->key, std::move(slot));
     return !closing_.load();
   };
   PAYONCE_TRY(const uint64_t damaged, segment.scan(visit));

@@ -37,8 +37,13 @@ base::Result<std::shared_ptr<DiskTier>> DiskTier::open(Options options, base::En
 
 DiskTier::DiskTier(Options options, const base::Clock& clock, base::WorkerPool& pool, Tally& tally,
                    DirectoryLock lock, std::unique_ptr<ResponseLog> log)
-    : options_(std::move(options)), clock_(clock), pool_(pool), tally_(tally), lock_(std::move(lock)),
-      log_(std::move(log)), tidied_at_us_(clock.monotonic_us()) {}
+    : options_(std::move(options)),
+      clock_(clock),
+      pool_(pool),
+      tally_(tally),
+      lock_(std::move(lock)),
+      log_(std::move(log)),
+      tidied_at_us_(clock.monotonic_us()) {}
 
 DiskTier::~DiskTier() = default;
 
@@ -72,8 +77,11 @@ EntryPtr DiskTier::load(std::string_view key) {
 }
 
 void DiskTier::insert(EntryPtr entry) {
-  const Slot slot{.sequence = next_sequence(), .location = {}, .body_bytes = static_cast<uint32_t>(entry->body.size()),
-                  .created_ms = entry->created_ms, .expires_ms = entry->expires_ms,
+  const Slot slot{.sequence = next_sequence(),
+                  .location = {},
+                  .body_bytes = static_cast<uint32_t>(entry->body.size()),
+                  .created_ms = entry->created_ms,
+                  .expires_ms = entry->expires_ms,
                   .labels = index_.intern(entry->scope, entry->versions, entry->model)};
   if (!index_.put(entry->key, slot)) return;  // something newer came while we stood here
   const std::string key = entry->key;
@@ -191,7 +199,8 @@ void DiskTier::write_put(const Change& change) {
     PAYONCE_TRY(const std::shared_ptr<Segment> segment, log_->prepare());
     const auto record = codec_.encode_put(
         *change.entry, {.sequence = change.sequence, .last_purge = last_purge_, .seed = segment->seed()});
-    if (!record || record->size() > options_.disk_bytes / 2) return base::fail(base::Code::kTooLarge, "not for the disk");
+    if (!record || record->size() > options_.disk_bytes / 2)
+      return base::fail(base::Code::kTooLarge, "not for the disk");
     make_room(record->size());
     return log_->append(*record);
   };
@@ -248,8 +257,8 @@ void DiskTier::drop_until(uint64_t segment) {
   if (const auto removed = log_->remove_until(segment); !removed) failed(removed.error());
 }
 
-// Whole segments in which nothing is alive any more are deleted early. Oldest first, as always: a younger one may hold
-// a purge of what stands in an older.
+// Whole segments in which nothing is alive any more are deleted early. Oldest first, as always: a younger one may
+// hold a purge of what stands in an older.
 void DiskTier::tidy() {
   tidied_at_us_ = clock_.monotonic_us();
   if (!scanned_) return;
@@ -270,7 +279,9 @@ void DiskTier::flush() {
 
 void DiskTier::close() {
   closing_ = true;
-  { const std::lock_guard lock(scan_mutex_); }
+  {
+    const std::lock_guard lock(scan_mutex_);
+  }
   flush();
   const std::lock_guard lock(writer_mutex_);
   closed_ = true;

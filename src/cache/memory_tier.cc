@@ -123,7 +123,8 @@ void MemoryTier::promote(EntryPtr entry, uint64_t ticket) {
   if (shard.changes == ticket) insert_locked(shard, hash, std::move(entry), freed);
 }
 
-void MemoryTier::insert_locked(Shard& shard, const base::Hash128& hash, EntryPtr entry, std::vector<EntryPtr>& freed) {
+void MemoryTier::insert_locked(Shard& shard, const base::Hash128& hash, EntryPtr entry,
+                               std::vector<EntryPtr>& freed) {
   const uint64_t size = entry->charged_bytes();
   const uint64_t entries_before = shard.map.size();
   const uint64_t bytes_before = shard.bytes;
@@ -137,8 +138,10 @@ void MemoryTier::insert_locked(Shard& shard, const base::Hash128& hash, EntryPtr
     }
     const HashedKey key{hash, entry->key};  // the text lives as long as the node: the entry is immutable
     const double value = value_of(*entry);
-    Node& node = shard.map.emplace(key, Node{.entry = std::move(entry), .bytes = size, .value = value,
-                                             .arrival = ++shard.arrivals}).first->second;
+    Node& node =
+        shard.map
+            .emplace(key, Node{.entry = std::move(entry), .bytes = size, .value = value, .arrival = ++shard.arrivals})
+            .first->second;
     shard.rank(node);
     shard.queue.insert(&node);
     shard.bytes += size;

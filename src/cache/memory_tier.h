@@ -1,6 +1,7 @@
-// The memory tier: a sharded map of recorded answers, bounded in bytes, that keeps what is worth most.
-// Eviction is GDSF (Cherkasova 1998, "Improving WWW proxies performance with Greedy-Dual-Size-Frequency caching policy"):
-// priority = L + frequency × cost / size; the lowest goes and L becomes its priority, so that what was once dear ages.
+// The memory tier: a sharded map of recorded answers, bounded in bytes, that keeps what is worth most. Eviction is
+// GDSF (Cherkasova 1998, "Improving WWW proxies performance with Greedy-Dual-Size-Frequency caching policy"):
+// priority = L + frequency × cost / size; the lowest goes and L becomes its priority, so that what was once dear
+// ages.
 // Threads: all methods any. A shard's mutex is held for the look-up and O(log n) bookkeeping only; entries are freed
 // outside of it.  Errors: none.
 #pragma once
@@ -38,8 +39,8 @@ class MemoryTier {
   // Replaces. An entry that a shard cannot hold is not kept (and the one that it replaces is gone all the same).
   void insert(EntryPtr entry);
 
-  // A reader of the disk takes the ticket before it looks at the disk's index; promote() does nothing if something was
-  // inserted into or erased from the key's shard since, so what was purged meanwhile cannot come back through it.
+  // A reader of the disk takes the ticket before it looks at the disk's index; promote() does nothing if something
+  // was inserted into or erased from the key's shard since, so what was purged meanwhile cannot come back through it.
   uint64_t ticket(std::string_view key) const;
   void promote(EntryPtr entry, uint64_t ticket);
 
@@ -49,7 +50,8 @@ class MemoryTier {
 
   uint64_t entries() const { return entries_.load(std::memory_order_relaxed); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
-  uint64_t take_evicted() { return evicted_.exchange(0, std::memory_order_relaxed); }  // for want of room, since last asked
+  // Entries dropped for want of room since this was last asked.
+  uint64_t take_evicted() { return evicted_.exchange(0, std::memory_order_relaxed); }
   size_t shard_count() const { return shard_count_; }
 
  private:

@@ -84,9 +84,12 @@ TEST(MemoryTier, AnEntryLargerThanAShardIsNotKeptAndEvictsNothing) {
 }
 
 TEST(MemoryTier, AShardHoldsAtLeastFourEntriesOfTheLimit) {
-  EXPECT_EQ(MemoryTier({.capacity_bytes = 256u << 20, .entry_limit_bytes = 8u << 20, .shards = 64}).shard_count(), 8u);
-  EXPECT_EQ(MemoryTier({.capacity_bytes = 256u << 20, .entry_limit_bytes = 1u << 20, .shards = 16}).shard_count(), 16u);
-  EXPECT_EQ(MemoryTier({.capacity_bytes = 0, .entry_limit_bytes = 0, .shards = 0}).shard_count(), 1u);
+  const auto shards = [](uint64_t capacity, uint64_t limit, size_t wanted) {
+    return MemoryTier({.capacity_bytes = capacity, .entry_limit_bytes = limit, .shards = wanted}).shard_count();
+  };
+  EXPECT_EQ(shards(256u << 20, 8u << 20, 64), 8u);
+  EXPECT_EQ(shards(256u << 20, 1u << 20, 16), 16u);
+  EXPECT_EQ(shards(0, 0, 0), 1u);
 }
 
 TEST(MemoryTier, APromotionIsDroppedWhenThePurgeCameBetween) {
@@ -116,9 +119,9 @@ class NaiveGdsf {
     if (entry->charged_bytes() > capacity_) return;
     while (bytes() + entry->charged_bytes() > capacity_) {
       auto lowest = nodes_.begin();
+      const auto rank_of = [](const Node& node) { return std::pair(node.priority, node.arrival); };
       for (auto at = nodes_.begin(); at != nodes_.end(); ++at) {
-        if (std::pair(at->second.priority, at->second.arrival) < std::pair(lowest->second.priority, lowest->second.arrival))
-          lowest = at;
+        if (rank_of(at->second) < rank_of(lowest->second)) lowest = at;
       }
       inflation_ = lowest->second.priority;
       nodes_.erase(lowest);
@@ -166,9 +169,7 @@ TEST(MemoryTier, BehavesAsTheNaiveModel) {
           model.erase(key);
           tier.erase(key);
           break;
-        case 1:
-          now_ms += *rc::gen::inRange(0, 20);
-          break;
+        case 1: now_ms += *rc::gen::inRange(0, 20); break;
         case 2:
         case 3:
         case 4: {
@@ -178,8 +179,7 @@ TEST(MemoryTier, BehavesAsTheNaiveModel) {
           model.insert(entry);
           break;
         }
-        default:
-          RC_ASSERT((tier.find(key, now_ms).entry != nullptr) == model.find(key, now_ms));
+        default: RC_ASSERT((tier.find(key, now_ms).entry != nullptr) == model.find(key, now_ms));
       }
       RC_ASSERT(tier.bytes() == model.bytes());
       RC_ASSERT(tier.entries() == model.entries());

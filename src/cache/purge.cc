@@ -40,7 +40,8 @@ bool matches(const Purge& purge, const Traits& traits) {
   if (!purge.model.empty() && traits.model != purge.model) return false;
   if (!purge.version.empty() && !has_tag(traits.versions, purge.version)) return false;
   if (purge.key.empty()) return true;
-  if (purge.key.ends_with('*')) return traits.key.starts_with(std::string_view(purge.key).substr(0, purge.key.size() - 1));
+  if (purge.key.ends_with('*'))
+    return traits.key.starts_with(std::string_view(purge.key).substr(0, purge.key.size() - 1));
   return traits.key == purge.key;
 }
 

@@ -96,10 +96,11 @@ std::string encode_meta(const Entry& entry) {
     put_number(out, static_cast<uint16_t>(text->size()));
   put_number(out, number_of(entry.dialect));
   put_number(out, uint8_t{entry.form == llm::Form::kStream ? uint8_t{1} : uint8_t{0}});
-  put_number(out, static_cast<uint8_t>((entry.include_usage ? kIncludeUsage : 0) | (entry.usage.known ? kUsageKnown : 0)));
+  const int flags = (entry.include_usage ? kIncludeUsage : 0) | (entry.usage.known ? kUsageKnown : 0);
+  put_number(out, static_cast<uint8_t>(flags));
   put_number(out, uint8_t{0});
-  for (const int64_t tokens : {entry.usage.fresh, entry.usage.read, entry.usage.write_short, entry.usage.write_long,
-                               entry.usage.output})
+  for (const int64_t tokens :
+       {entry.usage.fresh, entry.usage.read, entry.usage.write_short, entry.usage.write_long, entry.usage.output})
     put_number(out, tokens);
   put_number(out, std::bit_cast<uint64_t>(entry.cost_usd));
   put_number(out, static_cast<uint32_t>(entry.pace_ms.size()));
@@ -116,8 +117,8 @@ base::Result<Meta> decode_meta(std::string_view bytes) {
   meta.form = in.number<uint8_t>();
   meta.flags = in.number<uint8_t>();
   (void)in.number<uint8_t>();
-  for (int64_t* tokens : {&meta.usage.fresh, &meta.usage.read, &meta.usage.write_short, &meta.usage.write_long,
-                          &meta.usage.output})
+  for (int64_t* tokens :
+       {&meta.usage.fresh, &meta.usage.read, &meta.usage.write_short, &meta.usage.write_long, &meta.usage.output})
     *tokens = in.number<int64_t>();
   meta.usage.known = (meta.flags & kUsageKnown) != 0;
   meta.cost_usd = std::bit_cast<double>(in.number<uint64_t>());
@@ -145,7 +146,8 @@ base::Result<std::string> stored_value(const RecordHeader& header, std::string_v
   if (!header.compressed) return std::string(stored);
   std::string raw(header.raw_size, '\0');
   const size_t got = ZSTD_decompress(raw.data(), raw.size(), stored.data(), stored.size());
-  if (ZSTD_isError(got) || got != raw.size()) return fail(Code::kCorrupt, "record: value does not decompress to its size");
+  if (ZSTD_isError(got) || got != raw.size())
+    return fail(Code::kCorrupt, "record: value does not decompress to its size");
   return raw;
 }
 
@@ -212,8 +214,11 @@ base::Result<RecordHeader> decode_record_header(std::string_view bytes, uint64_t
 base::Result<RecordLabels> decode_labels(const RecordHeader& header, std::string_view bytes, uint64_t seed) {
   PAYONCE_CHECK_OK(verify_front(header, bytes, seed));
   PAYONCE_TRY(const Meta meta, decode_meta(bytes.substr(header.key_size)));
-  return RecordLabels{.key = bytes.substr(0, header.key_size), .scope = meta.scope, .versions = meta.versions,
-                      .model = meta.model, .body_size = meta.body_size};
+  return RecordLabels{.key = bytes.substr(0, header.key_size),
+                      .scope = meta.scope,
+                      .versions = meta.versions,
+                      .model = meta.model,
+                      .body_size = meta.body_size};
 }
 
 base::Result<Purge> decode_purge(const RecordHeader& header, std::string_view bytes, uint64_t seed) {
@@ -241,15 +246,20 @@ std::optional<std::string> Codec::encode_put(const Entry& entry, const Stamp& st
     return std::nullopt;
   const std::string meta = encode_meta(entry);
   const std::string raw = raw_value(entry);
-  if (entry.key.size() > kMaxKeyBytes || meta.size() > kMaxMetaBytes || raw.size() > kMaxValueBytes) return std::nullopt;
+  if (entry.key.size() > kMaxKeyBytes || meta.size() > kMaxMetaBytes || raw.size() > kMaxValueBytes)
+    return std::nullopt;
   // One byte less than raw: a value that does not shrink is kept as it is.
   std::string packed(raw.empty() ? 0 : raw.size() - 1, '\0');
   const size_t got = ZSTD_compressCCtx(compressor_.get(), packed.data(), packed.size(), raw.data(), raw.size(), 1);
   const bool compressed = !ZSTD_isError(got) && got <= packed.size();
   if (compressed) packed.resize(got);
-  const RecordHeader header{.type = RecordType::kPut, .compressed = compressed, .sequence = stamp.sequence,
-                            .last_purge = stamp.last_purge, .created_ms = entry.created_ms,
-                            .expires_ms = entry.expires_ms, .raw_size = static_cast<uint32_t>(raw.size())};
+  const RecordHeader header{.type = RecordType::kPut,
+                            .compressed = compressed,
+                            .sequence = stamp.sequence,
+                            .last_purge = stamp.last_purge,
+                            .created_ms = entry.created_ms,
+                            .expires_ms = entry.expires_ms,
+                            .raw_size = static_cast<uint32_t>(raw.size())};
   return encode_header(header, entry.key, meta, compressed ? packed : raw, stamp.seed);
 }
 
@@ -266,7 +276,8 @@ std::optional<std::string> Codec::encode_purge(const Purge& purge, const Stamp& 
   return encode_header(header, purge.key, meta, {}, stamp.seed);
 }
 
-base::Result<EntryPtr> Codec::decode_put(std::string_view bytes, std::string_view key, uint64_t sequence, uint64_t seed) {
+base::Result<EntryPtr> Codec::decode_put(std::string_view bytes, std::string_view key, uint64_t sequence,
+                                         uint64_t seed) {
   PAYONCE_TRY(const RecordHeader header, decode_record_header(bytes, seed));
   if (header.type != RecordType::kPut || header.sequence != sequence || header.total_bytes() != bytes.size())
     return fail(Code::kCorrupt, "record: not the one that the index names");

@@ -1,5 +1,5 @@
-// The response log's bytes: segment header, put and purge records. docs/formats/response-log.md describes each of them;
-// change both together and raise kFormatVersion.
+// The response log's bytes: segment header, put and purge records. docs/formats/response-log.md describes each of
+// them; change both together and raise kFormatVersion.
 // Threads: pure functions; a Codec one thread at a time.  Errors: kCorrupt, for bytes that are not what was written;
 // nothing is allocated, copied or decompressed before its size was checked against these limits.
 #pragma once
@@ -73,7 +73,8 @@ class Codec {
   static std::optional<std::string> encode_purge(const Purge& purge, const Stamp& stamp);
 
   // A whole put record. kCorrupt also when it is not of `key` or not of `sequence`.
-  static base::Result<EntryPtr> decode_put(std::string_view bytes, std::string_view key, uint64_t sequence, uint64_t seed);
+  static base::Result<EntryPtr> decode_put(std::string_view bytes, std::string_view key, uint64_t sequence,
+                                           uint64_t seed);
 
  private:
   struct Free {

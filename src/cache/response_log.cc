@@ -130,8 +130,9 @@ base::Status ResponseLog::remove_until(uint64_t id) {
       current_ = nullptr;
       dirty_ = false;
     }
+    decltype(segments_)::node_type closed;  // after the lock: closing the file frees its blocks
     const std::lock_guard lock(mutex_);
-    segments_.erase(next);
+    closed = segments_.extract(next);
   }
   if (directory_dirty_) PAYONCE_CHECK_OK(env_.sync_directory(options_.directory));
   directory_dirty_ = false;

@@ -1,7 +1,7 @@
 // The response store: a sharded, cost-aware memory tier over a bounded disk tier.
-// Threads: all any. find() never blocks on I/O and holds a shard lock only for the look-up; load() does I/O and belongs on
-// the worker pool.  Errors: none on reads: a fault is a miss, counted (payonce_layer_faults_total). Writes to disk happen on
-// the pool; a failing or full disk switches writing off for a while and is counted.
+// Threads: all any. find() never blocks on I/O and holds a shard lock only for the look-up; load() does I/O and
+// belongs on the worker pool.  Errors: none on reads: a fault is a miss, counted (payonce_layer_faults_total). Writes
+// to disk happen on the pool; a failing or full disk switches writing off for a while and is counted.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +26,10 @@ struct Found {
   MissReason reason = MissReason::kCold;
 };
 
-struct PurgeFilter {  // all that are set must match
-  std::string key{};      // exact key, or a prefix ending in '*'
-  std::string scope{};    // exact scope id
-  std::string version{};  // one tag, "tools=v3"
+struct PurgeFilter {          // all that are set must match
+  std::string key{};          // exact key, or a prefix ending in '*'
+  std::string scope{};        // exact scope id
+  std::string version{};      // one tag, "tools=v3"
   int64_t older_than_s = -1;  // age
   std::string model{};
 };
@@ -56,11 +56,12 @@ class ResponseStore {
                                              base::WorkerPool& pool, base::Metrics& metrics);
   virtual ~ResponseStore() = default;
 
-  virtual Found find(std::string_view key) = 0;   // memory, and the disk's index in memory
+  virtual Found find(std::string_view key) = 0;     // memory, and the disk's index in memory
   virtual EntryPtr load(std::string_view key) = 0;  // from disk, verified, promoted to memory; null: a miss
-  virtual void insert(EntryPtr entry) = 0;        // replaces; memory now, disk later on the pool
+  virtual void insert(EntryPtr entry) = 0;          // replaces; memory now, disk later on the pool
   virtual bool erase(std::string_view key) = 0;
-  virtual uint64_t purge(const PurgeFilter& filter) = 0;  // entries removed from both tiers (and never back after a restart)
+  // Removes from both tiers, and never back after a restart. Does I/O. Returns how many entries.
+  virtual uint64_t purge(const PurgeFilter& filter) = 0;
   virtual std::vector<EntryInfo> list(const PurgeFilter& filter, size_t limit) = 0;
   struct Stats {
     uint64_t memory_entries = 0, memory_bytes = 0, disk_entries = 0, disk_bytes = 0, faults = 0, evictions = 0;

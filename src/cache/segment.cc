@@ -74,7 +74,8 @@ base::Result<std::shared_ptr<Segment>> Segment::create(base::Env& env, const std
   base::random_bytes(&header.seed, sizeof header.seed);
   PAYONCE_TRY(auto file, env.open(directory + "/" + file_name(id), base::Env::Mode::kAppend));
   PAYONCE_TRY(const uint64_t size, file->size());
-  if (size != 0) return fail(Code::kCorrupt, fmt::format("segment {}: expected a new file, found {} bytes", id, size));
+  if (size != 0)
+    return fail(Code::kCorrupt, fmt::format("segment {}: expected a new file, found {} bytes", id, size));
   PAYONCE_CHECK_OK(file->append(encode_segment_header(header)));
   PAYONCE_CHECK_OK(file->sync());
   PAYONCE_CHECK_OK(env.sync_directory(directory));
@@ -104,7 +105,8 @@ base::Status Segment::sync() { return file_->sync(); }
 base::Result<std::string> Segment::read(uint64_t offset, size_t size) const {
   std::string out(size, '\0');
   PAYONCE_TRY(const size_t got, file_->read_at(offset, out.data(), size));
-  if (got != size) return fail(Code::kCorrupt, fmt::format("segment {}: expected {} bytes, found {}", id(), size, got));
+  if (got != size)
+    return fail(Code::kCorrupt, fmt::format("segment {}: expected {} bytes, found {}", id(), size, got));
   return out;
 }
 

@@ -18,7 +18,7 @@ namespace payonce::cache {
 
 class Segment {
  public:
-  static std::string file_name(uint64_t id);  // "0000000042.log"
+  static std::string file_name(uint64_t id);          // "0000000042.log"
   static uint64_t id_of(std::string_view file_name);  // 0: not the name of a segment
 
   // The header and the directory are synced when create() returns: a file of more than a header has a whole one.
@@ -37,8 +37,8 @@ class Segment {
   base::Status sync();
   base::Result<std::string> read(uint64_t offset, size_t size) const;
 
-  // Every record that can be read, in order: its header, key and meta (not yet verified), offset. False ends the scan.
-  // A damaged stretch is skipped up to the next record; returns how many there were. A torn tail is not damage.
+  // Every record that can be read, in order: its header, key and meta (not yet verified), offset. False ends the
+  // scan. A damaged stretch is skipped up to the next record; returns how many there were. A torn tail is not damage.
   using Visit = std::function<bool(const RecordHeader& header, std::string_view front, uint64_t offset)>;
   base::Result<uint64_t> scan(const Visit& visit);
 

@@ -1,4 +1,5 @@
-// For this module's tests: a directory that goes away, entries that can be told apart, and a store with its surroundings.
+// For this module's tests: a directory that goes away, entries that can be told apart, and a store with its
+// surroundings.
 #pragma once
 
 #include <filesystem>

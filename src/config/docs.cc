@@ -10,9 +10,9 @@ namespace {
 
 constexpr std::string_view kIntroduction = R"(# Configuration
 
-`payonce serve --config FILE` reads TOML. A flag beats a variable, a variable beats the file, the file beats the default.
-Unknown keys and wrong values are errors that name the line; `payonce serve --check --config FILE` finds them and exits.
-This page is generated from the tables in `src/config/`; to refresh it, run the tests of `config` with
+`payonce serve --config FILE` reads TOML. A flag beats a variable, a variable beats the file, and the file beats the
+default. Unknown keys and wrong values are errors that name the line; `payonce serve --check --config FILE` finds them
+and exits. This page is generated from the tables in `src/config/`; to refresh it, run the tests of `config` with
 `PAYONCE_UPDATE_DOCS=1`. `packaging/payonce.example.toml` shows a file with several upstreams, keys and prices.
 
 Sizes: `"256MiB"` (KiB, MiB, GiB, TiB) or bytes. Durations: `"100ms"`, `"90s"`, `"15m"`, `"24h"`, `"7d"`, or seconds.
@@ -26,18 +26,19 @@ Lists in a flag or a variable are separated by commas.
 )";
 constexpr std::string_view kSources = R"(
 Beside these, by flag or variable alone: `--config` (`PAYONCE_CONFIG`), `--upstream` (`PAYONCE_UPSTREAM`) and
-`--upstream-anthropic` (`PAYONCE_UPSTREAM_ANTHROPIC`): one upstream, instead of those of the file. `PAYONCE_ADMIN_TOKEN` is the
-admin token itself.
+`--upstream-anthropic` (`PAYONCE_UPSTREAM_ANTHROPIC`): one upstream, instead of those of the file.
+`PAYONCE_ADMIN_TOKEN` is the admin token itself.
 )";
 constexpr std::string_view kUpstreams = R"(
 ## Upstreams
-Each `[upstreams.NAME]` is one; their order in the file is the order of preference. Without a key of its own, an upstream gets
-the caller's credential, unless `[keys]` are configured: those are for the gateway alone. A URL without a path gets `/v1`.
+Each `[upstreams.NAME]` is one; their order in the file is the order of preference. Without a key of its own, an
+upstream gets the caller's credential, unless `[keys]` are configured: those are for the gateway alone. A URL without
+a path gets `/v1`.
 )";
 constexpr std::string_view kKeys = R"(
 ## Keys
-Each `[keys.NAME]` is a key of this gateway. With none, every credential passes through and is its own scope; with one or
-more, only these are let in.
+Each `[keys.NAME]` is a key of this gateway. With none, every credential passes through and is its own scope; with one
+or more, only these are let in.
 )";
 constexpr std::string_view kPrices = R"(
 ## Prices

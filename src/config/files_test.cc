@@ -1,4 +1,5 @@
-// The files of the repository that must follow the tables of options: the manual page and the packaged configurations.
+// The files of the repository that must follow the tables of options: the manual page and the packaged
+// configurations.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -30,7 +31,7 @@ TEST(Documentation, FollowsTheTablesOfOptions) {
   base::PosixEnv files;
   const auto page = base::read_file(files, path);
   ASSERT_TRUE(page) << page.error().message;
-  EXPECT_EQ(*page, options_markdown()) << "run this test once with PAYONCE_UPDATE_DOCS=1 and commit docs/configuration.md";
+  EXPECT_EQ(*page, options_markdown()) << "run this test once with PAYONCE_UPDATE_DOCS=1, and commit the page";
 }
 
 TEST(PackagedConfiguration, TheServicesFileNeedsNoVariable) {

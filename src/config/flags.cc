@@ -24,7 +24,9 @@ std::string value_name(Kind kind) {
 
 void add_flags(CLI::App& command, Flags& out) {
   command.add_option("--config", out.config_file, "configuration file (TOML); or $PAYONCE_CONFIG")->type_name("FILE");
-  command.add_option("--upstream", out.upstream, "OpenAI base URL of the one upstream, instead of the file's; or $PAYONCE_UPSTREAM")
+  command
+      .add_option("--upstream", out.upstream,
+                  "OpenAI base URL of the one upstream, instead of the file's; or $PAYONCE_UPSTREAM")
       ->type_name("URL");
   command
       .add_option("--upstream-anthropic", out.upstream_anthropic,
@@ -33,13 +35,17 @@ void add_flags(CLI::App& command, Flags& out) {
   const Settings defaults;
   for (const Option& option : options()) {
     // The text is checked by load(), with that of the other sources, so CLI11 only collects it.
-    const auto collect = [&out, key = std::string(option.key)](const std::string& value) { out.values[key] = value; };
+    // A switch alone comes as an empty text.
+    const bool is_switch = option.field.kind == Kind::kBool;
+    const auto collect = [&out, is_switch, key = std::string(option.key)](const std::string& value) {
+      out.values[key] = is_switch && value.empty() ? "true" : value;
+    };
     CLI::Option* flag =
         command.add_option_function<std::string>(std::string(option.flag), collect, std::string(option.help));
     flag->type_name(value_name(option.field.kind));
     flag->group("Settings");
-    if (option.field.kind == Kind::kBool)
-      flag->expected(0, 1);  // alone it means true; with a default text, CLI11 would take that instead
+    if (is_switch)
+      flag->expected(0, 1);  // without a default text, which CLI11 would hand on instead of the empty one
     else if (const std::string value = option.field.get(defaults); !value.empty())
       flag->default_str(value);
   }

@@ -31,13 +31,15 @@ std::vector<std::string_view> known_in(std::string_view section) {
   return out;
 }
 
-void read_option(const Option& option, const toml::node& node, const std::string& file, Settings& out, Problems& problems) {
+void read_option(const Option& option, const toml::node& node, const std::string& file, Settings& out,
+                 Problems& problems) {
   const auto text = text_of(node, option.field.kind);
   const base::Status status =
       text ? option.field.set(out, *text)
            : base::fail(base::Code::kInvalid,
                         fmt::format("expected {}, found {}", kind_name(option.field.kind), type_of(node)));
-  if (!status) problems.add(fmt::format("invalid '{}' at {}: {}", option.key, place(node, file), status.error().message));
+  if (!status)
+    problems.add(fmt::format("invalid '{}' at {}: {}", option.key, place(node, file), status.error().message));
 }
 
 // The scalar options of one table, and of the tables in it.
@@ -83,7 +85,8 @@ void apply_texts(const Flags& flags, const GetEnv& env, Settings& out, Problems&
     // An empty variable is one that is not set: service managers pass those on.
     if (!value || (value->empty() && flag == flags.values.end())) continue;
     if (const auto status = option.field.set(out, *value); !status)
-      problems.add(fmt::format("{}: {}", flag != flags.values.end() ? option.flag : variable, status.error().message));
+      problems.add(
+          fmt::format("{}: {}", flag != flags.values.end() ? option.flag : variable, status.error().message));
   }
 }
 
@@ -146,7 +149,8 @@ base::Result<Settings> load(const Flags& flags, const GetEnv& env, base::Env& fi
   read_admin_token(flags, env, files, out, problems);
 
   if (out.data_dir.empty()) out.data_dir = default_data_dir(env);
-  if (out.data_dir.empty()) problems.add("no data directory: none of --data, PAYONCE_HOME and HOME is set; pass --data DIR");
+  if (out.data_dir.empty())
+    problems.add("no data directory: none of --data, PAYONCE_HOME and HOME is set; pass --data DIR");
   if (out.tls_certificate_file.empty() != out.tls_key_file.empty())
     problems.add("TLS needs both tls.certificate_file and tls.key_file; only one is set");
   if (out.retry.base_pause_ms > out.retry.max_pause_ms)

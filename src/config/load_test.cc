@@ -49,7 +49,8 @@ class LoadTest : public testing::Test {
     const auto loaded = load_file(content);
     if (loaded) return "no error";
     std::string message = loaded.error().message;
-    for (size_t at = 0; (at = message.find(directory_ + "/")) != std::string::npos;) message.erase(at, directory_.size() + 1);
+    for (size_t at = 0; (at = message.find(directory_ + "/")) != std::string::npos;)
+      message.erase(at, directory_.size() + 1);
     return message;
   }
 
@@ -141,7 +142,8 @@ TEST_F(LoadTest, AnUnknownKeyIsNamedWithLineAndTheNearestKey) {
 }
 
 TEST_F(LoadTest, AWrongTypeOrValueIsNamedWithLine) {
-  EXPECT_EQ(error_of("threads = \"4\"\n"), "invalid 'threads' at payonce.toml:1: expected a whole number, found a text");
+  EXPECT_EQ(error_of("threads = \"4\"\n"),
+            "invalid 'threads' at payonce.toml:1: expected a whole number, found a text");
   EXPECT_EQ(error_of("threads = -1\n"),
             "invalid 'threads' at payonce.toml:1: expected a whole number from 0 to 1024, found \"-1\"");
   EXPECT_EQ(error_of("policy = 3\n"),
@@ -168,7 +170,8 @@ TEST_F(LoadTest, AllProblemsAreToldAtOnce) {
   EXPECT_EQ(error_of("threads = 4096\nspeed = 1\nlayers = [\"exact\", 1]\nmax_disk = true\n[upstreams.a]\n"),
             "invalid 'layers' at payonce.toml:3: expected layers: exact, or none, found \"1\"\n"
             "invalid 'max_disk' at payonce.toml:4: expected a size, found true or false without quotes\n"
-            "unknown key 'speed' at payonce.toml:2; known here: upstreams, keys, prices, listen, data, layers, error_bound, "
+            "unknown key 'speed' at payonce.toml:2; known here: upstreams, keys, prices, listen, data, layers, "
+            "error_bound, "
             "threads, max_memory, max_disk, model, llama_server, tls, policy, limits, retry, log, admin, traces\n"
             "invalid 'threads' at payonce.toml:1: expected a whole number from 0 to 1024, found \"4096\"\n"
             "missing 'upstreams.a.base_url' in the table at payonce.toml:5; for example base_url = "
@@ -207,7 +210,8 @@ TEST_F(LoadTest, TheCollectorOfTracesFollowsTheStandardVariable) {
 }
 
 TEST_F(LoadTest, HalfOfATlsPairIsAnError) {
-  EXPECT_THAT(error_of("[tls]\nkey_file = \"k.pem\"\n"), HasSubstr("needs both tls.certificate_file and tls.key_file"));
+  EXPECT_THAT(error_of("[tls]\nkey_file = \"k.pem\"\n"),
+              HasSubstr("needs both tls.certificate_file and tls.key_file"));
 }
 
 TEST_F(LoadTest, TheFlagsOfACommandAreTheOptionsOfTheTable) {
@@ -245,7 +249,8 @@ TEST(Units, SizesAndDurationsAreReadWithTheirUnits) {
   EXPECT_EQ(parse_duration_ms("100ms"), 100);
   EXPECT_EQ(format_size(256u << 20), "256MiB");
   EXPECT_EQ(format_duration_ms(90'000), "90s");
-  for (const char* wrong : {"", "MiB", "1GB", "-1", "1.5GiB", "9999999999TiB", "1MiBs"}) EXPECT_FALSE(parse_size(wrong)) << wrong;
+  for (const char* wrong : {"", "MiB", "1GB", "-1", "1.5GiB", "9999999999TiB", "1MiBs"})
+    EXPECT_FALSE(parse_size(wrong)) << wrong;
   for (const char* wrong : {"", "h", "1500ms", "1w", "-1s", "99999999999999999d"})
     EXPECT_FALSE(parse_duration_s(wrong)) << wrong;
 }

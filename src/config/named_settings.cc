@@ -9,7 +9,8 @@ namespace {
 
 constexpr Key kKeyKeys[] = {
     {"sha256", "a text", "", "required; SHA-256 of the key, 64 hex digits. `payonce key` makes a key and this line"},
-    {"scopes", "a list", "none", "whose answers it may share: team:NAME, user:ID, session:ID, public; team:* is any team"},
+    {"scopes", "a list", "none",
+     "whose answers it may share: team:NAME, user:ID, session:ID, public; team:* is any team"},
     {"requests_per_minute", "a number", "as [limits]", "its own limit"},
     {"budget_usd_per_day", "a number", "as [limits]", "its own budget"},
 };
@@ -38,8 +39,9 @@ void read_scopes(const TableReader& reader, KeySettings& out) {
   out.scopes = reader.texts("scopes").value_or(std::vector<std::string>());
   for (const std::string& scope : out.scopes)
     if (!is_scope(scope))
-      reader.wrong("scopes", fmt::format("expected team:NAME, user:ID, session:ID (or :* for any) or public, found \"{}\"",
-                                         scope));
+      reader.wrong(
+          "scopes",
+          fmt::format("expected team:NAME, user:ID, session:ID (or :* for any) or public, found \"{}\"", scope));
 }
 
 void read_sha256(const TableReader& reader, KeySettings& out) {
@@ -52,8 +54,7 @@ void read_sha256(const TableReader& reader, KeySettings& out) {
   for (char& c : out.sha256)
     if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
   // The text is not repeated: it may be the key itself, put here by mistake.
-  if (out.sha256.size() != kSha256HexDigits ||
-      out.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
+  if (out.sha256.size() != kSha256HexDigits || out.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
     reader.wrong("sha256", fmt::format("expected 64 hex digits as `payonce key` prints them, found {} characters",
                                        text->size()));
 }

@@ -139,10 +139,10 @@ constexpr Field choice() {
 
 constexpr std::array<std::pair<std::string_view, bool>, 2> kSampled{{{"cache", true}, {"bypass", false}}};
 constexpr std::array<std::pair<std::string_view, base::LogLevel>, 5> kLevels{{{"debug", base::LogLevel::kDebug},
-                                                                               {"info", base::LogLevel::kInfo},
-                                                                               {"warn", base::LogLevel::kWarn},
-                                                                               {"error", base::LogLevel::kError},
-                                                                               {"off", base::LogLevel::kOff}}};
+                                                                              {"info", base::LogLevel::kInfo},
+                                                                              {"warn", base::LogLevel::kWarn},
+                                                                              {"error", base::LogLevel::kError},
+                                                                              {"off", base::LogLevel::kOff}}};
 constexpr std::array<std::pair<std::string_view, base::LogFormat>, 2> kFormats{
     {{"text", base::LogFormat::kText}, {"json", base::LogFormat::kJson}}};
 
@@ -198,7 +198,8 @@ constexpr int64_t kMaxAmount = 1'000'000'000;
 constexpr Option kOptions[] = {
     {"listen", "--listen", kListen, "address to listen on; port 0 takes a free one"},
     {"data", "--data", text<AT(data_dir)>(),
-     "directory of the store, the ledger and the secrets; default: $PAYONCE_HOME/data, else $XDG_DATA_HOME/payonce, else "
+     "directory of the store, the ledger and the secrets; default: $PAYONCE_HOME/data, else $XDG_DATA_HOME/payonce, "
+     "else "
      "~/.local/share/payonce"},
     {"layers", "--layers", kLayers, "cache layers that act: exact, or none; semantic and prefix are not built yet"},
     {"error_bound", "--error-bound", number<AT(error_bound), 1>(),
@@ -207,7 +208,8 @@ constexpr Option kOptions[] = {
     {"max_memory", "--max-memory", size<AT(max_memory_bytes)>(), "answers held in memory"},
     {"max_disk", "--max-disk", size<AT(max_disk_bytes)>(), "answers held on disk; 0: none"},
     {"model", "--model", text<AT(model_file)>(), "`payonce up`: GGUF file of the local model"},
-    {"llama_server", "--llama-server", text<AT(llama_server)>(), "`payonce up`: the llama-server binary that runs it"},
+    {"llama_server", "--llama-server", text<AT(llama_server)>(),
+     "`payonce up`: the llama-server binary that runs it"},
     {"tls.certificate_file", "--tls-certificate", text<AT(tls_certificate_file)>(),
      "PEM certificate chain; with tls.key_file the gateway listens with TLS"},
     {"tls.key_file", "--tls-key", text<AT(tls_key_file)>(), "PEM private key of tls.certificate_file"},
@@ -220,22 +222,26 @@ constexpr Option kOptions[] = {
     {"limits.budget_usd_per_day", "--budget-usd-per-day", number<AT(default_limit.budget_usd_per_day), kMaxAmount>(),
      "what the upstreams' answers to each caller may cost in a day (UTC); 0: no limit"},
     {"limits.max_body", "--max-body", size<AT(max_body_bytes)>(), "request body; a larger one is answered 413"},
-    {"limits.max_connections", "--max-connections", whole<AT(max_connections), 1, kMaxCount>(), "open client connections"},
+    {"limits.max_connections", "--max-connections", whole<AT(max_connections), 1, kMaxCount>(),
+     "open client connections"},
     {"limits.max_in_flight", "--max-in-flight", whole<AT(max_in_flight), 1, kMaxCount>(), "requests at a time"},
     {"limits.drain_timeout", "--drain-timeout", milliseconds<AT(drain_timeout_ms)>(),
      "after SIGTERM: how long answers in flight may take"},
     {"retry.attempts", "--retry-attempts", whole<AT(retry.attempts), 1, 20>(), "tries of one request in all"},
     {"retry.base_pause", "--retry-base-pause", milliseconds<AT(retry.base_pause_ms)>(),
      "before the second try; doubles with each, with jitter"},
-    {"retry.max_pause", "--retry-max-pause", milliseconds<AT(retry.max_pause_ms)>(), "the longest pause between tries"},
+    {"retry.max_pause", "--retry-max-pause", milliseconds<AT(retry.max_pause_ms)>(),
+     "the longest pause between tries"},
     {"retry.statuses", "--retry-statuses", kStatuses,
-     "statuses that are asked for again at the same upstream; none by default, since the SDKs retry and a try may be billed"},
+     "statuses that are asked for again at the same upstream; none by default, since the SDKs retry and a try may be "
+     "billed"},
     {"log.level", "--log-level", choice<AT(log_level), kLevels>(), "debug, info, warn, error, off"},
     {"log.format", "--log-format", choice<AT(log_format), kFormats>(), "text, or json: one object a line"},
     {"log.requests", "--log-requests", boolean<AT(log_requests)>(),
      "one line a request; never bodies or credentials"},
     {"admin.token_file", "--admin-token-file", text<AT(admin_token_file)>(),
-     "file with the token of the admin API; $PAYONCE_ADMIN_TOKEN is the token itself; without both one is made at start"},
+     "file with the token of the admin API; $PAYONCE_ADMIN_TOKEN is the token itself; without both one is made at "
+     "start"},
     {"traces.endpoint", "--traces-endpoint", text<AT(traces_endpoint)>(),
      "OTLP/HTTP collector such as http://127.0.0.1:4318; default: $OTEL_EXPORTER_OTLP_ENDPOINT"},
 };

@@ -1,5 +1,5 @@
-// The one table of scalar options. The file, the variables, the flags, --help and docs/configuration.md all come from it,
-// so an option is one row here and one field of Settings.  Threads: read-only.
+// The one table of scalar options. The file, the variables, the flags, --help and docs/configuration.md all come from
+// it, so an option is one row here and one field of Settings.  Threads: read-only.
 #pragma once
 
 #include <cstdint>

@@ -19,15 +19,16 @@ size_t distance(std::string_view a, std::string_view b) {
   for (size_t i = 1; i <= a.size(); ++i) {
     for (size_t j = 1; j <= b.size(); ++j) {
       d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
   }
   return d[a.size()][b.size()];
 }
 
 std::optional<std::string> scalar_text(const toml::node& node, Kind kind) {
-  const bool numeric = kind == Kind::kWhole || kind == Kind::kNumber || kind == Kind::kSize || kind == Kind::kDuration ||
-                       kind == Kind::kList;
+  const bool numeric = kind == Kind::kWhole || kind == Kind::kNumber || kind == Kind::kSize ||
+                       kind == Kind::kDuration || kind == Kind::kList;
   if (const auto* value = node.as_integer(); value != nullptr && numeric) return fmt::format("{}", value->get());
   if (const auto* value = node.as_floating_point(); value != nullptr && kind == Kind::kNumber)
     return fmt::format("{}", value->get());
@@ -95,8 +96,8 @@ std::string_view type_of(const toml::node& node) {
   }
 }
 
-TableReader::TableReader(const toml::table& table, std::string path, const std::string& file, std::span<const Key> keys,
-                         Problems& problems)
+TableReader::TableReader(const toml::table& table, std::string path, const std::string& file,
+                         std::span<const Key> keys, Problems& problems)
     : table_(table), path_(std::move(path)), file_(file), keys_(keys), problems_(problems) {
   std::vector<std::string_view> names;
   for (const Key& key : keys_) names.push_back(key.name);
@@ -113,12 +114,13 @@ const toml::node* TableReader::find(std::string_view key) const {
 
 void TableReader::wrong(std::string_view key, std::string_view why) const {
   const toml::node* node = table_.get(key);
-  problems_.add(fmt::format("invalid '{}.{}' at {}: {}", path_, key, place(node == nullptr ? table_ : *node, file_), why));
+  problems_.add(
+      fmt::format("invalid '{}.{}' at {}: {}", path_, key, place(node == nullptr ? table_ : *node, file_), why));
 }
 
 void TableReader::missing(std::string_view key, std::string_view example) const {
-  problems_.add(fmt::format("missing '{}.{}' in the table at {}; for example {} = {}", path_, key, place(table_, file_), key,
-                            example));
+  problems_.add(fmt::format("missing '{}.{}' in the table at {}; for example {} = {}", path_, key,
+                            place(table_, file_), key, example));
 }
 
 std::optional<std::string> TableReader::text(std::string_view key) const {
@@ -133,7 +135,8 @@ std::optional<double> TableReader::number(std::string_view key) const {
   const toml::node* node = find(key);
   if (node == nullptr) return std::nullopt;
   // Written so that nan is refused as well.
-  if (const auto value = node->is_number() ? node->value<double>() : std::nullopt; value && *value >= 0 && *value <= 1e12)
+  if (const auto value = node->is_number() ? node->value<double>() : std::nullopt;
+      value && *value >= 0 && *value <= 1e12)
     return value;
   wrong(key, fmt::format("expected a number from 0, found {}", node->is_number() ? "another one" : type_of(*node)));
   return std::nullopt;
@@ -151,8 +154,10 @@ std::optional<int64_t> TableReader::duration_ms(std::string_view key) const {
   const toml::node* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto value = text_of(*node, Kind::kDuration);
-  const auto parsed = value ? parse_duration_ms(*value) : base::fail(base::Code::kInvalid, fmt::format(
-                                  "expected a duration such as \"15m\", found {}", type_of(*node)));
+  const auto parsed = value
+                          ? parse_duration_ms(*value)
+                          : base::fail(base::Code::kInvalid,
+                                       fmt::format("expected a duration such as \"15m\", found {}", type_of(*node)));
   if (parsed && *parsed > 0) return *parsed;
   wrong(key, parsed ? "expected a duration above 0, found 0" : parsed.error().message);
   return std::nullopt;
@@ -176,8 +181,8 @@ std::vector<NamedTable> named_tables(const toml::table& root, std::string_view s
   const toml::node* found = root.get(section);
   if (found == nullptr) return {};
   const auto refuse = [&](const toml::node& node) {
-    problems.add(fmt::format("invalid '{}' at {}: expected tables [{}.NAME], found {}", section, place(node, file), section,
-                             node.is_array() ? "an array" : type_of(node)));
+    problems.add(fmt::format("invalid '{}' at {}: expected tables [{}.NAME], found {}", section, place(node, file),
+                             section, node.is_array() ? "an array" : type_of(node)));
   };
   if (!found->is_table()) {
     refuse(*found);

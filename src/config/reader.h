@@ -41,7 +41,8 @@ std::string_view type_of(const toml::node& node);  // "a table", "a text": as fo
 
 // A key of a table that has many instances, such as [upstreams.NAME].
 struct Key {
-  std::string_view name, kind, standard, help;  // name, and for the documentation: what it takes, its default, what it does
+  std::string_view name, kind, standard,
+      help;  // name, and for the documentation: what it takes, its default, what it does
 };
 
 // One such table. Each getter gives nothing when the key is missing or wrong; wrong is added to the problems.

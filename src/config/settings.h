@@ -1,7 +1,6 @@
-// Everything that an operator can set, with its default. Flags beat PAYONCE_… variables, these beat the file, the file
-// beats defaults. One table (options.cc) holds every scalar key with its flag, variable, type and help; --help and
-// docs/configuration.md come from it.
-// Threads: plain values.
+// Everything that an operator can set, with its default. Flags beat PAYONCE_… variables, these beat the file, the
+// file beats defaults. One table (options.cc) holds every scalar key with its flag, variable, type and help; --help
+// and docs/configuration.md come from it. Threads: plain values.
 #pragma once
 
 #include <cstdint>
@@ -29,37 +28,37 @@ struct KeySettings {  // [keys.NAME]
 struct Settings {
   std::string listen = "127.0.0.1:4141";
   std::string data_dir;  // default: $PAYONCE_HOME/data, $XDG_DATA_HOME/payonce or ~/.local/share/payonce
-  std::vector<std::string> layers = {"exact"};  // empty: none; semantic and prefix are not built yet and refused
-  double error_bound = 0.01;                    // semantic layer
-  int threads = 0;                              // event loops; 0: one per core, at most 4
-  uint64_t max_memory_bytes = 256ull << 20;     // memory tier; sizes read "256MiB", "1GiB", "64KiB", plain bytes
-  uint64_t max_disk_bytes = 1ull << 30;         // disk tier; 0: none
+  std::vector<std::string> layers = {"exact"};     // empty: none; semantic and prefix are not built yet and refused
+  double error_bound = 0.01;                       // semantic layer
+  int threads = 0;                                 // event loops; 0: one per core, at most 4
+  uint64_t max_memory_bytes = 256ull << 20;        // memory tier; sizes read "256MiB", "1GiB", "64KiB", plain bytes
+  uint64_t max_disk_bytes = 1ull << 30;            // disk tier; 0: none
   std::string tls_certificate_file, tls_key_file;  // listen with TLS when both are set
 
-  bool cache_sampled = true;    // policy.sampled = "cache" | "bypass"
-  int64_t ttl_s = 24 * 3600;    // policy.ttl: seconds, or "90s", "15m", "24h", "7d"
-  bool replay_pace = false;     // policy.replay_pace: a stream hit comes at its recorded pace
+  bool cache_sampled = true;  // policy.sampled = "cache" | "bypass"
+  int64_t ttl_s = 24 * 3600;  // policy.ttl: seconds, or "90s", "15m", "24h", "7d"
+  bool replay_pace = false;   // policy.replay_pace: a stream hit comes at its recorded pace
 
-  route::Limit default_limit;              // limits.requests_per_minute, limits.budget_usd_per_day (per caller)
-  uint64_t max_body_bytes = 32ull << 20;   // limits.max_body
-  int64_t max_connections = 20'000;        // limits.max_connections
-  int64_t max_in_flight = 10'000;          // limits.max_in_flight
-  int64_t drain_timeout_ms = 30'000;       // limits.drain_timeout
+  route::Limit default_limit;             // limits.requests_per_minute, limits.budget_usd_per_day (per caller)
+  uint64_t max_body_bytes = 32ull << 20;  // limits.max_body
+  int64_t max_connections = 20'000;       // limits.max_connections
+  int64_t max_in_flight = 10'000;         // limits.max_in_flight
+  int64_t drain_timeout_ms = 30'000;      // limits.drain_timeout
 
   route::RetryPolicy retry;  // retry.attempts, retry.base_pause, retry.max_pause, retry.statuses
 
   base::LogLevel log_level = base::LogLevel::kInfo;     // log.level
   base::LogFormat log_format = base::LogFormat::kText;  // log.format
-  bool log_requests = false;                            // log.requests: one line a request; never bodies or credentials
-  std::string traces_endpoint;                          // traces.endpoint, or OTEL_EXPORTER_OTLP_ENDPOINT
+  bool log_requests = false;    // log.requests: one line a request; never bodies or credentials
+  std::string traces_endpoint;  // traces.endpoint, or OTEL_EXPORTER_OTLP_ENDPOINT
 
   std::string admin_token_file;  // admin.token_file, read by load()
   std::string admin_token;       // from there, or PAYONCE_ADMIN_TOKEN; empty: made at start, see docs/operations
 
-  std::vector<route::UpstreamPtr> upstreams;         // [upstreams.NAME], in the order of the file; or --upstream
-  std::vector<KeySettings> keys;                     // [keys.NAME]
-  std::map<std::string, llm::Price> prices;          // [prices."MODEL"]: USD per 1M tokens
-  std::string model_file, llama_server;              // `up`: --model / PAYONCE_MODEL, --llama-server / PAYONCE_LLAMA_SERVER
+  std::vector<route::UpstreamPtr> upstreams;  // [upstreams.NAME], in the order of the file; or --upstream
+  std::vector<KeySettings> keys;              // [keys.NAME]
+  std::map<std::string, llm::Price> prices;   // [prices."MODEL"]: USD per 1M tokens
+  std::string model_file, llama_server;       // `up`: --model, --llama-server
 };
 
 // "256MiB" → bytes; "15m" → seconds. kInvalid says what is understood.

@@ -13,13 +13,15 @@ constexpr Key kKeys[] = {
     {"base_url", "a URL", "", "required; with or without /v1. Also spelled url"},
     {"url", "a URL", "", "the same as base_url"},
     {"anthropic_base_url", "a URL", "base_url without /v1", "where its Anthropic paths are"},
-    {"key_env", "a text", "", "name of the variable that holds its key; the key is sent instead of the caller's credential"},
+    {"key_env", "a text", "",
+     "name of the variable that holds its key; the key is sent instead of the caller's credential"},
     {"key_file", "a text", "", "file that holds its key; read when key_env names no variable that is set"},
     {"models", "a list", "any", "names or patterns such as \"gpt-*\" that it serves"},
     {"connect_timeout", "a duration", "10s", "to connect, with TLS"},
     {"first_byte_timeout", "a duration", "10m", "from the sent request to the answer's first byte"},
     {"idle_timeout", "a duration", "5m", "between two parts of an answer"},
-    {"http2", "true or false", "false", "on http://: HTTP/2 without TLS, by prior knowledge; on https:// it is negotiated"},
+    {"http2", "true or false", "false",
+     "on http://: HTTP/2 without TLS, by prior knowledge; on https:// it is negotiated"},
     {"verify_tls", "true or false", "true", "whether its certificate must be valid"},
     {"ca_file", "a text", "the system's", "PEM certificates that are trusted for it"},
 };
@@ -97,7 +99,8 @@ void read_key(const TableReader& reader, const std::string& name, const GetEnv& 
 
 void read_url(const TableReader& reader, route::Upstream& out) {
   const std::string_view key = reader.has("base_url") ? "base_url" : "url";
-  if (reader.has("base_url") && reader.has("url")) reader.wrong("url", "it is another spelling of base_url; keep one of them");
+  if (reader.has("base_url") && reader.has("url"))
+    reader.wrong("url", "it is another spelling of base_url; keep one of them");
   const auto text = reader.text(key);
   if (!text) {
     if (!reader.has(key)) reader.missing("base_url", "\"https://api.openai.com/v1\"");
@@ -121,7 +124,8 @@ void read_connection(const TableReader& reader, base::Env& files, route::Upstrea
   out.verify_tls = reader.boolean("verify_tls").value_or(out.verify_tls);
   out.ca_file = reader.text("ca_file").value_or("");
   if (out.ca_file.empty()) return;
-  if (const auto content = base::read_file(files, out.ca_file); !content) reader.wrong("ca_file", content.error().message);
+  if (const auto content = base::read_file(files, out.ca_file); !content)
+    reader.wrong("ca_file", content.error().message);
 }
 
 }  // namespace

@@ -76,7 +76,8 @@ base_url = "https://api.example.com/compatible/openai"
 )");
   ASSERT_EQ(got.problems, "");
   std::vector<std::string> urls;
-  for (const auto& one : got.upstreams) urls.push_back(one->base_url + " " + one->anthropic_base_url + " " + one->identity);
+  for (const auto& one : got.upstreams)
+    urls.push_back(one->base_url + " " + one->anthropic_base_url + " " + one->identity);
   EXPECT_THAT(urls, ElementsAre("https://api.openai.com/v1 https://api.openai.com https://api.openai.com/v1",
                                 "http://127.0.0.1:8000/v1 http://127.0.0.1:8000 http://127.0.0.1:8000/v1",
                                 "https://api.anthropic.com/v1 https://api.anthropic.com https://api.anthropic.com",
@@ -94,9 +95,11 @@ TEST(Upstreams, AnotherServerForMessagesIsPartOfTheIdentity) {
 
 TEST(Upstreams, EverySettingReachesTheUpstream) {
   const std::string certificates = file_with("pem");
-  const Read got = read("[upstreams.vllm]\nbase_url = \"http://gpu:8000/v1\"\nmodels = [\"llama-*\", \"qwen\"]\nhttp2 = true\n"
-                        "verify_tls = false\nconnect_timeout = \"500ms\"\nfirst_byte_timeout = \"2m\"\nidle_timeout = 7\n"
-                        "ca_file = \"" + certificates + "\"\n");
+  const Read got = read(
+      "[upstreams.vllm]\nbase_url = \"http://gpu:8000/v1\"\nmodels = [\"llama-*\", \"qwen\"]\nhttp2 = true\n"
+      "verify_tls = false\nconnect_timeout = \"500ms\"\nfirst_byte_timeout = \"2m\"\nidle_timeout = 7\n"
+      "ca_file = \"" +
+      certificates + "\"\n");
   ASSERT_EQ(got.problems, "");
   const route::Upstream& upstream = *got.upstreams[0];
   EXPECT_THAT(upstream.models, ElementsAre("llama-*", "qwen"));
@@ -113,7 +116,8 @@ TEST(Upstreams, EverySettingReachesTheUpstream) {
 TEST(Upstreams, TheKeyComesFromTheVariableElseFromTheFile) {
   const std::string file = file_with("  sk-from-file\n");
   const std::string content =
-      "[upstreams.openai]\nurl = \"https://api.openai.com/v1\"\nkey_env = \"OPENAI_API_KEY\"\nkey_file = \"" + file + "\"\n";
+      "[upstreams.openai]\nurl = \"https://api.openai.com/v1\"\nkey_env = \"OPENAI_API_KEY\"\nkey_file = \"" + file +
+      "\"\n";
   EXPECT_EQ(read(content, {{"OPENAI_API_KEY", "sk-from-variable"}}).upstreams[0]->key, "sk-from-variable");
   EXPECT_EQ(read(content).upstreams[0]->key, "sk-from-file");
   unlink(file.c_str());
@@ -121,7 +125,8 @@ TEST(Upstreams, TheKeyComesFromTheVariableElseFromTheFile) {
 }
 
 TEST(Upstreams, AMissingKeySaysWhatToSet) {
-  const std::string content = "[upstreams.openai]\nurl = \"https://api.openai.com/v1\"\nkey_env = \"OPENAI_API_KEY\"\n";
+  const std::string content =
+      "[upstreams.openai]\nurl = \"https://api.openai.com/v1\"\nkey_env = \"OPENAI_API_KEY\"\n";
   EXPECT_EQ(read(content).problems, "upstream 'openai': set OPENAI_API_KEY or `upstreams.openai.key_file`");
   EXPECT_THAT(read(content, {{"OPENAI_API_KEY", " "}}).problems, HasSubstr("OPENAI_API_KEY is empty"));
   // A line end in a key would start another header.
@@ -134,7 +139,8 @@ TEST(Upstreams, WrongValuesAreNamedWithTheirLine) {
   };
   EXPECT_EQ(problems("modles = []"), "unknown key 'upstreams.a.modles' at payonce.toml:3; did you mean 'models'?");
   EXPECT_EQ(problems("models = \"gpt\""),
-            "invalid 'upstreams.a.models' at payonce.toml:3: expected a list of texts such as [\"one\", \"two\"], found a text");
+            "invalid 'upstreams.a.models' at payonce.toml:3: expected a list of texts such as [\"one\", \"two\"], "
+            "found a text");
   EXPECT_EQ(problems("kind = \"azure\""),
             "invalid 'upstreams.a.kind' at payonce.toml:3: expected \"openai\" or \"anthropic\", found \"azure\"");
   EXPECT_THAT(problems("url = \"http://b\""), HasSubstr("another spelling of base_url"));
@@ -143,14 +149,17 @@ TEST(Upstreams, WrongValuesAreNamedWithTheirLine) {
   EXPECT_THAT(problems("idle_timeout = 0"), HasSubstr("expected a duration above 0"));
   EXPECT_THAT(problems("ca_file = \"/nonexistent/ca.pem\""), HasSubstr("/nonexistent/ca.pem"));
   EXPECT_THAT(problems("anthropic_base_url = \"b\""), HasSubstr("expected a URL such as"));
-  EXPECT_THAT(read("[[upstreams]]\nname = \"a\"\n").problems, HasSubstr("expected tables [upstreams.NAME], found an array"));
-  EXPECT_THAT(read("[upstreams]\nurl = \"http://a\"\n").problems, HasSubstr("expected tables [upstreams.NAME], found a text"));
+  EXPECT_THAT(read("[[upstreams]]\nname = \"a\"\n").problems,
+              HasSubstr("expected tables [upstreams.NAME], found an array"));
+  EXPECT_THAT(read("[upstreams]\nurl = \"http://a\"\n").problems,
+              HasSubstr("expected tables [upstreams.NAME], found a text"));
 }
 
 TEST(Upstreams, AUrlMustBeHttpAndHoldNoCredential) {
   for (const char* url : {"ftp://a", "a.example", "http://", "http://a b", "http://a/?x=1"})
     EXPECT_THAT(upstream_of_urls(url, "").error().message, HasSubstr("--upstream: expected a URL such as")) << url;
-  EXPECT_THAT(upstream_of_urls("http://user:secret@a/v1", "").error().message, HasSubstr("must not hold a credential"));
+  EXPECT_THAT(upstream_of_urls("http://user:secret@a/v1", "").error().message,
+              HasSubstr("must not hold a credential"));
   EXPECT_THAT(upstream_of_urls("", "a").error().message, HasSubstr("--upstream-anthropic: "));
 }
 
@@ -170,9 +179,10 @@ TEST(Upstreams, OneComesFromTheUrlsOfTheCommandLine) {
 const std::string kSha256(64, 'a');
 
 TEST(Keys, HoldTheirScopesAndLimits) {
-  const Read got = read("[keys.search]\nsha256 = \"" + std::string(64, 'A') +
-                        "\"\nscopes = [\"team:search\", \"user:*\", \"user:team-a:*\", \"public\"]\nrequests_per_minute = 60\n"
-                        "budget_usd_per_day = 2.5\n");
+  const Read got =
+      read("[keys.search]\nsha256 = \"" + std::string(64, 'A') +
+           "\"\nscopes = [\"team:search\", \"user:*\", \"user:team-a:*\", \"public\"]\nrequests_per_minute = 60\n"
+           "budget_usd_per_day = 2.5\n");
   ASSERT_EQ(got.problems, "");
   EXPECT_EQ(got.keys[0].name, "search");
   EXPECT_EQ(got.keys[0].sha256, kSha256);
@@ -189,8 +199,10 @@ TEST(Keys, WrongOnesAreRefusedWithoutRepeatingThem) {
   const std::string key = "sha256 = \"" + kSha256 + "\"\n";
   EXPECT_THAT(read("[keys.a]\n" + key + "[keys.b]\n" + key).problems, HasSubstr("key 'a' has the same one"));
   for (const char* scope : {"*", "team:", "group:a", "team:a*", "user:a b", "team:a,public"})
-    EXPECT_THAT(read("[keys.a]\n" + key + "scopes = [\"" + scope + "\"]\n").problems, HasSubstr("expected team:NAME")) << scope;
-  EXPECT_THAT(read("[keys.a]\n" + key + "requests_per_minute = -1\n").problems, HasSubstr("expected a number from 0"));
+    EXPECT_THAT(read("[keys.a]\n" + key + "scopes = [\"" + scope + "\"]\n").problems, HasSubstr("expected team:NAME"))
+        << scope;
+  EXPECT_THAT(read("[keys.a]\n" + key + "requests_per_minute = -1\n").problems,
+              HasSubstr("expected a number from 0"));
 }
 
 TEST(Prices, CacheClassesCostTheInputPriceUnlessSet) {

@@ -34,15 +34,11 @@ const Shapes& shapes_of(Dialect dialect) {
   static const Shapes kResponses{.texts = {{"input", "[]", "content"}}, .links = {{"input", "[]", "call_id"}}};
   static const Shapes kPlain;
   switch (dialect) {
-    case Dialect::kOpenAiChat:
-      return kChat;
+    case Dialect::kOpenAiChat: return kChat;
     case Dialect::kAnthropicMessages:
-    case Dialect::kAnthropicCountTokens:
-      return kMessages;
-    case Dialect::kOpenAiResponses:
-      return kResponses;
-    default:
-      return kPlain;
+    case Dialect::kAnthropicCountTokens: return kMessages;
+    case Dialect::kOpenAiResponses: return kResponses;
+    default: return kPlain;
   }
 }
 
@@ -118,26 +114,17 @@ std::string_view Writer::text_at(uint32_t object, std::string_view key, std::str
 
 void Writer::value(uint32_t node, uint32_t parent) {
   switch (tape_[node].type) {
-    case JsonType::kObject:
-      return object(node);
-    case JsonType::kArray:
-      return array(node);
-    case JsonType::kString:
-      return text_value(node, parent);
+    case JsonType::kObject: return object(node);
+    case JsonType::kArray: return array(node);
+    case JsonType::kString: return text_value(node, parent);
     case JsonType::kNumber:
       out_ += '#';
       append_canonical_number(out_, tape_.raw(text_, node));
       out_ += ';';
       return;
-    case JsonType::kTrue:
-      out_ += 't';
-      return;
-    case JsonType::kFalse:
-      out_ += 'f';
-      return;
-    case JsonType::kNull:
-      out_ += 'n';
-      return;
+    case JsonType::kTrue: out_ += 't'; return;
+    case JsonType::kFalse: out_ += 'f'; return;
+    case JsonType::kNull: out_ += 'n'; return;
   }
 }
 

@@ -108,7 +108,7 @@ base::Result<Caller> Callers::identify(const net::Headers& headers) const {
     return base::fail(base::Code::kUnauthorized,
                       credential.empty()
                           ? "no API key; send one of this gateway's keys as 'Authorization: Bearer …' or 'x-api-key'"
-                          : "unknown API key; this gateway takes only the keys of its configuration ([[keys]])");
+                          : "unknown API key; this gateway takes only the keys of its configuration ([keys.NAME])");
   std::vector<std::string_view> owned, narrowing;
   for (const std::string& part : requested) {
     if (key != nullptr && owns(*key, part))

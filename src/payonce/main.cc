@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int status = 0;
   payonce::add_serve(app, status);
+  payonce::add_up(app, status);
   payonce::add_cache(app, status);
   payonce::add_key(app, status);
   try {

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <memory>
+#include <stop_token>
 #include <string>
+#include <thread>
 
 #include "base/env.h"
 #include "base/log.h"
@@ -12,6 +15,8 @@
 
 namespace payonce {
 namespace {
+
+constexpr std::chrono::milliseconds kReadyPoll{50};
 
 std::string greeting(const std::string& url, const std::string& model) {
   const std::string request = fmt::format(
@@ -25,11 +30,10 @@ std::string greeting(const std::string& url, const std::string& model) {
       url, model, request, url);
 }
 
-std::shared_ptr<const route::Upstream> local_upstream(const upstream::LlamaServer& server,
-                                                      const std::string& model_file) {
+base::Result<route::UpstreamPtr> local_upstream(const upstream::LlamaServer& server, const std::string& model_file) {
   auto out = std::make_shared<route::Upstream>();
   out->name = "local";
-  out->identity = upstream::LlamaServer::identity(model_file);
+  PAYONCE_TRY(out->identity, upstream::LlamaServer::identity(model_file));
   out->base_url = server.base_url();
   out->anthropic_base_url = out->base_url.substr(0, out->base_url.size() - 3);
   out->forward_credential = false;
@@ -47,17 +51,20 @@ int run_up(const config::Flags& flags) {
                                .model_file = settings->model_file,
                                .log_file = settings->data_dir + "/llama-server.log"});
   if (const auto started = model.start(); !started) return complain(started.error(), kFailed);
-  const route::UpstreamPtr local = local_upstream(model, settings->model_file);
-  settings->upstreams.insert(settings->upstreams.begin(), local);
+  const auto local = local_upstream(model, settings->model_file);
+  if (!local) return complain(local.error(), kFailed);
+  settings->upstreams.insert(settings->upstreams.begin(), *local);
   Instance instance(*settings, [&model] { return model.ready(); });
   if (const auto started = instance.start(); !started) return complain(started.error(), kFailed);
   base::log_info("listening on {}; the model is loading", instance.url());
-  model.on_ready([&, name = settings->model_file.substr(settings->model_file.rfind('/') + 1)] {
-    say(greeting(instance.url(), name));
+  const std::string name = settings->model_file.substr(settings->model_file.rfind('/') + 1);
+  const std::jthread herald([&](const std::stop_token& stop) {
+    while (!stop.stop_requested() && !model.ready()) std::this_thread::sleep_for(kReadyPoll);
+    if (model.ready()) say(greeting(instance.url(), name));
   });
   run_until_told(instance, signals, [&]() -> base::Result<config::Settings> {
     PAYONCE_TRY(config::Settings fresh, load_settings(flags));
-    fresh.upstreams.insert(fresh.upstreams.begin(), local);
+    fresh.upstreams.insert(fresh.upstreams.begin(), *local);
     return fresh;
   });
   model.stop();

@@ -34,13 +34,10 @@ Refusal refuse(const base::Error& error) {
 
 Outcome outcome_of(Forwarded why) {
   switch (why) {
-    case Forwarded::kMiss:
-      return Outcome::kMiss;
-    case Forwarded::kStale:
-      return Outcome::kStale;
+    case Forwarded::kMiss: return Outcome::kMiss;
+    case Forwarded::kStale: return Outcome::kStale;
     case Forwarded::kBypass:
-    case Forwarded::kRequest:
-      return Outcome::kBypass;
+    case Forwarded::kRequest: return Outcome::kBypass;
   }
   return Outcome::kBypass;
 }

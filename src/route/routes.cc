@@ -50,7 +50,7 @@ bool matches_pattern(std::string_view pattern, std::string_view text) {
 base::Result<std::vector<UpstreamPtr>> Routes::choose(std::string_view model, UpstreamKind wire) const {
   if (upstreams_.empty())
     return base::fail(base::Code::kUnavailable,
-                      "no upstream is configured; start with --upstream URL or add [[upstreams]]");
+                      "no upstream is configured; start with --upstream URL or add [upstreams.NAME]");
   std::vector<UpstreamPtr> out;
   int best = 0;
   for (const UpstreamPtr& upstream : upstreams_) {

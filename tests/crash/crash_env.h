@@ -1,5 +1,5 @@
-// A file system that loses what was not synced, as a power cut does, and that fails calls, as a full or dying disk does.
-// It works on real files in a directory. What a crash leaves is drawn from the seed:
+// A file system that loses what was not synced, as a power cut does, and that fails calls, as a full or dying disk
+// does. It works on real files in a directory. What a crash leaves is drawn from the seed:
 //   - of each file the synced bytes, and of the rest a prefix, the end of which may be zeros or garbage;
 //   - a file whose directory entry was not synced may be gone;
 //   - a deletion that was not synced may not have happened.

@@ -1,0 +1,40 @@
+"""Fixtures: one upstream and one gateway for each test, so that no test sees another's entries."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness import Gateway  # noqa: E402
+from upstream import Upstream  # noqa: E402
+
+
+@pytest.fixture
+def upstream():
+    with Upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def make_gateway(tmp_path):
+    """make_gateway(*flags, name="g", …) starts one; all are stopped at the end."""
+    running = []
+
+    def make(*arguments, name="gateway", start=True, **options):
+        gateway = Gateway(tmp_path / name, *arguments, **options)
+        running.append(gateway)
+        return gateway.start() if start else gateway
+
+    yield make
+    for gateway in running:
+        gateway.client.close()
+        if gateway.process and gateway.process.poll() is None:
+            gateway.stop()
+
+
+@pytest.fixture
+def gateway(make_gateway, upstream):
+    """The gateway of most tests: one upstream, no keys, so that the caller's credential passes through."""
+    return make_gateway("--upstream", upstream.url, "--layers", "exact")

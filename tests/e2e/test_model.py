@@ -1,0 +1,115 @@
+"""`payonce up` with the real small model: from start to the first answer and its first hit, by official clients."""
+
+import os
+import pathlib
+import time
+
+import anthropic
+import openai
+import pytest
+
+from harness import CacheStatus, Gateway, is_hit, run_cli
+
+READY_LIMIT_S = 120
+ASK = {"model": "local", "temperature": 0, "max_tokens": 16,
+       "messages": [{"role": "user", "content": "Name the capital of France."}]}
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory):
+    """One running model for all tests here, as loading it is the slow part; each asks something of its own."""
+    for name in ("PAYONCE_MODEL", "PAYONCE_LLAMA_SERVER"):
+        assert os.path.exists(os.environ.get(name, "")), f"{name} is not set to a file: run ./dev test"
+    running = Gateway(tmp_path_factory.mktemp("up"), "--model", os.environ["PAYONCE_MODEL"], "--llama-server",
+                      os.environ["PAYONCE_LLAMA_SERVER"], command="up")
+    started = time.monotonic()
+    running.start(timeout_s=READY_LIMIT_S)
+    running.ready_after_s = time.monotonic() - started
+    running.client.timeout = 120
+    yield running
+    assert running.stop() == 0
+    running.client.close()
+
+
+@pytest.fixture
+def client(up):
+    with openai.OpenAI(base_url=up.url, api_key="unused", max_retries=0, timeout=120) as made:
+        yield made
+
+
+def test_the_first_chat_answers_and_the_second_is_a_hit(client):
+    raws = [client.chat.completions.with_raw_response.create(**ASK) for _ in range(2)]
+    first, second = (raw.parse() for raw in raws)
+    assert [is_hit(raw.http_response) for raw in raws] == [False, True]
+    assert first.to_dict() == second.to_dict()
+    assert "Paris" in first.choices[0].message.content
+    assert 0 < first.usage.completion_tokens <= 16
+
+
+def test_a_stream_is_stored_and_serves_a_plain_caller(client):
+    ask = ASK | {"messages": [{"role": "user", "content": "Count from one to five."}]}
+    text = "".join(c.choices[0].delta.content or "" for c in client.chat.completions.create(**ask, stream=True)
+                   if c.choices)
+    raw = client.chat.completions.with_raw_response.create(**ask)
+    assert is_hit(raw.http_response)
+    assert raw.parse().choices[0].message.content == text != ""
+    with client.chat.completions.with_streaming_response.create(**ask, stream=True) as again:
+        assert CacheStatus(again.http_response).hit
+        assert "".join(c.choices[0].delta.content or "" for c in again.parse() if c.choices) == text
+
+
+def test_the_anthropic_client_is_served_as_well(up):
+    ask = {"model": "local", "max_tokens": 16, "temperature": 0, "system": "Be brief.",
+           "messages": [{"role": "user", "content": "Name the capital of Italy."}]}
+    with anthropic.Anthropic(base_url=up.root, api_key="unused", max_retries=0, timeout=120) as client:
+        raws = [client.messages.with_raw_response.create(**ask) for _ in range(2)]
+        first, second = (raw.parse() for raw in raws)
+        assert [is_hit(raw.http_response) for raw in raws] == [False, True]
+        assert first.to_dict() == second.to_dict()
+        assert first.content[0].text and first.usage.output_tokens > 0
+        with client.messages.stream(**ask) as stream:
+            assert stream.get_final_message().content[0].text == first.content[0].text
+
+
+def test_completions_and_models_are_served(client):
+    ask = {"model": "local", "prompt": "Once upon a time", "max_tokens": 8, "temperature": 0}
+    first, second = (client.completions.with_raw_response.create(**ask) for _ in range(2))
+    assert (is_hit(first.http_response), is_hit(second.http_response)) == (False, True)
+    assert first.parse().choices[0].text == second.parse().choices[0].text != ""
+    assert list(client.models.list())
+
+
+def test_it_greets_with_a_request_that_works(up):
+    assert "Payonce is ready at" in up.log() and "curl" in up.log()
+    assert up.ready_after_s < READY_LIMIT_S
+
+
+def test_a_model_that_is_not_there_is_told(tmp_path):
+    ended = run_cli("up", "--model", tmp_path / "none.gguf", "--llama-server", os.environ["PAYONCE_LLAMA_SERVER"],
+                    "--listen", "127.0.0.1:0", "--data", tmp_path / "data", home=tmp_path)
+    assert ended.returncode in (1, 2) and "none.gguf" in ended.stderr
+
+
+def test_nothing_of_it_is_left_running(tmp_path):
+    gateway = Gateway(tmp_path, "--model", os.environ["PAYONCE_MODEL"], "--llama-server",
+                      os.environ["PAYONCE_LLAMA_SERVER"], command="up").start(READY_LIMIT_S)
+    children = children_of(gateway.process.pid)
+    assert children, "the model's server is not a child"
+    gateway.kill()
+    deadline = time.monotonic() + 10
+    while any(is_running(child) for child in children):
+        assert time.monotonic() < deadline, "the model's server outlives a killed gateway"
+        time.sleep(0.02)
+
+
+def children_of(pid):
+    listings = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for listing in listings for child in listing.read_text().split()]
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
