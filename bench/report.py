@@ -226,13 +226,13 @@ def write_markdown(path, samples, around, command):
         f"load {around['load_before']} before the start. {around['compiler']}; {around['nginx']};",
         f"wrk {around['wrk'].removeprefix('wrk ').split(' ')[0]}; LiteLLM: {around['litellm']}.", "",
         "All servers run on one core, the load and the mock upstream on another, over loopback. Figures are medians of",
-        f"{around['rounds']} rounds of {around['seconds']} s a run, with the least and the greatest in brackets. Ratios",
-        "are taken within a round, in which the rivals ran one after the other. Whether a run was what it claims to be was",
+        f"{around['rounds']} rounds of {around['seconds']} s a run, with the least and the greatest in brackets.",
+        "Ratios are taken within a round, in which the rivals ran one after the other. Whether a run was what it claims to be was",
         "checked by the mock's counter, see the end.", "", "## Goals", ""]
     lines += markdown_table(["goal", "wanted", "measured", "verdict"], verdicts(samples))
-    lines += ["", "\"Added\" is the p50 through the gateway less the p50 without one. The bare loop is an epoll server",
-              "that hashes the body and sends what a map holds: the least that a cache keyed by content must do.", "",
-              "## Figures"]
+    lines += ["", "\"Added\" is the p50 through the gateway less the p50 without one. The bare loop is an epoll",
+              "server that hashes the body and sends what a map holds: the least that a cache keyed by content",
+              "must do.", "", "## Figures"]
     for title, header, rows in detail_tables(samples.values):
         lines += ["", f"### {title}", "", *markdown_table(header, rows)]
     lines += ["", "## Checks", "", *(f"- {line}" for line in checks_lines(samples))]

@@ -175,6 +175,32 @@ def test_an_upstream_that_is_away_is_a_502_in_the_dialects_shape(gateway, upstre
     assert is_hit(gateway.chat())
 
 
+def test_connections_that_the_upstream_closed_meanwhile_cost_nothing(gateway, upstream):
+    upstream.fail(hang_up=True, times=1000)
+    for index in range(50):
+        answer = gateway.chat(chat_body(f"text {index}"))
+        assert answer.status_code == 200, f"request {index}: {answer.text}"
+    assert upstream.count == 50
+
+
+def test_a_restarted_upstream_is_found_again_at_once(gateway, upstream):
+    for index in range(5):
+        assert gateway.chat(chat_body(f"text {index}")).status_code == 200
+        upstream.stop()
+        upstream.start()
+
+
+def test_a_client_of_http_2_that_leaves_ends_the_call_too(gateway, upstream):
+    hold = Hold()
+    upstream.fail(after=3, hold=hold)
+    with httpx.Client(http1=False, http2=True, base_url=gateway.root, trust_env=False) as client:
+        with client.stream("POST", "/v1/chat/completions", json=STREAM) as answer:
+            next(answer.iter_raw())
+            hold.wait_reached()
+        assert upstream.requests[0].disconnected.wait(10), "a reset stream went unnoticed"
+        assert client.post("/v1/chat/completions", json=chat_body("more")).status_code == 200
+
+
 def test_stored_answers_outlive_the_upstream(gateway, upstream):
     stored = gateway.chat()
     upstream.stop()

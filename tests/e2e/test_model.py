@@ -59,7 +59,7 @@ def test_a_stream_is_stored_and_serves_a_plain_caller(client):
 
 
 def test_the_anthropic_client_is_served_as_well(up):
-    ask = {"model": "local", "max_tokens": 16, "temperature": 0, "system": "Be brief.",
+    ask = {"model": "local", "max_tokens": 16, "system": "Be brief.",
            "messages": [{"role": "user", "content": "Name the capital of Italy."}]}
     with anthropic.Anthropic(base_url=up.root, api_key="unused", max_retries=0, timeout=120) as client:
         raws = [client.messages.with_raw_response.create(**ask) for _ in range(2)]

@@ -138,7 +138,7 @@ def test_a_slow_reader_holds_nobody_up(gateway, upstream):
             quick = pool.submit(gateway.chat, STREAM)
             eventually(lambda: collapsed(gateway) == 1, what="the second joined")
             hold.release()
-            answer = quick.result(timeout=30)
+            answer = quick.result(timeout=15)
         assert answer.content == b"".join(chunks)
     assert upstream.count == 1
 

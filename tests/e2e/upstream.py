@@ -47,6 +47,8 @@ class Fault:
     chunks: list = None   # a stream of these instead
     content_type: str = ""
     raw: bytes = None     # the whole answer as bytes, then the connection closes
+    before: bytes = b""   # bytes before the head, such as an interim answer
+    hang_up: bool = False  # closes after a whole answer, though it promised to keep the connection
 
 
 class Request:
@@ -220,11 +222,11 @@ class Upstream:
         pause(connection, fault.head_delay_s)
         if fault.after < 0:
             self._break(connection, fault)
+        connection.sendall(fault.before)
         headers = [("Content-Type", reply.content_type), ("X-Request-Id", f"req-{request.number}"),
                    *reply.headers, *fault.headers]
-        if reply.chunks is None:
-            return self._send_body(connection, reply, headers, fault)
-        return self._send_stream(connection, reply, headers, fault)
+        send = self._send_body if reply.chunks is None else self._send_stream
+        return send(connection, reply, headers, fault) and not fault.hang_up
 
     def _send_body(self, connection, reply, headers, fault):
         told = len(reply.body) + fault.length_delta
