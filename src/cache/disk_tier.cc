@@ -1,7 +1,9 @@
 #include "cache/disk_tier.h"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -12,6 +14,7 @@ namespace {
 constexpr int64_t kSyncEveryUs = 1'000'000;
 constexpr int64_t kPauseUs = 10'000'000;
 constexpr int64_t kTidyEveryUs = 60'000'000;
+constexpr std::chrono::milliseconds kGather{5};
 constexpr uint64_t kMinSegmentBytes = 1u << 20;
 constexpr uint64_t kMaxSegmentBytes = 64u << 20;
 
@@ -162,6 +165,9 @@ void DiskTier::requeue(std::vector<Purge> purges) {
 }
 
 void DiskTier::write_queued() {
+  // What comes within a few milliseconds goes out in one turn: waking the writer for each answer would delay the next
+  // request on a machine with few cores.
+  std::this_thread::sleep_for(kGather);
   const std::lock_guard lock(writer_mutex_);
   if (closed_) return;
   drain();
