@@ -60,7 +60,8 @@ def agent(stream=False):
                 {"id": f"call_{turn}", "type": "function", "function": {
                     "name": f"tool_{turn}", "arguments": json.dumps({"path": words(80, turn), "limit": 10})}}]})
         messages.append({"role": "tool", "tool_call_id": "call_3", "content": f"Run {MARK}: {words(filler, 3)}"})
-        body = {"model": "gpt-4o-mini", "temperature": 0, "messages": messages, "tools": [_tool(n) for n in range(12)]}
+        tools = [_tool(number) for number in range(12)]
+        body = {"model": "gpt-4o-mini", "temperature": 0, "messages": messages, "tools": tools}
         return body | ({"stream": True} if stream else {})
     return _fit(build, AGENT_BYTES)
 

@@ -71,7 +71,8 @@ void EpollHttp::run() {
   std::array<epoll_event, kEventsPerWait> events;
   for (;;) {
     timespec left{};
-    const int ready = epoll_pwait2(epoll_, events.data(), kEventsPerWait, time_left(&left) ? &left : nullptr, nullptr);
+    const int ready =
+        epoll_pwait2(epoll_, events.data(), kEventsPerWait, time_left(&left) ? &left : nullptr, nullptr);
     if (ready < 0 && errno != EINTR) die(std::string("epoll_pwait2 (Linux 5.11): ") + std::strerror(errno));
     for (int i = 0; i < ready; ++i) {
       const epoll_event& event = events[static_cast<size_t>(i)];
@@ -153,7 +154,8 @@ void EpollHttp::read_from(int fd) {
     connection.in_begin = 0;
     connection.in_end = kept;
   }
-  const ssize_t got = recv(fd, connection.in.get() + connection.in_end, connection.in_capacity - connection.in_end, 0);
+  const ssize_t got =
+      recv(fd, connection.in.get() + connection.in_end, connection.in_capacity - connection.in_end, 0);
   if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return close_connection(fd);
   if (got < 0) return;
   connection.in_end += static_cast<size_t>(got);

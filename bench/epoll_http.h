@@ -1,6 +1,7 @@
 // A one-thread HTTP/1.1 server on epoll: what the mock upstream and the bare loop stand on. It knows only what the
-// benchmarks send (Content-Length bodies, keep-alive, no pipelining), so that it adds next to nothing to what is measured.
-// Threads: one, all calls from within run(). Errors at start end the process with a message: these are tools.
+// benchmarks send (Content-Length bodies, keep-alive, no pipelining), so that it adds next to nothing to what is
+// measured. Threads: one, all calls from within run(). Errors at start end the process with a message: these are
+// tools.
 #pragma once
 
 #include <time.h>
@@ -54,9 +55,7 @@ class EpollHttp {
     Clock::time_point due;
     uint64_t order;  // equal times fire in the order of setting
     std::function<void()> action;
-    bool operator>(const Timer& other) const {
-      return due != other.due ? due > other.due : order > other.order;
-    }
+    bool operator>(const Timer& other) const { return due != other.due ? due > other.due : order > other.order; }
   };
 
   Connection* find(ConnectionId id);

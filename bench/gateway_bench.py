@@ -6,6 +6,7 @@ Python's library, wrk, nginx, and the tools that -DPAYONCE_BENCH=ON builds. `./d
 """
 
 import argparse
+import os
 import pathlib
 import shlex
 import sys
@@ -46,6 +47,9 @@ def parse(arguments):
 
 def main():
     options = parse(sys.argv[1:])
+    if not {options.server_core, options.load_core} <= os.sched_getaffinity(0):
+        sys.exit(f"cores {options.server_core} and {options.load_core} are wanted, this process may use "
+                 f"{sorted(os.sched_getaffinity(0))}; see --server-core and --load-core")
     needed = [options.binaries / name for name in ("mock_upstream", "bare_loop", "sse_client")]
     needed += [options.payonce] if options.payonce else []
     for program in needed:

@@ -31,8 +31,8 @@ def install(directory, version):
     if not (stamp.exists() and stamp.read_text() == version):
         print(f"… installing litellm[proxy] {version}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", directory], check=True)
-        subprocess.run([directory / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-                        f"litellm[proxy]=={version}"], check=True)
+        pip = [directory / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", f"litellm[proxy]=={version}"], check=True)
         stamp.write_text(version)
     return program
 

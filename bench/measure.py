@@ -20,6 +20,8 @@ IDLE_CONNECTIONS = 10_000
 BURST = 20
 RELAY_EVENTS = 2_000
 RELAY_CONNECTIONS = 16
+SLOW_SECONDS = 5
+WARM_UP_REQUESTS = 200
 
 
 class Samples:
@@ -85,9 +87,9 @@ class Bench:
 
     # ---- load --------------------------------------------------------------------------------------------
 
-    def wrk(self, port, kind, connections, unique):
-        command = ["taskset", "-c", str(self.options.load_core), servers.find_program("wrk"), "-t1", f"-c{connections}",
-                   f"-d{self.options.seconds}s", "--timeout", "10s", "-s", servers.HERE / "wrk.lua",
+    def wrk(self, port, kind, connections, unique, seconds=None):
+        command = ["taskset", "-c", self.options.load_core, servers.find_program("wrk"), "-t1", f"-c{connections}",
+                   f"-d{seconds or self.options.seconds}s", "--timeout", "10s", "-s", servers.HERE / "wrk.lua",
                    f"http://127.0.0.1:{port}{CHAT}", "--", self.directory / f"{kind}.json"]
         if unique:
             command.append(str(self.numbers(10_000_000)))
@@ -103,7 +105,9 @@ class Bench:
     def measure(self, name, server, port, kind, connections, unique):
         """One wrk run; rps, p50 and CPU per request go to the samples under `name`."""
         seen, cpu = self.mock.count(), server.cpu_seconds()
-        result = self.wrk(port, kind, connections, unique)
+        # Of a slow server a short run would hold too few answers, and those cut off at its end would count.
+        seconds = SLOW_SECONDS if server is self.litellm else None
+        result = self.wrk(port, kind, connections, unique, seconds)
         cpu, seen = server.cpu_seconds() - cpu, self.mock.count() - seen
         self.samples.add(f"{name}.rps", result["requests"] / result["seconds"])
         self.samples.add(f"{name}.p50_us", result["p50_us"])
@@ -140,6 +144,8 @@ class Bench:
                 self.prime(self.payonce.port, kind)
         if self.litellm:
             self.prime(self.litellm.port, "small")
+            for _ in range(WARM_UP_REQUESTS):
+                servers.request(self.litellm.port, "POST", CHAT, (self.directory / "small.json").read_bytes())
         for turn in range(self.options.rounds):
             for kind in BODIES:
                 for connections in (16, 1):

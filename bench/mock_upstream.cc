@@ -27,8 +27,8 @@ struct Settings {
 };
 
 std::string whole_answer(std::string_view type, std::string_view json) {
-  return "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(type) + "\r\nContent-Length: " +
-         std::to_string(json.size()) + "\r\n\r\n" + std::string(json);
+  return "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(type) +
+         "\r\nContent-Length: " + std::to_string(json.size()) + "\r\n\r\n" + std::string(json);
 }
 
 std::string chunk(std::string_view data) {
@@ -38,14 +38,13 @@ std::string chunk(std::string_view data) {
 }
 
 std::string chat_answer() {
-  return whole_answer(
-      "application/json",
-      R"({"id":"chatcmpl-bench000000000000000001","object":"chat.completion","created":1700000000,)"
-      R"("model":"gpt-4o-mini","choices":[{"index":0,"message":{"role":"assistant","content":")" +
-          std::string(kText) +
-          R"("},"logprobs":null,"finish_reason":"stop"}],)"
-          R"("usage":{"prompt_tokens":60,"completion_tokens":24,"total_tokens":84},)"
-          R"("system_fingerprint":"fp_bench"})");
+  return whole_answer("application/json",
+                      R"({"id":"chatcmpl-bench000000000000000001","object":"chat.completion","created":1700000000,)"
+                      R"("model":"gpt-4o-mini","choices":[{"index":0,"message":{"role":"assistant","content":")" +
+                          std::string(kText) +
+                          R"("},"logprobs":null,"finish_reason":"stop"}],)"
+                          R"("usage":{"prompt_tokens":60,"completion_tokens":24,"total_tokens":84},)"
+                          R"("system_fingerprint":"fp_bench"})");
 }
 
 std::string message_answer() {
@@ -94,20 +93,19 @@ std::string message_event(std::string_view type, std::string_view rest) {
 }
 
 StreamScript message_stream() {
-  return {std::string(kStreamHead) +
-              chunk(message_event("message_start",
-                                  R"(,"message":{"id":"msg_bench000000000000000001","type":"message",)"
-                                  R"("role":"assistant","model":"claude-sonnet-4","content":[],)"
-                                  R"("stop_reason":null,"stop_sequence":null,)"
-                                  R"("usage":{"input_tokens":60,"output_tokens":1}})")) +
-              chunk(message_event("content_block_start", R"(,"index":0,"content_block":{"type":"text","text":""})")),
-          chunk(message_event("content_block_delta",
-                              R"(,"index":0,"delta":{"type":"text_delta","text":")" +
-                                  std::string(kText.substr(0, 90)) + R"("})")),
-          chunk(message_event("content_block_stop", R"(,"index":0)")) +
-              chunk(message_event("message_delta", R"(,"delta":{"stop_reason":"end_turn","stop_sequence":null},)"
-                                                   R"("usage":{"output_tokens":24})")) +
-              chunk(message_event("message_stop", "")) + "0\r\n\r\n"};
+  return {
+      std::string(kStreamHead) +
+          chunk(message_event("message_start", R"(,"message":{"id":"msg_bench000000000000000001","type":"message",)"
+                                               R"("role":"assistant","model":"claude-sonnet-4","content":[],)"
+                                               R"("stop_reason":null,"stop_sequence":null,)"
+                                               R"("usage":{"input_tokens":60,"output_tokens":1}})")) +
+          chunk(message_event("content_block_start", R"(,"index":0,"content_block":{"type":"text","text":""})")),
+      chunk(message_event("content_block_delta", R"(,"index":0,"delta":{"type":"text_delta","text":")" +
+                                                     std::string(kText.substr(0, 90)) + R"("})")),
+      chunk(message_event("content_block_stop", R"(,"index":0)")) +
+          chunk(message_event("message_delta", R"(,"delta":{"stop_reason":"end_turn","stop_sequence":null},)"
+                                               R"("usage":{"output_tokens":24})")) +
+          chunk(message_event("message_stop", "")) + "0\r\n\r\n"};
 }
 
 bool asks_for_stream(std::string_view body) {

@@ -57,7 +57,8 @@ GOALS = [
          ratio("hit1.agent.payonce.p50_us", "hit1.agent.bare_xxh.p50_us")),
     Goal("added p50 of a miss, 408 B ÷ nginx `proxy_pass`", "×", 1.5, False, added_ratio("miss.small")),
     Goal("added p50 of a miss, 41.7 KB ÷ nginx `proxy_pass`", "×", 1.5, False, added_ratio("miss.agent")),
-    Goal("added time to the first event of a missed stream, 408 B ÷ nginx", "×", 1.5, False, added_ratio("sse.small")),
+    Goal("added time to the first event of a missed stream, 408 B ÷ nginx", "×", 1.5, False,
+         added_ratio("sse.small")),
     Goal("added time to the first event of a missed stream, 41.7 KB ÷ nginx", "×", 1.5, False,
          added_ratio("sse.agent")),
     Goal("events relayed per second of CPU, 16 streams", "", 100_000, True,
@@ -95,7 +96,8 @@ def verdicts(samples):
         middle = statistics.median(values)
         met = middle >= goal.must if goal.at_least else middle <= goal.must
         aimed = goal.aim is not None and (middle >= goal.aim if goal.at_least else middle <= goal.aim)
-        rows.append((goal.text, wanted, spread(values, goal.unit), "aim met" if aimed else "met" if met else "**missed**"))
+        verdict = "aim met" if aimed else "met" if met else "**missed**"
+        rows.append((goal.text, wanted, spread(values, goal.unit), verdict))
     return rows
 
 
@@ -109,9 +111,9 @@ def detail_tables(values):
         return [name for name in TITLES if any(key.startswith(f"{prefix}.{name}.") for key in values)]
 
     tables = []
+    hit_columns = ((16, "rps"), (16, "p50_us"), (16, "cpu_us"), (1, "rps"), (1, "p50_us"), (1, "p99_us"))
     for kind, size in (("small", "408 B"), ("agent", "41.7 KB")):
-        rows = [[TITLES[name]] + [cell(f"hit{count}.{kind}.{name}.{what}") for count, what in
-                                  ((16, "rps"), (16, "p50_us"), (16, "cpu_us"), (1, "rps"), (1, "p50_us"), (1, "p99_us"))]
+        rows = [[TITLES[name]] + [cell(f"hit{count}.{kind}.{name}.{what}") for count, what in hit_columns]
                 for name in present(f"hit16.{kind}")]
         tables.append((f"Hits, {size}", ["", "16 conn.: rps", "p50 µs", "CPU µs a hit", "1 conn.: rps", "p50 µs",
                                          "p99 µs"], rows))
@@ -124,6 +126,12 @@ def detail_tables(values):
     rows = [[TITLES[name], cell(f"relay.{name}.events_per_cpu_second"), cell(f"relay.{name}.events_per_second")]
             for name in present("relay")]
     tables.append(("Relayed events, 16 streams of 2,000", ["", "a second of CPU", "a second of the clock"], rows))
+    rows = []
+    for title, prefix in (("hit, 408 B", "hit16.small"), ("hit, 41.7 KB", "hit16.agent"),
+                          ("miss, 408 B", "miss.small"), ("miss, 41.7 KB", "miss.agent")):
+        shares = ratio(f"{prefix}.payonce.cpu_us", f"{prefix}.nginx.cpu_us")(values)
+        rows += [[title, spread(shares, "×")]] if shares else []
+    tables.append(("CPU time of Payonce ÷ nginx, the figure that a busy machine disturbs least", ["", "ratio"], rows))
     rows = [[title, cell(name, unit)] for title, name, unit in (
         ("resident memory idle", "rss_idle_mib", "MiB"), ("resident memory after the run", "rss_after_mib", "MiB"),
         ("start to ready", "start_ms", "ms"), ("growth with 10,000 idle connections", "idle_connections_mb", "MB"))
@@ -214,17 +222,17 @@ def write_markdown(path, samples, around, command):
     lines = [
         "# Benchmarks", "",
         f"Measured on {around['date']} at commit {around['commit']} by `{command}`, which rewrites this page.",
-        f"Machine: {around['cpu']}, {around['cores']} cores, {around['memory_gib']} GiB, Linux {around['kernel']}, load",
-        f"{around['load_before']} before the start. {around['compiler']}; {around['nginx']};",
+        f"Machine: {around['cpu']}, {around['cores']} cores, {around['memory_gib']} GiB, Linux {around['kernel']},",
+        f"load {around['load_before']} before the start. {around['compiler']}; {around['nginx']};",
         f"wrk {around['wrk'].removeprefix('wrk ').split(' ')[0]}; LiteLLM: {around['litellm']}.", "",
         "All servers run on one core, the load and the mock upstream on another, over loopback. Figures are medians of",
-        f"{around['rounds']} rounds of {around['seconds']} s a run, with the least and the greatest in brackets. Ratios are",
-        "taken within a round, in which the rivals ran one after the other. Whether a run was what it claims to be was",
+        f"{around['rounds']} rounds of {around['seconds']} s a run, with the least and the greatest in brackets.",
+        "Ratios are taken within a round, in which the rivals ran one after the other. Whether a run was what it claims to be was",
         "checked by the mock's counter, see the end.", "", "## Goals", ""]
     lines += markdown_table(["goal", "wanted", "measured", "verdict"], verdicts(samples))
-    lines += ["", "\"Added\" is the p50 through the gateway less the p50 without one. The bare loop is an epoll server that",
-              "hashes the body and sends what a map holds: the least that a cache keyed by content must do.", "",
-              "## Figures"]
+    lines += ["", "\"Added\" is the p50 through the gateway less the p50 without one. The bare loop is an epoll",
+              "server that hashes the body and sends what a map holds: the least that a cache keyed by content",
+              "must do.", "", "## Figures"]
     for title, header, rows in detail_tables(samples.values):
         lines += ["", f"### {title}", "", *markdown_table(header, rows)]
     lines += ["", "## Checks", "", *(f"- {line}" for line in checks_lines(samples))]

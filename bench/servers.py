@@ -95,7 +95,7 @@ class Server:
         return found
 
     def cpu_seconds(self):
-        """CPU time of all threads so far, exact to the nanosecond (the clock ticks of /proc/PID/stat are too coarse)."""
+        """CPU time of all threads so far, to the nanosecond (the clock ticks of /proc/PID/stat are too coarse)."""
         total = 0
         for pid in self.pids():
             with contextlib.suppress(OSError):
@@ -178,7 +178,7 @@ class Payonce(Server):
 
 @contextlib.contextmanager
 def workplace():
-    """A directory for configurations, data and logs, removed afterwards, and a list of servers stopped before that."""
+    """A directory for configurations, data and logs, removed afterwards; the servers in it are stopped before that."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="payonce-bench-"))
     directory.chmod(0o755)
     servers = []

@@ -1,5 +1,5 @@
-// Reads event streams and measures them: time to the first event of the body, to the end, events a second. Each stream
-// asks a different question, so that a cache in the path misses.
+// Reads event streams and measures them: time to the first event of the body, to the end, events a second. Each
+// stream asks a different question, so that a cache in the path misses.
 //
 //   sse_client --port N --body FILE [--streams N] [--connections N] [--seed N]
 //
@@ -158,9 +158,10 @@ class Client {
   void start(Stream& stream) {
     const std::string number = std::to_string(number_++);
     body_.replace(mark_ + kMark.size() - number.size(), number.size(), number);
-    const std::string request = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                                "Authorization: Bearer bench\r\nContent-Type: application/json\r\nContent-Length: " +
-                                std::to_string(body_.size()) + "\r\n\r\n" + body_;
+    const std::string request =
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        "Authorization: Bearer bench\r\nContent-Type: application/json\r\nContent-Length: " +
+        std::to_string(body_.size()) + "\r\n\r\n" + body_;
     stream.in_body = stream.first_seen = false;
     stream.head.clear();
     stream.counter.reset();
@@ -250,8 +251,7 @@ int main(int argc, char** argv) {
               R"("first_p99_us":%lld,"end_p50_us":%lld,"end_p99_us":%lld})"
               "\n",
               totals.end_us.size(), static_cast<long long>(totals.errors), static_cast<long long>(totals.events),
-              static_cast<long long>(totals.bytes), seconds,
-              static_cast<long long>(percentile(totals.first_us, 50)),
+              static_cast<long long>(totals.bytes), seconds, static_cast<long long>(percentile(totals.first_us, 50)),
               static_cast<long long>(percentile(totals.first_us, 99)),
               static_cast<long long>(percentile(totals.end_us, 50)),
               static_cast<long long>(percentile(totals.end_us, 99)));

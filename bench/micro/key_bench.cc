@@ -76,9 +76,10 @@ void read_events(State& state) {
   std::string stream;
   constexpr int kEvents = 1000;
   for (int i = 0; i < kEvents; ++i) {
-    stream += R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini",)"
-              R"("choices":[{"index":0,"delta":{"content":" wordsssssssssssssssssssssss"},"finish_reason":null}]})"
-              "\n\n";
+    stream +=
+        R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini",)"
+        R"("choices":[{"index":0,"delta":{"content":" wordsssssssssssssssssssssss"},"finish_reason":null}]})"
+        "\n\n";
   }
   llm::SseEvent event;
   for (auto _ : state) {

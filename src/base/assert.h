@@ -15,6 +15,5 @@ class AssertionFailed : public std::logic_error {
 
 }  // namespace payonce::base
 
-#define PAYONCE_ASSERT(expression)            \
-  (static_cast<bool>(expression) ? void(0)    \
-                                 : ::payonce::base::assertion_failed(#expression, __FILE__, __LINE__))
+#define PAYONCE_ASSERT(expression) \
+  (static_cast<bool>(expression) ? void(0) : ::payonce::base::assertion_failed(#expression, __FILE__, __LINE__))

@@ -49,7 +49,10 @@ TEST(WorkerPool, RefusesWhenFullAndRunsTheRest) {
   std::mutex gate;
   gate.lock();
   WorkerPool pool({.threads = 1, .queue_limit = 2});
-  ASSERT_TRUE(pool.post([&] { const std::lock_guard hold(gate); ++done; }));
+  ASSERT_TRUE(pool.post([&] {
+    const std::lock_guard hold(gate);
+    ++done;
+  }));
   while (pool.queued() != 0) std::this_thread::yield();
   EXPECT_TRUE(pool.post([&] { ++done; }));
   EXPECT_TRUE(pool.post([&] { ++done; }));

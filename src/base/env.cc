@@ -89,8 +89,9 @@ Status PosixEnv::make_directories(const std::string& path) {
   if (std::filesystem::is_directory(path, error)) return {};
   const std::filesystem::path parent = std::filesystem::path(path).parent_path();
   if (!parent.empty() && parent != std::filesystem::path(path)) PAYONCE_CHECK_OK(make_directories(parent.string()));
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return errno_error("create directory", path);
-  return {};
+  if (::mkdir(path.c_str(), 0700) == 0) return {};
+  if (errno == EEXIST && std::filesystem::is_directory(path, error)) return {};  // another process was first
+  return errno_error("create directory", path);
 }
 
 Result<std::vector<std::string>> PosixEnv::list(const std::string& directory) const {

@@ -29,7 +29,7 @@ class Env {
   virtual ~Env() = default;
   enum class Mode { kReadOnly, kAppend };  // kAppend creates the file (0600) if missing
   virtual Result<std::unique_ptr<File>> open(const std::string& path, Mode mode) = 0;
-  virtual Status make_directories(const std::string& path) = 0;  // 0700
+  virtual Status make_directories(const std::string& path) = 0;                           // 0700
   virtual Result<std::vector<std::string>> list(const std::string& directory) const = 0;  // names, sorted
   virtual Status remove(const std::string& path) = 0;
   virtual Status rename(const std::string& from, const std::string& to) = 0;

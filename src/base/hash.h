@@ -1,6 +1,6 @@
-// Hashes. SHA-256 (OpenSSL) for everything stored, shared or shown; XXH3-128 with a secret of this process only for keys
-// that never leave it (a raw-body key, sharding), because a 64-bit or unkeyed hash lets a caller build collisions.
-// Threads: free functions any; Sha256 objects one at a time.
+// Hashes. SHA-256 (OpenSSL) for everything stored, shared or shown; XXH3-128 with a secret of this process only for
+// keys that never leave it (a raw-body key, sharding), because a 64-bit or unkeyed hash lets a caller build
+// collisions. Threads: free functions any; Sha256 objects one at a time.
 #pragma once
 
 #include <array>

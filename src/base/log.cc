@@ -12,7 +12,7 @@
 namespace payonce::base {
 namespace {
 
-std::atomic<LogLevel> g_level{LogLevel::kInfo};    // the operator's choice, set once at start
+std::atomic<LogLevel> g_level{LogLevel::kInfo};  // the operator's choice, set once at start
 std::atomic<LogFormat> g_format{LogFormat::kText};
 
 spdlog::logger& logger() {

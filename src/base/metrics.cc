@@ -16,19 +16,24 @@ namespace {
 constexpr MetricInfo kTable[] = {
     {"payonce_requests_total", "counter", "dialect,layer,outcome",
      "Requests by dialect, the layer that answered (none: the upstream did) and outcome (hit, miss, bypass, stale)."},
-    {"payonce_request_seconds", "histogram", "phase", "Time in parse, lookup, upstream (first byte) and total, seconds."},
+    {"payonce_request_seconds", "histogram", "phase",
+     "Time in parse, lookup, upstream (first byte) and total, seconds."},
     {"payonce_tokens_total", "counter", "class", "Tokens billed by upstreams: fresh, read, write, output."},
     {"payonce_saved_usd_total", "counter", "layer", "Money not spent because a layer answered, USD at list price."},
-    {"payonce_saved_tokens_total", "counter", "layer", "Input and output tokens not bought because a layer answered."},
+    {"payonce_saved_tokens_total", "counter", "layer",
+     "Input and output tokens not bought because a layer answered."},
     {"payonce_entries", "gauge", "layer", "Entries held by a layer."},
     {"payonce_bytes", "gauge", "layer", "Bytes held by a layer."},
     {"payonce_evictions_total", "counter", "layer,reason", "Entries dropped: capacity, expired, purged, corrupt."},
-    {"payonce_upstream_errors_total", "counter", "upstream,code", "Failed upstream calls by HTTP status or error code."},
+    {"payonce_upstream_errors_total", "counter", "upstream,code",
+     "Failed upstream calls by HTTP status or error code."},
     {"payonce_collapsed_total", "counter", "", "Requests that joined an equal request in flight."},
-    {"payonce_layer_faults_total", "counter", "layer", "Faults inside a cache layer; each became a miss, not an error."},
+    {"payonce_layer_faults_total", "counter", "layer",
+     "Faults inside a cache layer; each became a miss, not an error."},
     {"payonce_connections", "gauge", "side", "Open connections: client, upstream."},
     {"payonce_worker_queue", "gauge", "", "Jobs waiting for the worker pool."},
-    {"payonce_rejected_total", "counter", "reason", "Requests refused before an upstream: limit, rate, budget, auth, bad."},
+    {"payonce_rejected_total", "counter", "reason",
+     "Requests refused before an upstream: limit, rate, budget, auth, bad."},
     {"payonce_dropped_writes_total", "counter", "", "Answers not stored because the worker queue was full."},
 };
 
@@ -96,8 +101,6 @@ Histogram Metrics::histogram(std::string_view name, const Labels& labels) {
   return Histogram(&it->second->Add(labels, kSeconds));
 }
 
-std::string Metrics::exposition() const {
-  return prometheus::TextSerializer().Serialize(state_->registry.Collect());
-}
+std::string Metrics::exposition() const { return prometheus::TextSerializer().Serialize(state_->registry.Collect()); }
 
 }  // namespace payonce::base

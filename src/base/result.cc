@@ -7,9 +7,9 @@ struct Row {
   int status;
 };
 constexpr Row kRows[] = {
-    {"invalid", 400},    {"unauthorized", 401}, {"forbidden", 403},   {"not_found", 404},
-    {"too_large", 413},  {"exhausted", 429},    {"timeout", 504},     {"unavailable", 502},
-    {"corrupt", 500},    {"cancelled", 499},    {"internal", 500},
+    {"invalid", 400},   {"unauthorized", 401}, {"forbidden", 403}, {"not_found", 404},
+    {"too_large", 413}, {"exhausted", 429},    {"timeout", 504},   {"unavailable", 502},
+    {"corrupt", 500},   {"cancelled", 499},    {"internal", 500},
 };
 }  // namespace
 

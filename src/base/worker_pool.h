@@ -1,6 +1,6 @@
 // The one bounded pool for slow work (compression, disk, embedding, ledger), so that event loops never block.
-// Threads: post() any. Jobs run in order of arrival, on several threads; they must not throw (a throw is logged and dropped).
-// The destructor runs what is queued, then joins.
+// Threads: post() any. Jobs run in order of arrival, on several threads; they must not throw (a throw is logged and
+// dropped). The destructor runs what is queued, then joins.
 #pragma once
 
 #include <condition_variable>

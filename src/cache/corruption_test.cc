@@ -91,18 +91,12 @@ TEST_F(Corruption, DamageAnywhereIsAMissBeforeAndAfterARestart) {
       if (content.empty()) continue;
       const size_t at = random() % content.size();
       switch (random() % 5) {
-        case 0:
-          content[at] = static_cast<char>(content[at] ^ (1 << (random() % 8)));
-          break;
+        case 0: content[at] = static_cast<char>(content[at] ^ (1 << (random() % 8))); break;
         case 1:
           for (size_t i = at; i < std::min(content.size(), at + 512); ++i) content[i] = static_cast<char>(random());
           break;
-        case 2:
-          std::fill(content.begin() + static_cast<std::ptrdiff_t>(at), content.end(), '\0');
-          break;
-        case 3:
-          content.resize(at);
-          break;
+        case 2: std::fill(content.begin() + static_cast<std::ptrdiff_t>(at), content.end(), '\0'); break;
+        case 3: content.resize(at); break;
         default: {  // a stretch of another file lands here
           const std::string other = read(files[random() % files.size()]);
           content.replace(at, std::min<size_t>(4096, content.size() - at), other.substr(0, 4096));

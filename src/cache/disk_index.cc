@@ -123,9 +123,8 @@ uint64_t DiskIndex::purge(const Purge& purge, std::unordered_set<std::string>* r
 }
 
 uint64_t DiskIndex::drop_segments_until(uint64_t segment) {
-  return erase_if([&](const std::string&, const Slot& slot) {
-    return slot.on_disk() && slot.location.segment <= segment;
-  });
+  return erase_if(
+      [&](const std::string&, const Slot& slot) { return slot.on_disk() && slot.location.segment <= segment; });
 }
 
 uint64_t DiskIndex::drop_expired(int64_t now_ms) {

@@ -42,7 +42,10 @@ struct Slot {
   std::shared_ptr<const Labels> labels;  // shared by all that have the same
   bool on_disk() const { return location.size > 0; }
   Traits traits(std::string_view key) const {
-    return {.key = key, .scope = labels->scope, .versions = labels->versions, .model = labels->model,
+    return {.key = key,
+            .scope = labels->scope,
+            .versions = labels->versions,
+            .model = labels->model,
             .created_ms = created_ms};
   }
 };
@@ -90,10 +93,10 @@ class DiskIndex {
   size_t labels_sweep_at_ = 1024;                                        // guarded by labels_mutex_
 
   std::atomic<bool> scanning_{true};
-  mutable std::mutex purges_mutex_;                          // taken inside of a shard's
-  std::vector<Purge> purges_;                                // guarded by purges_mutex_
-  std::unordered_map<std::string, uint64_t> key_purges_;     // of exactly one key; guarded by purges_mutex_
-  uint64_t floor_ = 0;                                       // guarded by purges_mutex_
+  mutable std::mutex purges_mutex_;                       // taken inside of a shard's
+  std::vector<Purge> purges_;                             // guarded by purges_mutex_
+  std::unordered_map<std::string, uint64_t> key_purges_;  // of exactly one key; guarded by purges_mutex_
+  uint64_t floor_ = 0;                                    // guarded by purges_mutex_
 };
 
 }  // namespace payonce::cache

@@ -1,7 +1,9 @@
 #include "cache/disk_tier.h"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -12,6 +14,7 @@ namespace {
 constexpr int64_t kSyncEveryUs = 1'000'000;
 constexpr int64_t kPauseUs = 10'000'000;
 constexpr int64_t kTidyEveryUs = 60'000'000;
+constexpr std::chrono::milliseconds kGather{5};
 constexpr uint64_t kMinSegmentBytes = 1u << 20;
 constexpr uint64_t kMaxSegmentBytes = 64u << 20;
 
@@ -37,8 +40,13 @@ base::Result<std::shared_ptr<DiskTier>> DiskTier::open(Options options, base::En
 
 DiskTier::DiskTier(Options options, const base::Clock& clock, base::WorkerPool& pool, Tally& tally,
                    DirectoryLock lock, std::unique_ptr<ResponseLog> log)
-    : options_(std::move(options)), clock_(clock), pool_(pool), tally_(tally), lock_(std::move(lock)),
-      log_(std::move(log)), tidied_at_us_(clock.monotonic_us()) {}
+    : options_(std::move(options)),
+      clock_(clock),
+      pool_(pool),
+      tally_(tally),
+      lock_(std::move(lock)),
+      log_(std::move(log)),
+      tidied_at_us_(clock.monotonic_us()) {}
 
 DiskTier::~DiskTier() = default;
 
@@ -157,6 +165,9 @@ void DiskTier::requeue(std::vector<Purge> purges) {
 }
 
 void DiskTier::write_queued() {
+  // What comes within a few milliseconds goes out in one turn: waking the writer for each answer would delay the next
+  // request on a machine with few cores.
+  std::this_thread::sleep_for(kGather);
   const std::lock_guard lock(writer_mutex_);
   if (closed_) return;
   drain();
@@ -274,7 +285,9 @@ void DiskTier::flush() {
 
 void DiskTier::close() {
   closing_ = true;
-  { const std::lock_guard lock(scan_mutex_); }
+  {
+    const std::lock_guard lock(scan_mutex_);
+  }
   flush();
   const std::lock_guard lock(writer_mutex_);
   closed_ = true;

@@ -30,10 +30,10 @@ namespace payonce::cache {
 class DiskTier : public std::enable_shared_from_this<DiskTier> {
  public:
   struct Options {
-    std::string directory;            // made if missing
+    std::string directory;  // made if missing
     uint64_t disk_bytes = 1ull << 30;
-    uint64_t segment_bytes = 0;       // 0: a sixteenth of disk_bytes, between 1 MiB and 64 MiB
-    size_t queue_entries = 1024;      // changes that wait for the writer
+    uint64_t segment_bytes = 0;   // 0: a sixteenth of disk_bytes, between 1 MiB and 64 MiB
+    size_t queue_entries = 1024;  // changes that wait for the writer
     uint64_t queue_bytes = 64u << 20;
   };
   // Starts the scan of the log on the pool: until it ends, what was stored by earlier runs may be a miss.
@@ -102,16 +102,16 @@ class DiskTier : public std::enable_shared_from_this<DiskTier> {
   std::atomic<bool> scanned_{false};
 
   mutable std::mutex queue_mutex_;
-  std::deque<Change> queue_;     // guarded by queue_mutex_; so are the next two
+  std::deque<Change> queue_;  // guarded by queue_mutex_; so are the next two
   uint64_t queued_bytes_ = 0;
   bool writer_posted_ = false;
 
   std::mutex scan_mutex_;  // held by the scan
 
-  std::mutex writer_mutex_;              // held across I/O by writers; taken before queue_mutex_ and the index's
-  Codec codec_;                          // guarded by writer_mutex_; so is all below
+  std::mutex writer_mutex_;  // held across I/O by writers; taken before queue_mutex_ and the index's
+  Codec codec_;              // guarded by writer_mutex_; so is all below
   bool closed_ = false;
-  uint64_t last_purge_ = 0;              // synced
+  uint64_t last_purge_ = 0;  // synced
   std::vector<Purge> unsynced_purges_;
   int64_t paused_until_us_ = 0;
   int64_t synced_at_us_ = 0;

@@ -25,9 +25,9 @@ struct Entry {
   std::vector<uint32_t> pace_ms;  // recorded streams: arrival of each chunk after the first byte; for paced replay
   std::vector<uint32_t> pace_offset;  // and its byte offset; same length as pace_ms
   llm::Usage usage;
-  double cost_usd = 0;            // what the answer cost, list price of its day
-  int64_t created_ms = 0;         // unix
-  int64_t expires_ms = 0;         // unix
+  double cost_usd = 0;     // what the answer cost, list price of its day
+  int64_t created_ms = 0;  // unix
+  int64_t expires_ms = 0;  // unix
   size_t charged_bytes() const { return sizeof(Entry) + key.size() + body.size() + 8 * pace_ms.size() + 256; }
 };
 

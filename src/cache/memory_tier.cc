@@ -138,8 +138,10 @@ void MemoryTier::insert_locked(Shard& shard, const base::Hash128& hash, EntryPtr
     }
     const HashedKey key{hash, entry->key};  // the text lives as long as the node: the entry is immutable
     const double value = value_of(*entry);
-    Node& node = shard.map.emplace(key, Node{.entry = std::move(entry), .bytes = size, .value = value,
-                                             .arrival = ++shard.arrivals}).first->second;
+    Node& node =
+        shard.map
+            .emplace(key, Node{.entry = std::move(entry), .bytes = size, .value = value, .arrival = ++shard.arrivals})
+            .first->second;
     shard.rank(node);
     shard.queue.insert(&node);
     shard.bytes += size;

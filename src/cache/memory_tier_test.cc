@@ -169,9 +169,7 @@ TEST(MemoryTier, BehavesAsTheNaiveModel) {
           model.erase(key);
           tier.erase(key);
           break;
-        case 1:
-          now_ms += *rc::gen::inRange(0, 20);
-          break;
+        case 1: now_ms += *rc::gen::inRange(0, 20); break;
         case 2:
         case 3:
         case 4: {
@@ -181,8 +179,7 @@ TEST(MemoryTier, BehavesAsTheNaiveModel) {
           model.insert(entry);
           break;
         }
-        default:
-          RC_ASSERT((tier.find(key, now_ms).entry != nullptr) == model.find(key, now_ms));
+        default: RC_ASSERT((tier.find(key, now_ms).entry != nullptr) == model.find(key, now_ms));
       }
       RC_ASSERT(tier.bytes() == model.bytes());
       RC_ASSERT(tier.entries() == model.entries());

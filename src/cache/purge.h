@@ -31,7 +31,10 @@ struct Traits {
   std::string_view key, scope, versions, model;
   int64_t created_ms = 0;
   static Traits of(const Entry& entry) {
-    return {.key = entry.key, .scope = entry.scope, .versions = entry.versions, .model = entry.model,
+    return {.key = entry.key,
+            .scope = entry.scope,
+            .versions = entry.versions,
+            .model = entry.model,
             .created_ms = entry.created_ms};
   }
 };

@@ -99,8 +99,8 @@ std::string encode_meta(const Entry& entry) {
   const int flags = (entry.include_usage ? kIncludeUsage : 0) | (entry.usage.known ? kUsageKnown : 0);
   put_number(out, static_cast<uint8_t>(flags));
   put_number(out, uint8_t{0});
-  for (const int64_t tokens : {entry.usage.fresh, entry.usage.read, entry.usage.write_short, entry.usage.write_long,
-                               entry.usage.output})
+  for (const int64_t tokens :
+       {entry.usage.fresh, entry.usage.read, entry.usage.write_short, entry.usage.write_long, entry.usage.output})
     put_number(out, tokens);
   put_number(out, std::bit_cast<uint64_t>(entry.cost_usd));
   put_number(out, static_cast<uint32_t>(entry.pace_ms.size()));
@@ -117,8 +117,8 @@ base::Result<Meta> decode_meta(std::string_view bytes) {
   meta.form = in.number<uint8_t>();
   meta.flags = in.number<uint8_t>();
   (void)in.number<uint8_t>();
-  for (int64_t* tokens : {&meta.usage.fresh, &meta.usage.read, &meta.usage.write_short, &meta.usage.write_long,
-                          &meta.usage.output})
+  for (int64_t* tokens :
+       {&meta.usage.fresh, &meta.usage.read, &meta.usage.write_short, &meta.usage.write_long, &meta.usage.output})
     *tokens = in.number<int64_t>();
   meta.usage.known = (meta.flags & kUsageKnown) != 0;
   meta.cost_usd = std::bit_cast<double>(in.number<uint64_t>());
@@ -214,8 +214,11 @@ base::Result<RecordHeader> decode_record_header(std::string_view bytes, uint64_t
 base::Result<RecordLabels> decode_labels(const RecordHeader& header, std::string_view bytes, uint64_t seed) {
   PAYONCE_CHECK_OK(verify_front(header, bytes, seed));
   PAYONCE_TRY(const Meta meta, decode_meta(bytes.substr(header.key_size)));
-  return RecordLabels{.key = bytes.substr(0, header.key_size), .scope = meta.scope, .versions = meta.versions,
-                      .model = meta.model, .body_size = meta.body_size};
+  return RecordLabels{.key = bytes.substr(0, header.key_size),
+                      .scope = meta.scope,
+                      .versions = meta.versions,
+                      .model = meta.model,
+                      .body_size = meta.body_size};
 }
 
 base::Result<Purge> decode_purge(const RecordHeader& header, std::string_view bytes, uint64_t seed) {
@@ -250,9 +253,13 @@ std::optional<std::string> Codec::encode_put(const Entry& entry, const Stamp& st
   const size_t got = ZSTD_compressCCtx(compressor_.get(), packed.data(), packed.size(), raw.data(), raw.size(), 1);
   const bool compressed = !ZSTD_isError(got) && got <= packed.size();
   if (compressed) packed.resize(got);
-  const RecordHeader header{.type = RecordType::kPut, .compressed = compressed, .sequence = stamp.sequence,
-                            .last_purge = stamp.last_purge, .created_ms = entry.created_ms,
-                            .expires_ms = entry.expires_ms, .raw_size = static_cast<uint32_t>(raw.size())};
+  const RecordHeader header{.type = RecordType::kPut,
+                            .compressed = compressed,
+                            .sequence = stamp.sequence,
+                            .last_purge = stamp.last_purge,
+                            .created_ms = entry.created_ms,
+                            .expires_ms = entry.expires_ms,
+                            .raw_size = static_cast<uint32_t>(raw.size())};
   return encode_header(header, entry.key, meta, compressed ? packed : raw, stamp.seed);
 }
 

@@ -29,15 +29,26 @@ TEST(Record, TheHeaderStandsAsDocumented) {
   entry->expires_ms = 0x0304;
   const std::string bytes = encode(*entry);
   EXPECT_EQ(base::hex(bytes.substr(0, 56)),
-            "506f5231" "01" "00" "0000"   // magic "PoR1", put, not compressed, reserved
-            "0500000000000000"            // sequence
-            "0400000000000000"            // last purge
-            "0201000000000000"            // created
-            "0403000000000000"            // expires
-            "03000000" "6a000000"         // sizes: key, meta
-            "02000000" "02000000");       // value as stored, raw
+            "506f5231"
+            "01"
+            "00"
+            "0000"              // magic "PoR1", put, not compressed, reserved
+            "0500000000000000"  // sequence
+            "0400000000000000"  // last purge
+            "0201000000000000"  // created
+            "0403000000000000"  // expires
+            "03000000"
+            "6a000000"  // sizes: key, meta
+            "02000000"
+            "02000000");  // value as stored, raw
   EXPECT_EQ(bytes.substr(88, 3), "key");
-  EXPECT_EQ(base::hex(bytes.substr(91, 12)), "03000d000500" "1100" "05" "01" "03" "00");
+  EXPECT_EQ(base::hex(bytes.substr(91, 12)),
+            "03000d000500"
+            "1100"
+            "05"
+            "01"
+            "03"
+            "00");
   EXPECT_EQ(bytes.substr(bytes.size() - 2), "ab");
   EXPECT_EQ(bytes.size(), 88u + 3 + 0x6a + 2);
 }

@@ -43,8 +43,8 @@ class ResponseLog {
   uint64_t bytes() const;
   size_t segments() const;
   bool too_many_segments() const { return segments() >= options_.segment_limit; }
-  uint64_t oldest() const;   // 0: none
-  uint64_t newest() const;   // 0: none
+  uint64_t oldest() const;  // 0: none
+  uint64_t newest() const;  // 0: none
   bool oldest_is_current() const;
   // Deletes segments, oldest first; a purge therefore outlives what it covers. Stops at the first that cannot be
   // deleted.
@@ -60,10 +60,10 @@ class ResponseLog {
   base::Env& env_;
   const Options options_;
   uint64_t session_ = 1;
-  uint64_t next_id_ = 1;               // writer only; so are the next three
+  uint64_t next_id_ = 1;  // writer only; so are the next three
   std::shared_ptr<Segment> current_;
   bool dirty_ = false;
-  bool directory_dirty_ = false;       // a deletion is not yet synced
+  bool directory_dirty_ = false;  // a deletion is not yet synced
 
   mutable std::mutex mutex_;
   std::map<uint64_t, std::shared_ptr<Segment>> segments_;  // guarded by mutex_

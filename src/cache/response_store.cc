@@ -45,8 +45,10 @@ class Newest {
 class TieredStore final : public ResponseStore {
  public:
   TieredStore(Options options, const base::Clock& clock, base::Metrics& metrics)
-      : options_(std::move(options)), clock_(clock),
-        memory_({.capacity_bytes = options_.memory_bytes, .entry_limit_bytes = options_.entry_limit_bytes,
+      : options_(std::move(options)),
+        clock_(clock),
+        memory_({.capacity_bytes = options_.memory_bytes,
+                 .entry_limit_bytes = options_.entry_limit_bytes,
                  .shards = options_.shards}),
         tally_(metrics),
         memory_entries_(metrics.gauge("payonce_entries", {{"layer", "exact"}})),
@@ -142,9 +144,12 @@ class TieredStore final : public ResponseStore {
   }
 
   Stats stats() const override {
-    return {.memory_entries = memory_.entries(), .memory_bytes = memory_.bytes(),
-            .disk_entries = disk_ ? disk_->index().entries() : 0, .disk_bytes = disk_ ? disk_->bytes() : 0,
-            .faults = tally_.faults(), .evictions = tally_.evictions()};
+    return {.memory_entries = memory_.entries(),
+            .memory_bytes = memory_.bytes(),
+            .disk_entries = disk_ ? disk_->index().entries() : 0,
+            .disk_bytes = disk_ ? disk_->bytes() : 0,
+            .faults = tally_.faults(),
+            .evictions = tally_.evictions()};
   }
 
   void flush() override {
@@ -157,9 +162,15 @@ class TieredStore final : public ResponseStore {
     Newest newest(limit);
     memory_.for_each([&](const EntryPtr& entry, uint64_t hits) {
       if (entry->expires_ms <= now_ms || !matches(wanted, Traits::of(*entry))) return;
-      newest.add({.key = entry->key, .scope = entry->scope, .versions = entry->versions, .model = entry->model,
-                  .size_bytes = entry->body.size(), .created_ms = entry->created_ms, .expires_ms = entry->expires_ms,
-                  .hits = hits, .in_memory = true});
+      newest.add({.key = entry->key,
+                  .scope = entry->scope,
+                  .versions = entry->versions,
+                  .model = entry->model,
+                  .size_bytes = entry->body.size(),
+                  .created_ms = entry->created_ms,
+                  .expires_ms = entry->expires_ms,
+                  .hits = hits,
+                  .in_memory = true});
     });
     return newest.take();
   }
@@ -169,9 +180,15 @@ class TieredStore final : public ResponseStore {
     if (!disk_) return {};
     disk_->index().for_each([&](const std::string& key, const Slot& slot) {
       if (!slot.on_disk() || slot.expires_ms <= now_ms || !matches(wanted, slot.traits(key))) return;
-      newest.add({.key = key, .scope = slot.labels->scope, .versions = slot.labels->versions,
-                  .model = slot.labels->model, .size_bytes = slot.body_bytes, .created_ms = slot.created_ms,
-                  .expires_ms = slot.expires_ms, .hits = slot.hits, .on_disk = true});
+      newest.add({.key = key,
+                  .scope = slot.labels->scope,
+                  .versions = slot.labels->versions,
+                  .model = slot.labels->model,
+                  .size_bytes = slot.body_bytes,
+                  .created_ms = slot.created_ms,
+                  .expires_ms = slot.expires_ms,
+                  .hits = slot.hits,
+                  .on_disk = true});
     });
     return newest.take();
   }

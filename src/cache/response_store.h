@@ -26,10 +26,10 @@ struct Found {
   MissReason reason = MissReason::kCold;
 };
 
-struct PurgeFilter {  // all that are set must match
-  std::string key{};      // exact key, or a prefix ending in '*'
-  std::string scope{};    // exact scope id
-  std::string version{};  // one tag, "tools=v3"
+struct PurgeFilter {          // all that are set must match
+  std::string key{};          // exact key, or a prefix ending in '*'
+  std::string scope{};        // exact scope id
+  std::string version{};      // one tag, "tools=v3"
   int64_t older_than_s = -1;  // age
   std::string model{};
 };
@@ -56,9 +56,9 @@ class ResponseStore {
                                              base::WorkerPool& pool, base::Metrics& metrics);
   virtual ~ResponseStore() = default;
 
-  virtual Found find(std::string_view key) = 0;   // memory, and the disk's index in memory
+  virtual Found find(std::string_view key) = 0;     // memory, and the disk's index in memory
   virtual EntryPtr load(std::string_view key) = 0;  // from disk, verified, promoted to memory; null: a miss
-  virtual void insert(EntryPtr entry) = 0;        // replaces; memory now, disk later on the pool
+  virtual void insert(EntryPtr entry) = 0;          // replaces; memory now, disk later on the pool
   virtual bool erase(std::string_view key) = 0;
   // Removes from both tiers, and never back after a restart. Does I/O. Returns how many entries.
   virtual uint64_t purge(const PurgeFilter& filter) = 0;

@@ -337,12 +337,8 @@ TEST(ResponseStore, BehavesAsAMapAcrossRestarts) {
           std::erase_if(model, [&](const auto& item) { return item.first.starts_with(prefix); });
           break;
         }
-        case 2:
-          f.reopen();
-          break;
-        case 3:
-          f.clock.advance_ms(*rc::gen::inRange(0, 2000));
-          break;
+        case 2: f.reopen(); break;
+        case 3: f.clock.advance_ms(*rc::gen::inRange(0, 2000)); break;
         case 4:
         case 5:
         case 6: {

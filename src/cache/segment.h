@@ -18,7 +18,7 @@ namespace payonce::cache {
 
 class Segment {
  public:
-  static std::string file_name(uint64_t id);  // "0000000042.log"
+  static std::string file_name(uint64_t id);          // "0000000042.log"
   static uint64_t id_of(std::string_view file_name);  // 0: not the name of a segment
 
   // The header and the directory are synced when create() returns: a file of more than a header has a whole one.

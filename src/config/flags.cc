@@ -9,19 +9,13 @@ namespace {
 std::string value_name(Kind kind) {
   switch (kind) {
     case Kind::kText:
-    case Kind::kChoice:
-      return "TEXT";
+    case Kind::kChoice: return "TEXT";
     case Kind::kWhole:
-    case Kind::kNumber:
-      return "N";
-    case Kind::kBool:
-      return "true|false";
-    case Kind::kSize:
-      return "SIZE";
-    case Kind::kDuration:
-      return "DURATION";
-    case Kind::kList:
-      return "LIST";
+    case Kind::kNumber: return "N";
+    case Kind::kBool: return "true|false";
+    case Kind::kSize: return "SIZE";
+    case Kind::kDuration: return "DURATION";
+    case Kind::kList: return "LIST";
   }
   return {};
 }

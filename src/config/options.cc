@@ -251,22 +251,14 @@ constexpr Option kOptions[] = {
 
 std::string_view kind_name(Kind kind) {
   switch (kind) {
-    case Kind::kText:
-      return "a text";
-    case Kind::kWhole:
-      return "a whole number";
-    case Kind::kNumber:
-      return "a number";
-    case Kind::kBool:
-      return "true or false";
-    case Kind::kSize:
-      return "a size";
-    case Kind::kDuration:
-      return "a duration";
-    case Kind::kChoice:
-      return "a word";
-    case Kind::kList:
-      return "a list";
+    case Kind::kText: return "a text";
+    case Kind::kWhole: return "a whole number";
+    case Kind::kNumber: return "a number";
+    case Kind::kBool: return "true or false";
+    case Kind::kSize: return "a size";
+    case Kind::kDuration: return "a duration";
+    case Kind::kChoice: return "a word";
+    case Kind::kList: return "a list";
   }
   return "a value";
 }

@@ -94,19 +94,21 @@ void Gateway::State::handle(std::shared_ptr<net::Exchange> exchange) {
     visit.info.trace = record::continue_trace(head.headers.get("traceparent").value_or(""));
     if (visit.info.id.empty()) visit.info.id = visit.info.trace.span_id;
   }
-  const Visit kept = visit;
+  const auto kept = visit.exchange;
+  const llm::Dialect dialect = visit.info.dialect;
   try {
     decide(std::move(visit));
   } catch (const std::exception& error) {
     // The last net: an internal fault must not take the server down.
     base::log_error("request failed: {}", error.what());
-    refuse(kept, {.status = 500, .message = "internal error in the gateway", .reason = "internal"});
+    refuse({.exchange = kept, .info = {.dialect = dialect}}, {.status = 500, .message = "internal error in the gateway", .reason = "internal"});
   }
 }
 
 void Gateway::State::decide(Visit visit) {
   const pipeline::Incoming incoming{visit.exchange->head(), visit.exchange->body(), visit.info.dialect};
   pipeline::Pipeline::Spent spent;
+  spent.started_us = visit.first ? visit.info.started_us : parts.clock.monotonic_us();
   pipeline::Decision decision = parts.pipeline.before(incoming, spent);
   visit.timing.parse_us = spent.parse_us;
   visit.timing.lookup_us = spent.lookup_us;

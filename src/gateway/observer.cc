@@ -14,16 +14,11 @@ std::string_view operation(llm::Dialect dialect) {
   switch (dialect) {
     case llm::Dialect::kOpenAiChat:
     case llm::Dialect::kOpenAiResponses:
-    case llm::Dialect::kAnthropicMessages:
-      return "chat";
-    case llm::Dialect::kOpenAiEmbeddings:
-      return "embeddings";
-    case llm::Dialect::kOpenAiCompletions:
-      return "text_completion";
-    case llm::Dialect::kAnthropicCountTokens:
-      return "count_tokens";
-    case llm::Dialect::kOther:
-      break;
+    case llm::Dialect::kAnthropicMessages: return "chat";
+    case llm::Dialect::kOpenAiEmbeddings: return "embeddings";
+    case llm::Dialect::kOpenAiCompletions: return "text_completion";
+    case llm::Dialect::kAnthropicCountTokens: return "count_tokens";
+    case llm::Dialect::kOther: break;
   }
   return "http";
 }

@@ -133,7 +133,8 @@ net::ResponseHead Relay::answer_head(const net::ResponseHead& upstream, bool sto
   net::ResponseHead head;
   head.status = upstream.status;
   head.headers = upstream.headers;
-  head.headers.remove("cache-status");  // an upstream's own would be read as ours
+  for (const std::string_view ours : {"cache-status", "age", "x-payonce-saved"})
+    head.headers.remove(ours);  // an upstream's own would be read as ours
   options_.status.stored = stored;
   add_miss_headers(head.headers, options_.status, options_.timing);
   return head;

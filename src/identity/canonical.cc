@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
+#include <charconv>
 #include <iterator>
+#include <memory>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -34,15 +35,11 @@ const Shapes& shapes_of(Dialect dialect) {
   static const Shapes kResponses{.texts = {{"input", "[]", "content"}}, .links = {{"input", "[]", "call_id"}}};
   static const Shapes kPlain;
   switch (dialect) {
-    case Dialect::kOpenAiChat:
-      return kChat;
+    case Dialect::kOpenAiChat: return kChat;
     case Dialect::kAnthropicMessages:
-    case Dialect::kAnthropicCountTokens:
-      return kMessages;
-    case Dialect::kOpenAiResponses:
-      return kResponses;
-    default:
-      return kPlain;
+    case Dialect::kAnthropicCountTokens: return kMessages;
+    case Dialect::kOpenAiResponses: return kResponses;
+    default: return kPlain;
   }
 }
 
@@ -73,8 +70,14 @@ class Writer {
   void object(uint32_t node);
   void array(uint32_t node);
   void string(std::string_view decoded) {
-    fmt::format_to(std::back_inserter(out_), FMT_STRING("\"{}:"), decoded.size());
+    out_ += '"';
+    number(decoded.size());
+    out_ += ':';
     out_ += decoded;
+  }
+  void number(size_t value) {
+    char digits[20];
+    out_.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
   }
   void text_value(uint32_t node, uint32_t parent);
   void text_part(std::string_view type, std::string_view decoded);
@@ -82,7 +85,11 @@ class Writer {
   std::string_view decoded(uint32_t node, std::string& storage) const;
   std::string_view text_at(uint32_t object, std::string_view key, std::string& storage) const;
 
-  bool at(const Path& path) const { return std::equal(path.begin(), path.end(), path_.begin(), path_.end()); }
+  // The last name first: it differs most.
+  bool at(const Path& path) const {
+    return path.size() == path_.size() && path.back() == path_.back() &&
+           std::equal(path.begin(), path.end(), path_.begin());
+  }
   bool at_any(const std::vector<Path>& paths) const {
     return std::any_of(paths.begin(), paths.end(), [&](const Path& path) { return at(path); });
   }
@@ -118,26 +125,17 @@ std::string_view Writer::text_at(uint32_t object, std::string_view key, std::str
 
 void Writer::value(uint32_t node, uint32_t parent) {
   switch (tape_[node].type) {
-    case JsonType::kObject:
-      return object(node);
-    case JsonType::kArray:
-      return array(node);
-    case JsonType::kString:
-      return text_value(node, parent);
+    case JsonType::kObject: return object(node);
+    case JsonType::kArray: return array(node);
+    case JsonType::kString: return text_value(node, parent);
     case JsonType::kNumber:
       out_ += '#';
       append_canonical_number(out_, tape_.raw(text_, node));
       out_ += ';';
       return;
-    case JsonType::kTrue:
-      out_ += 't';
-      return;
-    case JsonType::kFalse:
-      out_ += 'f';
-      return;
-    case JsonType::kNull:
-      out_ += 'n';
-      return;
+    case JsonType::kTrue: out_ += 't'; return;
+    case JsonType::kFalse: out_ += 'f'; return;
+    case JsonType::kNull: out_ += 'n'; return;
   }
 }
 
@@ -146,10 +144,10 @@ void Writer::value(uint32_t node, uint32_t parent) {
 void Writer::object(uint32_t node) {
   std::vector<Member> members;
   members.reserve(tape_[node].children);
-  std::deque<std::string> storage;  // of names written with escapes
+  std::vector<std::unique_ptr<std::string>> storage;  // of names written with escapes
   uint32_t at = node + 1;
   for (uint32_t i = 0; i < tape_[node].children; ++i) {
-    members.push_back({decoded(at, tape_[at].escaped ? storage.emplace_back() : unused_), at + 1});
+    members.push_back({decoded(at, tape_[at].escaped ? *storage.emplace_back(std::make_unique<std::string>()) : unused_), at + 1});
     at = tape_[at + 1].next;
   }
   const auto before = [](const Member& a, const Member& b) { return a.key < b.key; };
@@ -217,8 +215,10 @@ bool Writer::ignored_block(uint32_t element) {
 }
 
 void Writer::link(std::string_view id) {
-  const size_t number = links_.try_emplace(std::string(id), links_.size()).first->second;
-  fmt::format_to(std::back_inserter(out_), FMT_STRING("@{};"), number);
+  const size_t position = links_.try_emplace(std::string(id), links_.size()).first->second;
+  out_ += '@';
+  number(position);
+  out_ += ';';
 }
 
 void Writer::text_part(std::string_view type, std::string_view decoded) {

@@ -11,57 +11,37 @@ namespace {
 // Anthropic's error types by status (docs.anthropic.com, API errors, 2026-11).
 std::string_view anthropic_type(int status) {
   switch (status) {
-    case 400:
-      return "invalid_request_error";
-    case 401:
-      return "authentication_error";
-    case 403:
-      return "permission_error";
-    case 404:
-      return "not_found_error";
-    case 413:
-      return "request_too_large";
-    case 429:
-      return "rate_limit_error";
-    case 504:
-      return "timeout_error";
-    case 529:
-      return "overloaded_error";
-    default:
-      return status < 500 ? "invalid_request_error" : "api_error";
+    case 400: return "invalid_request_error";
+    case 401: return "authentication_error";
+    case 403: return "permission_error";
+    case 404: return "not_found_error";
+    case 413: return "request_too_large";
+    case 429: return "rate_limit_error";
+    case 504: return "timeout_error";
+    case 529: return "overloaded_error";
+    default: return status < 500 ? "invalid_request_error" : "api_error";
   }
 }
 
 // OpenAI's types (platform.openai.com, error codes, 2026-11).
 std::string_view openai_type(int status) {
   switch (status) {
-    case 401:
-      return "authentication_error";
-    case 403:
-      return "permission_error";
-    case 429:
-      return "rate_limit_error";
-    default:
-      return status < 500 ? "invalid_request_error" : "server_error";
+    case 401: return "authentication_error";
+    case 403: return "permission_error";
+    case 429: return "rate_limit_error";
+    default: return status < 500 ? "invalid_request_error" : "server_error";
   }
 }
 
 std::string_view openai_code(int status) {
   switch (status) {
-    case 401:
-      return "invalid_api_key";
-    case 404:
-      return "not_found";
-    case 413:
-      return "request_too_large";
-    case 429:
-      return "rate_limit_exceeded";
-    case 502:
-      return "upstream_unavailable";
-    case 504:
-      return "timeout";
-    default:
-      return status < 500 ? "invalid_request" : "internal_error";
+    case 401: return "invalid_api_key";
+    case 404: return "not_found";
+    case 413: return "request_too_large";
+    case 429: return "rate_limit_exceeded";
+    case 502: return "upstream_unavailable";
+    case 504: return "timeout";
+    default: return status < 500 ? "invalid_request" : "internal_error";
   }
 }
 

@@ -161,20 +161,13 @@ base::Status Parser::member_key() {
 
 base::Status Parser::value() {
   switch (peek()) {
-    case '{':
-      return open(true);
-    case '[':
-      return open(false);
-    case '"':
-      return string();
-    case 't':
-      return literal("true", JsonType::kTrue);
-    case 'f':
-      return literal("false", JsonType::kFalse);
-    case 'n':
-      return literal("null", JsonType::kNull);
-    default:
-      return number();
+    case '{': return open(true);
+    case '[': return open(false);
+    case '"': return string();
+    case 't': return literal("true", JsonType::kTrue);
+    case 'f': return literal("false", JsonType::kFalse);
+    case 'n': return literal("null", JsonType::kNull);
+    default: return number();
   }
 }
 
@@ -310,21 +303,11 @@ std::string Tape::decoded(std::string_view text, uint32_t index) const {
       continue;
     }
     switch (raw[++i]) {
-      case 'b':
-        out += '\b';
-        break;
-      case 'f':
-        out += '\f';
-        break;
-      case 'n':
-        out += '\n';
-        break;
-      case 'r':
-        out += '\r';
-        break;
-      case 't':
-        out += '\t';
-        break;
+      case 'b': out += '\b'; break;
+      case 'f': out += '\f'; break;
+      case 'n': out += '\n'; break;
+      case 'r': out += '\r'; break;
+      case 't': out += '\t'; break;
       case 'u': {
         uint32_t code = unit(i + 1);
         i += 4;
@@ -339,8 +322,7 @@ std::string Tape::decoded(std::string_view text, uint32_t index) const {
         append_utf8(out, code);
         break;
       }
-      default:
-        out += raw[i];
+      default: out += raw[i];
     }
   }
   return out;

@@ -67,17 +67,12 @@ Analysis analyse_json(Dialect dialect, std::string_view body) {
   if (!parsed) return incomplete(parsed.error().message);
   switch (dialect) {
     case Dialect::kOpenAiChat:
-    case Dialect::kOpenAiCompletions:
-      return codec::Chat::analyse_json(*parsed);
-    case Dialect::kOpenAiResponses:
-      return codec::Responses::analyse_json(*parsed);
-    case Dialect::kAnthropicMessages:
-      return codec::Messages::analyse_json(*parsed);
+    case Dialect::kOpenAiCompletions: return codec::Chat::analyse_json(*parsed);
+    case Dialect::kOpenAiResponses: return codec::Responses::analyse_json(*parsed);
+    case Dialect::kAnthropicMessages: return codec::Messages::analyse_json(*parsed);
     case Dialect::kOpenAiEmbeddings:
-    case Dialect::kAnthropicCountTokens:
-      return analyse_plain(dialect, *parsed);
-    case Dialect::kOther:
-      break;
+    case Dialect::kAnthropicCountTokens: return analyse_plain(dialect, *parsed);
+    case Dialect::kOther: break;
   }
   return incomplete("unknown endpoint");
 }
@@ -85,14 +80,10 @@ Analysis analyse_json(Dialect dialect, std::string_view body) {
 Analysis analyse_stream(Dialect dialect, std::string_view body) {
   switch (dialect) {
     case Dialect::kOpenAiChat:
-    case Dialect::kOpenAiCompletions:
-      return codec::Chat::analyse_stream(body);
-    case Dialect::kOpenAiResponses:
-      return codec::Responses::analyse_stream(body);
-    case Dialect::kAnthropicMessages:
-      return codec::Messages::analyse_stream(body);
-    default:
-      return incomplete("this endpoint does not stream");
+    case Dialect::kOpenAiCompletions: return codec::Chat::analyse_stream(body);
+    case Dialect::kOpenAiResponses: return codec::Responses::analyse_stream(body);
+    case Dialect::kAnthropicMessages: return codec::Messages::analyse_stream(body);
+    default: return incomplete("this endpoint does not stream");
   }
 }
 
@@ -119,16 +110,11 @@ base::Result<std::string> to_stream(Dialect dialect, std::string_view body, bool
   PAYONCE_TRY(const json::object parsed, codec::parse_object(body));
   try {
     switch (dialect) {
-      case Dialect::kOpenAiChat:
-        return codec::Chat::to_stream(parsed, false, include_usage);
-      case Dialect::kOpenAiCompletions:
-        return codec::Chat::to_stream(parsed, true, include_usage);
-      case Dialect::kOpenAiResponses:
-        return codec::Responses::to_stream(parsed);
-      case Dialect::kAnthropicMessages:
-        return codec::Messages::to_stream(parsed);
-      default:
-        return base::fail(base::Code::kInvalid, "this endpoint does not stream");
+      case Dialect::kOpenAiChat: return codec::Chat::to_stream(parsed, false, include_usage);
+      case Dialect::kOpenAiCompletions: return codec::Chat::to_stream(parsed, true, include_usage);
+      case Dialect::kOpenAiResponses: return codec::Responses::to_stream(parsed);
+      case Dialect::kAnthropicMessages: return codec::Messages::to_stream(parsed);
+      default: return base::fail(base::Code::kInvalid, "this endpoint does not stream");
     }
   } catch (const std::exception& error) {
     return base::fail(base::Code::kInvalid, error.what());
@@ -138,16 +124,11 @@ base::Result<std::string> to_stream(Dialect dialect, std::string_view body, bool
 base::Result<std::string> to_json(Dialect dialect, std::string_view stream) {
   try {
     switch (dialect) {
-      case Dialect::kOpenAiChat:
-        return codec::Chat::to_json(stream, false);
-      case Dialect::kOpenAiCompletions:
-        return codec::Chat::to_json(stream, true);
-      case Dialect::kOpenAiResponses:
-        return codec::Responses::to_json(stream);
-      case Dialect::kAnthropicMessages:
-        return codec::Messages::to_json(stream);
-      default:
-        return base::fail(base::Code::kInvalid, "this endpoint does not stream");
+      case Dialect::kOpenAiChat: return codec::Chat::to_json(stream, false);
+      case Dialect::kOpenAiCompletions: return codec::Chat::to_json(stream, true);
+      case Dialect::kOpenAiResponses: return codec::Responses::to_json(stream);
+      case Dialect::kAnthropicMessages: return codec::Messages::to_json(stream);
+      default: return base::fail(base::Code::kInvalid, "this endpoint does not stream");
     }
   } catch (const std::exception& error) {
     return base::fail(base::Code::kInvalid, error.what());
@@ -166,15 +147,13 @@ bool ends_stream(Dialect dialect, std::string_view chunk) {
   const std::string_view start = line.substr(0, 256);
   switch (dialect) {
     case Dialect::kOpenAiChat:
-    case Dialect::kOpenAiCompletions:
-      return start == "[DONE]" || start == " [DONE]";
+    case Dialect::kOpenAiCompletions: return start == "[DONE]" || start == " [DONE]";
     case Dialect::kOpenAiResponses:
       return start.find("\"response.completed\"") != std::string_view::npos ||
              start.find("\"response.incomplete\"") != std::string_view::npos;
     case Dialect::kAnthropicMessages:
       return line.size() < 256 && start.find("\"message_stop\"") != std::string_view::npos;
-    default:
-      return false;
+    default: return false;
   }
 }
 

@@ -1,6 +1,6 @@
-// HTTP client towards upstreams: pooled keep-alive HTTP/1.1 connections, HTTP/2 by ALPN or prior knowledge (one connection,
-// many streams), TLS with verification, timeouts on every step, cancel, back-pressure.
-// Threads: one Client per event loop, that loop only.
+// HTTP client towards upstreams: pooled keep-alive HTTP/1.1 connections, HTTP/2 by ALPN or prior knowledge (one
+// connection, many streams), TLS with verification, timeouts on every step, cancel, back-pressure. Threads: one
+// Client per event loop, that loop only.
 #pragma once
 
 #include <cstdint>
@@ -33,15 +33,17 @@ struct CallTimeouts {
   int64_t idle_ms = 300'000;        // between two reads of the body
 };
 
-// What comes back; all calls on the client's loop. Exactly one of on_end and on_error ends it; after cancel() none comes.
+// What comes back; all calls on the client's loop. Exactly one of on_end and on_error ends it; after cancel() none
+// comes.
 class ResponseSink {
  public:
   virtual ~ResponseSink() = default;
   virtual void on_head(ResponseHead head) = 0;
   virtual void on_data(base::Bytes chunk) = 0;
-  virtual void on_end() = 0;  // complete by its framing (Content-Length met, last chunk, END_STREAM, or close-delimited)
-  // kUnavailable (refused, reset, cut short, bad framing), kTimeout. `sent` false: the request never reached the upstream
-  // (safe to send again whatever it is).
+  virtual void
+  on_end() = 0;  // complete by its framing (Content-Length met, last chunk, END_STREAM, or close-delimited)
+  // kUnavailable (refused, reset, cut short, bad framing), kTimeout. `sent` false: the request never reached the
+  // upstream (safe to send again whatever it is).
   virtual void on_error(base::Error error, bool sent) = 0;
 };
 
@@ -65,9 +67,9 @@ class Client {
   Client(EventLoop& loop, Options options);
   ~Client();  // cancels what is in flight
 
-  // Sends head.method head.target with exactly the given headers plus Host and framing. `body` goes out byte for byte.
-  // An idle pooled connection that the upstream has closed meanwhile is replaced and the request sent again by the client
-  // itself, when no byte of an answer had come.
+  // Sends head.method head.target with exactly the given headers plus Host and framing. `body` goes out byte for
+  // byte. An idle pooled connection that the upstream has closed meanwhile is replaced and the request sent again by
+  // the client itself, when no byte of an answer had come.
   std::shared_ptr<Call> send(const Origin& origin, RequestHead head, base::Bytes body, const CallTimeouts& timeouts,
                              std::shared_ptr<ResponseSink> sink);
 

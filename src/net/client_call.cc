@@ -112,15 +112,9 @@ void ClientCall::time_out() {
   const auto name = fmt::format("{}:{}", origin_.host, origin_.port);
   std::string text;
   switch (phase_) {
-    case Phase::kConnecting:
-      text = fmt::format("no connection to {} within {} ms", name, limit_ms_);
-      break;
-    case Phase::kFirstByte:
-      text = fmt::format("no first byte from {} within {} ms", name, limit_ms_);
-      break;
-    case Phase::kBody:
-      text = fmt::format("nothing more of the answer from {} within {} ms", name, limit_ms_);
-      break;
+    case Phase::kConnecting: text = fmt::format("no connection to {} within {} ms", name, limit_ms_); break;
+    case Phase::kFirstByte: text = fmt::format("no first byte from {} within {} ms", name, limit_ms_); break;
+    case Phase::kBody: text = fmt::format("nothing more of the answer from {} within {} ms", name, limit_ms_); break;
   }
   const auto sink = finish();
   if (carrier != nullptr) carrier->drop(*this);

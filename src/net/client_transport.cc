@@ -135,12 +135,9 @@ void Transport::shake_hands() {
   const int result = SSL_connect(ssl_.get());
   if (result == 1) return finish_connect({});
   switch (SSL_get_error(ssl_.get(), result)) {
-    case SSL_ERROR_WANT_READ:
-      return wait_readable([this] { shake_hands(); });
-    case SSL_ERROR_WANT_WRITE:
-      return wait_writable([this] { shake_hands(); });
-    default:
-      return finish_connect(base::fail(tls_error()));
+    case SSL_ERROR_WANT_READ: return wait_readable([this] { shake_hands(); });
+    case SSL_ERROR_WANT_WRITE: return wait_writable([this] { shake_hands(); });
+    default: return finish_connect(base::fail(tls_error()));
   }
 }
 
@@ -167,12 +164,9 @@ void Transport::finish_connect(base::Status status) {
 Transport::Step Transport::tls_step(int result) {
   if (result > 0) return {Outcome::kDone, static_cast<size_t>(result)};
   switch (SSL_get_error(ssl_.get(), result)) {
-    case SSL_ERROR_WANT_READ:
-      return {Outcome::kWantRead};
-    case SSL_ERROR_WANT_WRITE:
-      return {Outcome::kWantWrite};
-    case SSL_ERROR_ZERO_RETURN:
-      return {Outcome::kClosed};
+    case SSL_ERROR_WANT_READ: return {Outcome::kWantRead};
+    case SSL_ERROR_WANT_WRITE: return {Outcome::kWantWrite};
+    case SSL_ERROR_ZERO_RETURN: return {Outcome::kClosed};
     default:  // An EOF without close_notify comes here too: the body may have been cut by an attacker.
       failure_ = tls_error().message;
       return {Outcome::kFailed};

@@ -11,7 +11,9 @@ EventLoop::EventLoop() = default;
 
 void EventLoop::post(std::function<void()> job) { boost::asio::post(context_, std::move(job)); }
 
-bool EventLoop::in_loop_thread() const { return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
+bool EventLoop::in_loop_thread() const {
+  return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+}
 
 void EventLoop::run() {
   thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);

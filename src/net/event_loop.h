@@ -1,5 +1,5 @@
-// One event loop = one Boost.Asio io_context run by one thread. Everything of a connection stays on its loop: no locks,
-// no strands.  Threads: post() any; the rest loop thread only.
+// One event loop = one Boost.Asio io_context run by one thread. Everything of a connection stays on its loop: no
+// locks, no strands.  Threads: post() any; the rest loop thread only.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,7 @@ class EventLoop {
  public:
   EventLoop();
   boost::asio::io_context& context() { return context_; }
-  void post(std::function<void()> job);   // runs later on the loop's thread
+  void post(std::function<void()> job);  // runs later on the loop's thread
   bool in_loop_thread() const;
   void run();   // until stop()
   void stop();  // any thread

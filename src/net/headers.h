@@ -1,8 +1,7 @@
-// HTTP header fields as one flat block of "name: value\r\n" lines: an HTTP/1.1 head is a copy of it, and a hit costs one
-// allocation. Names keep their spelling and compare without case; order and duplicates are kept.
-// Threads: a value; distinct objects any.
-// REQUIRES of add(): name is a token and value holds no CR, LF or NUL (RFC 9110 5.5). add() drops a field that breaks
-// this (never splits a response); try_add() says so.
+// HTTP header fields as one flat block of "name: value\r\n" lines: an HTTP/1.1 head is a copy of it, and a hit costs
+// one allocation. Names keep their spelling and compare without case; order and duplicates are kept. Threads: a
+// value; distinct objects any. REQUIRES of add(): name is a token and value holds no CR, LF or NUL (RFC 9110 5.5).
+// add() drops a field that breaks this (never splits a response); try_add() says so.
 #pragma once
 
 #include <cstddef>

@@ -122,8 +122,7 @@ base::Status BodyDecoder::take_framing(char c) {
   if (++overhead_bytes_ > (trailer ? kMaxTrailerBytes : kMaxChunkLineBytes))
     return base::fail(bad_framing(trailer ? "the trailers are too long" : "the chunk line is too long"));
   switch (state_) {
-    case State::kChunkSize:
-      return take_size(c);
+    case State::kChunkSize: return take_size(c);
     case State::kChunkSpace:  // RFC 9112 7.1.1: bad white space before an extension is read over
       if (c == ' ' || c == '\t') return {};
       if (c == '\r') return expect(c, '\r', State::kChunkSizeLf);
@@ -135,11 +134,8 @@ base::Status BodyDecoder::take_framing(char c) {
     case State::kChunkSizeLf:
       overhead_bytes_ = 0;
       return expect(c, '\n', remaining_ == 0 ? State::kTrailerStart : State::kChunkData);
-    case State::kChunkDataCr:
-      return expect(c, '\r', State::kChunkDataLf);
-    case State::kChunkDataLf:
-      overhead_bytes_ = size_digits_ = 0;
-      return expect(c, '\n', State::kChunkSize);
+    case State::kChunkDataCr: return expect(c, '\r', State::kChunkDataLf);
+    case State::kChunkDataLf: overhead_bytes_ = size_digits_ = 0; return expect(c, '\n', State::kChunkSize);
     case State::kTrailerStart:
       state_ = c == '\r' ? State::kEndLf : State::kTrailer;
       return c == '\n' ? base::Status(base::fail(bad_framing("a bare LF ends the trailers"))) : base::Status();
@@ -147,12 +143,9 @@ base::Status BodyDecoder::take_framing(char c) {
       if (c == '\n') return base::fail(bad_framing("a bare LF ends a trailer"));
       if (c == '\r') state_ = State::kTrailerLf;
       return {};
-    case State::kTrailerLf:
-      return expect(c, '\n', State::kTrailerStart);
-    case State::kEndLf:
-      return expect(c, '\n', State::kDone);
-    default:
-      return base::fail(bad_framing("the decoder is in no framing state"));
+    case State::kTrailerLf: return expect(c, '\n', State::kTrailerStart);
+    case State::kEndLf: return expect(c, '\n', State::kDone);
+    default: return base::fail(bad_framing("the decoder is in no framing state"));
   }
 }
 

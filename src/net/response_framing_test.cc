@@ -85,10 +85,11 @@ TEST(BodyDecoder, ALengthTakesItsBytesAndNoMore) {
 
 TEST(BodyDecoder, RefusesLooseChunkedCoding) {
   for (const std::string_view wire : {
-           "\r\n",                    // no size
-           "g\r\n",                   // no hexadecimal digit
-           "0x3\r\nabc\r\n",          // a C prefix
-           "-3\r\n", "+3\r\n",        // a sign
+           "\r\n",            // no size
+           "g\r\n",           // no hexadecimal digit
+           "0x3\r\nabc\r\n",  // a C prefix
+           "-3\r\n",
+           "+3\r\n",                  // a sign
            " 3\r\nabc\r\n",           // white space before
            "3\nabc\n",                // bare LF
            "3;a=b\nabc\r\n",          // bare LF after an extension

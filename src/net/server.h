@@ -1,7 +1,8 @@
-// HTTP server: HTTP/1.1 (keep-alive, pipelining, chunked, Expect) and HTTP/2 (ALPN on TLS; prior knowledge h2c on plain
-// sockets, recognised by its preface). One acceptor per loop (SO_REUSEPORT). A request reaches the handler whole: head and
-// body, inside the limits; bad framing is answered by the server itself (400, 408, 413, 431, 501, 505) by Options::error.
-// Threads: constructor, start(), drain() one thread; a handler runs on the loop of its connection.
+// HTTP server: HTTP/1.1 (keep-alive, pipelining, chunked, Expect) and HTTP/2 (ALPN on TLS; prior knowledge h2c on
+// plain sockets, recognised by its preface). One acceptor per loop (SO_REUSEPORT). A request reaches the handler
+// whole: head and body, inside the limits; bad framing is answered by the server itself (400, 408, 413, 431, 501,
+// 505) by Options::error. Threads: constructor, start(), drain() one thread; a handler runs on the loop of its
+// connection.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +43,9 @@ class Exchange {
   virtual void abort() = 0;  // cuts, so that the client sees that the answer is not complete (RST_STREAM, or close)
   virtual size_t unsent_bytes() const = 0;
 
-  std::function<void()> on_drained;  // unsent_bytes() fell below Limits::write_low_water_bytes after being above high water
-  std::function<void()> on_closed;   // the client left before its answer was complete; last call of this exchange
+  std::function<void()>
+      on_drained;  // unsent_bytes() fell below Limits::write_low_water_bytes after being above high water
+  std::function<void()> on_closed;  // the client left before its answer was complete; last call of this exchange
 
  protected:
   RequestHead head_;
@@ -66,8 +68,8 @@ class Server {
   Server(EventLoops& loops, Options options, Handler handler);
   // Cuts everything, each loop in its own time: what handler and callbacks use must live until the loops have ended.
   ~Server();
-  base::Status start();      // listens; the error names address and port and what to do (in use, not allowed)
-  uint16_t port() const;     // the real one, after start()
+  base::Status start();   // listens; the error names address and port and what to do (in use, not allowed)
+  uint16_t port() const;  // the real one, after start()
   // Stops accepting, finishes the answers in progress (GOAWAY / Connection: close), then calls `done` on some loop;
   // after `deadline_ms` what is left is cut.
   void drain(int64_t deadline_ms, std::function<void()> done);

@@ -21,8 +21,8 @@ int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const 
                 unsigned offered_size, void* http2) {
   const std::string_view ours = http2 != nullptr ? kAlpnBoth : kAlpnHttp1;
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_size, bytes(ours), static_cast<unsigned>(ours.size()), offered, offered_size) !=
-      OPENSSL_NPN_NEGOTIATED)
+  if (SSL_select_next_proto(&chosen, out_size, bytes(ours), static_cast<unsigned>(ours.size()), offered,
+                            offered_size) != OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
@@ -32,8 +32,8 @@ base::Status use_files(ssl::context& context, const ServerTls& options) {
   boost::system::error_code error;
   context.use_certificate_chain_file(options.certificate_file, error);
   if (error)
-    return base::fail(base::Code::kInvalid,
-                      fmt::format("TLS certificate {}: {}; expected a PEM chain", options.certificate_file, error.message()));
+    return base::fail(base::Code::kInvalid, fmt::format("TLS certificate {}: {}; expected a PEM chain",
+                                                        options.certificate_file, error.message()));
   context.use_private_key_file(options.key_file, ssl::context::pem, error);
   if (error)
     return base::fail(base::Code::kInvalid, fmt::format("TLS key {}: {}; expected the PEM key of the certificate",
@@ -55,7 +55,8 @@ base::Result<std::shared_ptr<ssl::context>> make_server_tls(const ServerTls& opt
   auto context = new_context(ssl::context::tls_server);
   PAYONCE_CHECK_OK(use_files(*context, options));
   // The argument is only a flag: any address that is not null.
-  SSL_CTX_set_alpn_select_cb(context->native_handle(), select_alpn, options.http2 ? context->native_handle() : nullptr);
+  SSL_CTX_set_alpn_select_cb(context->native_handle(), select_alpn,
+                             options.http2 ? context->native_handle() : nullptr);
   return context;
 }
 

@@ -34,13 +34,10 @@ Refusal refuse(const base::Error& error) {
 
 Outcome outcome_of(Forwarded why) {
   switch (why) {
-    case Forwarded::kMiss:
-      return Outcome::kMiss;
-    case Forwarded::kStale:
-      return Outcome::kStale;
+    case Forwarded::kMiss: return Outcome::kMiss;
+    case Forwarded::kStale: return Outcome::kStale;
     case Forwarded::kBypass:
-    case Forwarded::kRequest:
-      return Outcome::kBypass;
+    case Forwarded::kRequest: return Outcome::kBypass;
   }
   return Outcome::kBypass;
 }
@@ -97,7 +94,6 @@ PolicyPtr Pipeline::policy() const {
 }
 
 Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
-  const int64_t started_us = clock_.monotonic_us();
   const PolicyPtr policy = this->policy();
   // A body that only the upstream can read (encoded), and endpoints that we do not know, pass through.
   if (incoming.dialect == llm::Dialect::kOther || incoming.head.headers.get("content-encoding"))
@@ -108,7 +104,7 @@ Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
   auto prepared = identifier_.identify(incoming, *policy);
   if (!prepared) return refuse(prepared.error());
   const int64_t identified_us = clock_.monotonic_us();
-  spent.parse_us = identified_us - started_us;
+  spent.parse_us = identified_us - spent.started_us;
 
   const bool cacheable = policy->exact && directives->exact && (policy->cache_sampled || !(*prepared)->sampled);
   if (!cacheable) return forward(std::move(*prepared), *directives, policy, Forwarded::kBypass);

@@ -32,6 +32,7 @@ class Pipeline {
   ~Pipeline();
 
   struct Spent {             // microseconds; -1: did not happen
+    int64_t started_us = 0;  // in: when the request began, on the monotonic clock
     int64_t parse_us = -1;   // identify
     int64_t lookup_us = -1;  // caches
   };

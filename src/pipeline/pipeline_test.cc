@@ -39,7 +39,8 @@ struct Fixture : testing::Test {
                                             made);
   }
 
-  Decision ask(std::string_view body = kBody, std::initializer_list<std::pair<std::string_view, std::string_view>> fields = {},
+  Decision ask(std::string_view body = kBody,
+               std::initializer_list<std::pair<std::string_view, std::string_view>> fields = {},
                llm::Dialect dialect = llm::Dialect::kOpenAiChat) {
     net::RequestHead head{.method = "POST", .target = "/v1/chat/completions"};
     head.headers.add("Authorization", "Bearer sk-1");
@@ -48,7 +49,8 @@ struct Fixture : testing::Test {
     return pipeline->before({head, base::Bytes::copy(body), dialect}, spent);
   }
   Written pay(const Decision& decision, std::string_view answer = kAnswer) {
-    return pipeline->after(std::get<Forward>(decision), {.content_type = "application/json", .body = std::string(answer)});
+    return pipeline->after(std::get<Forward>(decision),
+                           {.content_type = "application/json", .body = std::string(answer)});
   }
   static bool hits(const Decision& decision) { return std::holds_alternative<Answer>(decision); }
   static Forwarded why(const Decision& decision) { return std::get<Forward>(decision).why; }
@@ -131,7 +133,8 @@ TEST_F(PipelineTest, LayersAndPolicyCanSwitchItOff) {
 }
 
 TEST_F(PipelineTest, BadInputIsRefusedBeforeAnyUpstream) {
-  for (const char* bad : {"", "{", "[]", "\"x\"", "{\"a\":\"\xff\"}"}) EXPECT_EQ(std::get<Refusal>(ask(bad)).status, 400) << bad;
+  for (const char* bad : {"", "{", "[]", "\"x\"", "{\"a\":\"\xff\"}"})
+    EXPECT_EQ(std::get<Refusal>(ask(bad)).status, 400) << bad;
   EXPECT_EQ(std::get<Refusal>(ask(kBody, {{"X-Payonce-TTL", "soon"}})).status, 400);
   EXPECT_EQ(std::get<Refusal>(ask(kBody, {{"X-Payonce-Scope", "bob"}})).status, 400);
   EXPECT_EQ(std::get<Refusal>(ask(kBody, {{"X-Payonce-Version", "v3"}})).status, 400);

@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <ctime>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -77,7 +78,7 @@ struct Ledger::State {
            double usd);
   void write_out();
   bool write_rows(const Book& rows);
-  void run();
+  void run(const std::string& path);
 
   const base::Clock& clock;
   const base::Counter faults;
@@ -91,6 +92,8 @@ struct Ledger::State {
   bool stopping = false;
 
   std::mutex write_mutex;  // guards db: one writer or reader at a time
+  std::promise<void> opened;
+  const std::shared_future<void> is_opened = opened.get_future().share();
   bool complained = false;
   std::thread writer;
 };
@@ -149,6 +152,7 @@ bool Ledger::State::write_rows(const Book& rows) {
 }
 
 void Ledger::State::write_out() {
+  is_opened.wait();
   const std::lock_guard write_lock(write_mutex);
   if (db == nullptr) return;
   Book rows;
@@ -169,7 +173,10 @@ void Ledger::State::write_out() {
   }
 }
 
-void Ledger::State::run() {
+// Opens first: that syncs the disk several times, which the start must not wait for.
+void Ledger::State::run(const std::string& path) {
+  open(path);
+  opened.set_value();
   std::unique_lock lock(mutex);
   while (!stopping) {
     wake.wait_for(lock, std::chrono::seconds(1));
@@ -181,8 +188,8 @@ void Ledger::State::run() {
 
 Ledger::Ledger(const std::string& directory, const base::Clock& clock, base::Metrics& metrics)
     : state_(std::make_unique<State>(clock, metrics)) {
-  state_->open(directory.empty() ? ":memory:" : directory + "/ledger.db");
-  state_->writer = std::thread([state = state_.get()] { state->run(); });
+  const std::string path = directory.empty() ? ":memory:" : directory + "/ledger.db";
+  state_->writer = std::thread([state = state_.get(), path] { state->run(path); });
 }
 
 Ledger::~Ledger() {

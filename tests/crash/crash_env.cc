@@ -138,9 +138,8 @@ base::Status CrashEnv::sync_directory(const std::string& path) {
   const std::lock_guard lock(mutex_);
   const auto is_here = [&](const std::string& file) { return fs::path(file).parent_path() == fs::path(path); };
   for (auto& [name, state] : files_) state.entry_synced |= is_here(name);
-  std::erase_if(removed_, [&](const Removed& removed) {
-    return is_here(removed.path) && fs::remove(removed.kept_as);
-  });
+  std::erase_if(removed_,
+                [&](const Removed& removed) { return is_here(removed.path) && fs::remove(removed.kept_as); });
   return {};
 }
 

@@ -29,18 +29,17 @@ struct Version {
 };
 
 struct KeyModel {
-  std::vector<Version> allowed;         // may be served after a crash
-  std::optional<std::string> current;   // in this run: the only one that may be served ("": none); unset: any allowed
-  std::optional<Version> flushed;       // must be there after a crash
-  uint64_t erased_at = 0;               // durable with the next flush; 0: not erased
+  std::vector<Version> allowed;        // may be served after a crash
+  std::optional<std::string> current;  // in this run: the only one that may be served ("": none); unset: any allowed
+  std::optional<Version> flushed;      // must be there after a crash
+  uint64_t erased_at = 0;              // durable with the next flush; 0: not erased
 };
 
 std::string shortened(const std::string& body) { return body.substr(0, 12); }
 
 class Workload {
  public:
-  explicit Workload(uint64_t seed)
-      : seed_(seed), random_(seed), env_(seed * 31 + 7, directory_.path() + "/deleted") {
+  explicit Workload(uint64_t seed) : seed_(seed), random_(seed), env_(seed * 31 + 7, directory_.path() + "/deleted") {
     options_.directory = directory_.path() + "/data";
     options_.memory_bytes = draw(3) == 0 ? 0 : 20'000;
     options_.entry_limit_bytes = 100'000;

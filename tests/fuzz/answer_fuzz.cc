@@ -1,5 +1,5 @@
-// An upstream's answer is read without harm whatever it holds; one that is complete can be re-framed, and what we make of
-// it is complete again.
+// An upstream's answer is read without harm whatever it holds; one that is complete can be re-framed, and what we
+// make of it is complete again.
 #include <string>
 
 #include "fuzz.h"

@@ -1,4 +1,5 @@
-// Any body that parses has a canonical form, the same one after a change of white space, in every dialect and profile.
+// Any body that parses has a canonical form, the same one after a change of white space, in every dialect and
+// profile.
 #include <string>
 
 #include "fuzz.h"

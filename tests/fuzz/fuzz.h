@@ -6,12 +6,12 @@
 #include <cstdlib>
 #include <string_view>
 
-#define PAYONCE_FUZZ_CHECK(expression)                                                          \
-  do {                                                                                          \
-    if (!(expression)) {                                                                        \
+#define PAYONCE_FUZZ_CHECK(expression)                                                           \
+  do {                                                                                           \
+    if (!(expression)) {                                                                         \
       (void)std::fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #expression); \
-      std::abort();                                                                             \
-    }                                                                                           \
+      std::abort();                                                                              \
+    }                                                                                            \
   } while (false)
 
 namespace payonce::fuzz {

@@ -1,5 +1,5 @@
-// Chunked bodies of requests and answers: any split of the bytes gives the same result, and both decoders agree on what
-// they both accept.
+// Chunked bodies of requests and answers: any split of the bytes gives the same result, and both decoders agree on
+// what they both accept.
 #include <string>
 
 #include "fuzz.h"

@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   head->request.headers.for_each([](std::string_view name, std::string_view value) {
     PAYONCE_FUZZ_CHECK(!name.empty() && name.find_first_of(" \t:\r\n") == std::string_view::npos);
     PAYONCE_FUZZ_CHECK(value.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos);
-    PAYONCE_FUZZ_CHECK(!equals_ignoring_case(name, "transfer-encoding") && !equals_ignoring_case(name, "content-length"));
+    PAYONCE_FUZZ_CHECK(!equals_ignoring_case(name, "transfer-encoding") &&
+                       !equals_ignoring_case(name, "content-length"));
   });
   return 0;
 }

@@ -63,8 +63,8 @@ void describe(const simdjson::dom::element& value, std::string& out) {
   }
 }
 
-// Where the two differ by design: a lone surrogate escape is grammar (RFC 8259 7) that simdjson refuses, as it refuses
-// numbers out of range; our depth limit is lower.
+// Where the two differ by design: a lone surrogate escape is grammar (RFC 8259 7) that simdjson refuses, as it
+// refuses numbers out of range; our depth limit is lower.
 bool may_differ(std::string_view text, simdjson::error_code error) {
   return error == simdjson::NUMBER_ERROR || error == simdjson::STRING_ERROR ||
          error == simdjson::NUMBER_OUT_OF_RANGE || text.find("\\u") != std::string_view::npos;

@@ -1,0 +1,86 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "gateway/admin.h"
+#include "gateway/answer_headers.h"
+#include "gateway/upstreams.h"
+
+namespace payonce::gateway {
+namespace {
+
+using llm::Dialect;
+using route::UpstreamKind;
+
+std::string target(std::string_view prefix, std::string_view path, Dialect dialect = Dialect::kOther,
+                   UpstreamKind wire = UpstreamKind::kOpenAi) {
+  return upstream_target(prefix, path, dialect, wire);
+}
+
+TEST(UpstreamTarget, TheClientsV1IsTheBasesV1) {
+  EXPECT_EQ(target("/v1", "/v1/chat/completions", Dialect::kOpenAiChat), "/v1/chat/completions");
+  EXPECT_EQ(target("/api/v1", "/v1/models?limit=2"), "/api/v1/models?limit=2");
+  EXPECT_EQ(target("/v1", "/v1"), "/v1");
+}
+
+TEST(UpstreamTarget, AnyOtherPathGoesToTheHost) {
+  EXPECT_EQ(target("/v1", "/tokenize"), "/tokenize");
+  EXPECT_EQ(target("/v1", "/v1beta/models"), "/v1beta/models");
+  EXPECT_EQ(target("/proxy/v1", "/health"), "/proxy/health");
+}
+
+TEST(UpstreamTarget, TheAnthropicBaseHasNoV1) {
+  EXPECT_EQ(target("", "/v1/messages?beta=true", Dialect::kAnthropicMessages, UpstreamKind::kAnthropic),
+            "/v1/messages?beta=true");
+  EXPECT_EQ(target("/anthropic", "/v1/messages", Dialect::kAnthropicMessages, UpstreamKind::kAnthropic),
+            "/anthropic/v1/messages");
+}
+
+TEST(UpstreamHeaders, OursAndTheHopsStayBehindAndTheKeyIsReplaced) {
+  net::Headers from;
+  for (const auto& [name, value] : {std::pair{"Authorization", "Bearer caller"}, {"X-Payonce-Scope", "user:1"},
+                                    {"Connection", "close"}, {"Accept-Encoding", "gzip"}, {"X-Other", "1"}})
+    from.add(name, value);
+  route::Upstream upstream;
+  const net::Headers passed = upstream_headers(from, upstream, Dialect::kOpenAiChat);
+  EXPECT_EQ(passed.lines(), "Authorization: Bearer caller\r\nX-Other: 1\r\nAccept-Encoding: identity\r\n");
+  EXPECT_EQ(upstream_headers(from, upstream, Dialect::kOther).get("accept-encoding"), "gzip");
+  upstream.key = "own";
+  EXPECT_EQ(upstream_headers(from, upstream, Dialect::kOpenAiChat).joined("authorization"), "Bearer own");
+  upstream.key.clear();
+  upstream.forward_credential = false;
+  EXPECT_FALSE(upstream_headers(from, upstream, Dialect::kOpenAiChat).get("authorization"));
+}
+
+TEST(AnswerHeaders, AMissSaysWhyAndWhatBecameOfIt) {
+  net::Headers headers;
+  add_miss_headers(headers, {.why = pipeline::Forwarded::kStale, .stored = true, .collapsed = true, .upstream_status = 200},
+                   {.parse_us = 1500, .lookup_us = 2, .upstream_us = -1});
+  EXPECT_EQ(headers.get("cache-status"), "payonce; fwd=stale; stored; collapsed");
+  EXPECT_EQ(headers.get("server-timing"), "parse;dur=1.500, lookup;dur=0.002");
+  net::Headers failed;
+  add_miss_headers(failed, {.why = pipeline::Forwarded::kMiss, .upstream_status = 503}, {});
+  EXPECT_EQ(failed.get("cache-status"), "payonce; fwd=miss; fwd-status=503");
+}
+
+// docs/operations/endpoints.md comes from the table; PAYONCE_UPDATE_DOCS=1 writes it.
+TEST(Endpoints, AreDocumented) {
+  std::string expected =
+      "# Endpoints of Payonce itself\n\nEvery other path goes to an upstream. A caller sees and purges entries of its own scope; the\n"
+      "bearer of the admin token those of every scope (`payonce cache` finds the token of this user's instance).\n\n"
+      "| method | path | what |\n|---|---|---|\n";
+  for (const Endpoint& endpoint : endpoint_table())
+    expected += fmt::format("| {} | `{}` | {} |\n", endpoint.method, endpoint.path, endpoint.help);
+  const std::string path = PAYONCE_SOURCE_DIR "/docs/operations/endpoints.md";
+  if (std::getenv("PAYONCE_UPDATE_DOCS") != nullptr) std::ofstream(path) << expected;
+  std::ifstream file(path);
+  std::stringstream found;
+  found << file.rdbuf();
+  EXPECT_EQ(found.str(), expected) << "run this test with PAYONCE_UPDATE_DOCS=1";
+}
+
+}  // namespace
+}  // namespace payonce::gateway
