@@ -1,8 +1,8 @@
 #include "base/hash.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/sha.h>
+#include <openssl/params.h>
 #include <sys/random.h>
 
 #include <cstdlib>
@@ -15,6 +15,24 @@
 #include "base/assert.h"
 
 namespace payonce::base {
+namespace {
+
+// Fetched once: each implicit fetch of OpenSSL 3 takes locks and look-ups that cost more than hashing a small text.
+const EVP_MD* fetched_sha256() {
+  static const EVP_MD* const kMethod = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return kMethod;
+}
+
+EVP_MAC* fetched_hmac() {
+  static EVP_MAC* const kMethod = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  return kMethod;
+}
+
+const unsigned char* unsigned_bytes(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
+
+}  // namespace
 
 struct Sha256::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
@@ -25,7 +43,7 @@ struct Sha256::State {
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {
-  PAYONCE_ASSERT(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1);
+  PAYONCE_ASSERT(EVP_DigestInit_ex2(state_->context, fetched_sha256(), nullptr) == 1);
 }
 Sha256::~Sha256() = default;
 
@@ -41,17 +59,22 @@ Digest Sha256::finish() {
 }
 
 Digest sha256(std::string_view bytes) {
-  Digest digest;
-  ::SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data());
-  return digest;
+  Sha256 hash;
+  hash.update(bytes);
+  return hash.finish();
 }
 
 Digest hmac_sha256(std::string_view key, std::string_view bytes) {
   Digest digest;
-  unsigned size = 0;
-  PAYONCE_ASSERT(::HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-                        reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data(),
-                        &size) != nullptr);
+  size_t size = 0;
+  char name[] = "SHA256";
+  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                                   OSSL_PARAM_construct_end()};
+  const std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)> context(EVP_MAC_CTX_new(fetched_hmac()),
+                                                                          EVP_MAC_CTX_free);
+  PAYONCE_ASSERT(EVP_MAC_init(context.get(), unsigned_bytes(key), key.size(), parameters) == 1);
+  PAYONCE_ASSERT(EVP_MAC_update(context.get(), unsigned_bytes(bytes), bytes.size()) == 1);
+  PAYONCE_ASSERT(EVP_MAC_final(context.get(), digest.data(), &size, digest.size()) == 1 && size == digest.size());
   return digest;
 }
 

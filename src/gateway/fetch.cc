@@ -109,14 +109,9 @@ void Fetch::on_head(net::ResponseHead head) {
 void Fetch::on_data(base::Bytes chunk) {
   if (over_) return;
   const auto at_ms = static_cast<uint32_t>((clock_.monotonic_us() - first_byte_us_) / 1000);
-  if (recordable_ && !recorded_ && llm::ends_stream(job_.dialect, chunk.view())) {
-    // Stored before the client can see the end of it: its very next request hits.
-    flight_->append_quietly(std::move(chunk), at_ms);
-    if (flight_->recordable()) record_now();
-    flight_->wake();
-    return;
-  }
+  const bool last = recordable_ && !recorded_ && llm::ends_stream(job_.dialect, chunk.view());
   flight_->append(std::move(chunk), at_ms);
+  if (last && !over_ && flight_->recordable()) record(false);
   if (over_ || !flight_->writer_should_pause()) return;  // over: the last reader left while it was woken
   call_->pause();
   flight_->on_writer_resume([weak = weak_from_this(), &loop = loop_] {
@@ -128,7 +123,7 @@ void Fetch::on_data(base::Bytes chunk) {
 
 void Fetch::on_end() {
   if (over_) return;
-  if (recordable_ && !recorded_ && flight_->recordable()) record_now();
+  if (recordable_ && !recorded_ && flight_->recordable()) record(true);
   finish();
 }
 
@@ -141,7 +136,9 @@ void Fetch::on_error(base::Error error, bool sent) {
   give_up(std::move(error));
 }
 
-void Fetch::record_now() {
+// The client is served first: its answer goes out when it is known to be complete, and is stored in the same turn of
+// the loop. Until then the flight stands in its table, so an equal request that comes in between joins it.
+void Fetch::record(bool end_of_body) {
   recorded_ = true;
   cache::Flight::Recording recording = flight_->recording();
   pipeline::Recorded recorded{.status = recording.head.status,
@@ -149,25 +146,31 @@ void Fetch::record_now() {
                               .body = std::move(recording.body),
                               .pace_ms = std::move(recording.pace_ms),
                               .pace_offset = std::move(recording.pace_offset)};
-  if (recorded.body.size() <= kInlineRecordLimit_bytes) {
-    flight_->mark_stored(hooks_.record(job_.forward, std::move(recorded)).stored);
-    return;
+  if (recorded.body.size() > kInlineRecordLimit_bytes)
+    return record_on_pool(std::make_shared<pipeline::Recorded>(std::move(recorded)));
+  const pipeline::Judged judged = hooks_.judge(job_.forward, recorded);
+  flight_->mark_stored(judged.store);
+  if (end_of_body) {
+    finished_ = true;
+    flight_->finish();
   }
-  const auto self = shared_from_this();
-  const auto shared = std::make_shared<pipeline::Recorded>(std::move(recorded));
+  hooks_.settle(job_.forward, std::move(recorded), judged);
+}
+
+void Fetch::record_on_pool(std::shared_ptr<pipeline::Recorded> recorded) {
   recording_ = true;
-  const bool queued = hooks_.post_to_pool([self, shared] {
-    const bool stored = self->hooks_.record(self->job_.forward, std::move(*shared)).stored;
-    self->loop_.post([self, stored] {
+  const bool queued = hooks_.post_to_pool([self = shared_from_this(), recorded] {
+    const pipeline::Judged judged = self->hooks_.judge(self->job_.forward, *recorded);
+    self->hooks_.settle(self->job_.forward, std::move(*recorded), judged);
+    self->loop_.post([self, stored = judged.store] {
       self->flight_->mark_stored(stored);
       self->recording_ = false;
       if (self->ended_) self->finish();
     });
   });
-  if (!queued) {
-    recording_ = false;
-    flight_->mark_stored(false);
-  }
+  if (queued) return;
+  recording_ = false;
+  flight_->mark_stored(false);
 }
 
 void Fetch::finish() {
@@ -175,7 +178,7 @@ void Fetch::finish() {
   if (over_ || recording_) return;
   over_ = true;
   if (hooks_.ended) hooks_.ended();
-  flight_->finish();
+  if (!finished_) flight_->finish();
 }
 
 void Fetch::give_up(base::Error error) {

@@ -29,8 +29,8 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
     std::string traceparent;  // ours, for the upstream; empty: the client's is passed on
   };
   struct Hooks {
-    // Records a whole answer; small ones at once on the loop, so that the very next request hits.
-    std::function<pipeline::Written(const pipeline::Forward&, pipeline::Recorded)> record;
+    std::function<pipeline::Judged(const pipeline::Forward&, const pipeline::Recorded&)> judge;
+    std::function<void(const pipeline::Forward&, pipeline::Recorded, const pipeline::Judged&)> settle;
     std::function<bool(std::function<void()>)> post_to_pool;  // false: full
     std::function<void()> ended;                              // remove the flight from its table
     std::function<void(const std::string& upstream, const std::string& code)> count_error;
@@ -50,7 +50,8 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
   void attempt();
   bool try_again(const route::RetryState::Failure& failure);
   bool is_recordable(const net::ResponseHead& head) const;
-  void record_now();
+  void record(bool end_of_body);
+  void record_on_pool(std::shared_ptr<pipeline::Recorded> recorded);
   void finish();
   void give_up(base::Error error);
 
@@ -69,6 +70,7 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
   bool recorded_ = false;
   bool recording_ = false;  // on the worker pool
   bool ended_ = false;      // the upstream's answer is whole
+  bool finished_ = false;   // and its readers know
   bool over_ = false;
   int64_t first_byte_us_ = 0;
 };

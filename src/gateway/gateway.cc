@@ -61,7 +61,7 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   cache::FlightTable::Joined board(const pipeline::Forward& forward, const cache::Flight::Wake& wake,
                                    std::string& flight_key);
   void fetch(const Visit& visit, pipeline::Forward forward, const std::shared_ptr<cache::Flight>& flight,
-             const std::string& flight_key, const std::shared_ptr<pipeline::Written>& written);
+             const std::string& flight_key, const std::shared_ptr<pipeline::Judged>& judged);
   LoopState& state_of(const net::EventLoop& loop);
 
   Parts parts;
@@ -88,11 +88,13 @@ void Gateway::State::handle(std::shared_ptr<net::Exchange> exchange) {
   Visit visit{.exchange = std::move(exchange), .info = {.dialect = llm::classify(head.method, path)}};
   visit.info.started_us = parts.clock.monotonic_us();
   if (observer.wants_details()) {
-    visit.info.id = head.headers.get("x-request-id").value_or("");
-    visit.info.method = head.method;
-    visit.info.path = path;
-    visit.info.trace = record::continue_trace(head.headers.get("traceparent").value_or(""));
-    if (visit.info.id.empty()) visit.info.id = visit.info.trace.span_id;
+    auto details = std::make_shared<RequestInfo::Details>();
+    details->id = head.headers.get("x-request-id").value_or("");
+    details->method = head.method;
+    details->path = path;
+    details->trace = record::continue_trace(head.headers.get("traceparent").value_or(""));
+    if (details->id.empty()) details->id = details->trace.span_id;
+    visit.info.details = std::move(details);
   }
   const auto kept = visit.exchange;
   const llm::Dialect dialect = visit.info.dialect;
@@ -101,7 +103,8 @@ void Gateway::State::handle(std::shared_ptr<net::Exchange> exchange) {
   } catch (const std::exception& error) {
     // The last net: an internal fault must not take the server down.
     base::log_error("request failed: {}", error.what());
-    refuse({.exchange = kept, .info = {.dialect = dialect}}, {.status = 500, .message = "internal error in the gateway", .reason = "internal"});
+    refuse({.exchange = kept, .info = {.dialect = dialect}},
+           {.status = 500, .message = "internal error in the gateway", .reason = "internal"});
   }
 }
 
@@ -197,8 +200,8 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
   in_flight.fetch_add(1, std::memory_order_relaxed);
 
   const auto self = shared_from_this();
-  const auto written = std::make_shared<pipeline::Written>();
-  const auto info = std::make_shared<const RequestInfo>(visit.info);
+  const auto judged = std::make_shared<pipeline::Judged>();
+  const RequestInfo& info = visit.info;
   Relay::Options relay_options{.dialect = visit.info.dialect};
   relay_options.status = {.why = forward.why, .collapsed = !joined.leader};
   relay_options.timing = visit.timing;
@@ -207,37 +210,40 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
   if (!joined.leader && visit.first)
     relay_options.again = [self, info](std::shared_ptr<net::Exchange> exchange) {
       self->in_flight.fetch_sub(1, std::memory_order_relaxed);
-      self->decide({.exchange = std::move(exchange), .info = *info, .first = false});
+      self->decide({.exchange = std::move(exchange), .info = info, .first = false});
     };
-  relay_options.done = [self, info, prepared = forward.prepared, written](int status, const MissStatus& miss,
-                                                                          const Timing& timing) {
+  relay_options.done = [self, info, prepared = forward.prepared, judged](int status, const MissStatus& miss,
+                                                                         const Timing& timing) {
     self->in_flight.fetch_sub(1, std::memory_order_relaxed);
-    self->observer.done(*info, timing,
+    self->observer.done(info, timing,
                         {.status = status,
                          .cache = pipeline::forwarded_name(miss.why),
                          .prepared = prepared.get(),
-                         .usage = written->usage});
+                         .usage = judged->usage});
   };
   const auto relay = std::make_shared<Relay>(visit.exchange, joined.flight, std::move(relay_options));
   *slot = relay;
   relay->attach(joined.reader);
-  if (joined.leader) fetch(visit, std::move(forward), joined.flight, flight_key, written);
+  if (joined.leader) fetch(visit, std::move(forward), joined.flight, flight_key, judged);
 }
 
 void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
                            const std::shared_ptr<cache::Flight>& flight, const std::string& flight_key,
-                           const std::shared_ptr<pipeline::Written>& written) {
+                           const std::shared_ptr<pipeline::Judged>& judged) {
   LoopState& loop = state_of(visit.exchange->loop());
   const auto self = shared_from_this();
   Fetch::Job job{.forward = std::move(forward),
                  .head = visit.exchange->head(),
                  .body = visit.exchange->body(),
                  .dialect = visit.info.dialect,
-                 .traceparent = observer.traces() ? visit.info.trace.header() : std::string()};
+                 .traceparent = observer.traces() ? visit.info.details->trace.header() : std::string()};
   Fetch::Hooks hooks;
-  hooks.record = [self, written](const pipeline::Forward& what, pipeline::Recorded recorded) {
-    *written = self->parts.pipeline.after(what, std::move(recorded));
-    return *written;
+  hooks.judge = [self, judged](const pipeline::Forward& what, const pipeline::Recorded& recorded) {
+    *judged = self->parts.pipeline.judge(what, recorded);
+    return *judged;
+  };
+  hooks.settle = [self](const pipeline::Forward& what, pipeline::Recorded recorded, const pipeline::Judged& found) {
+    self->parts.pipeline.settle(what, std::move(recorded), found);
   };
   hooks.post_to_pool = [self](std::function<void()> work) { return self->parts.pool.post(std::move(work)); };
   if (!flight_key.empty())

@@ -69,8 +69,8 @@ TEST(AnswerHeaders, AMissSaysWhyAndWhatBecameOfIt) {
 // docs/operations/endpoints.md comes from the table; PAYONCE_UPDATE_DOCS=1 writes it.
 TEST(Endpoints, AreDocumented) {
   std::string expected =
-      "# Endpoints of Payonce itself\n\nEvery other path goes to an upstream. A caller sees and purges entries of its own scope; the\n"
-      "bearer of the admin token those of every scope (`payonce cache` finds the token of this user's instance).\n\n"
+      "# Endpoints of Payonce itself\n\nEvery other path goes to an upstream. A caller sees and purges entries of its own scope;\n"
+      "the bearer of the admin token those of every scope (`payonce cache` finds the token of this user's instance).\n\n"
       "| method | path | what |\n|---|---|---|\n";
   for (const Endpoint& endpoint : endpoint_table())
     expected += fmt::format("| {} | `{}` | {} |\n", endpoint.method, endpoint.path, endpoint.help);

@@ -39,8 +39,8 @@ void Observer::done(const RequestInfo& request, const Timing& timing, const Done
   if (timing.lookup_us >= 0) lookup_.observe(seconds(timing.lookup_us));
   if (timing.upstream_us >= 0) upstream_.observe(seconds(timing.upstream_us));
   total_.observe(seconds(total_us));
-  if (options_.log_requests) log(request, timing, what, total_us);
-  if (options_.tracer != nullptr) trace(request, what, total_us);
+  if (options_.log_requests && request.details) log(request, timing, what, total_us);
+  if (options_.tracer != nullptr && request.details) trace(request, what, total_us);
 }
 
 void Observer::log(const RequestInfo& request, const Timing& timing, const Done& what, int64_t total_us) const {
@@ -50,21 +50,21 @@ void Observer::log(const RequestInfo& request, const Timing& timing, const Done&
       timing.upstream_us < 0 ? "" : fmt::format("{:.3f}", static_cast<double>(timing.upstream_us) / 1000);
   base::log_event(
       base::LogLevel::kInfo, "request",
-      {{"request_id", request.id},
-       {"method", request.method},
-       {"path", request.path},
+      {{"request_id", request.details->id},
+       {"method", request.details->method},
+       {"path", request.details->path},
        {"status", status},
        {"cache", what.cache},
        {"model", what.prepared != nullptr ? std::string_view(what.prepared->model) : std::string_view()},
        {"caller", what.prepared != nullptr ? std::string_view(what.prepared->caller) : std::string_view()},
        {"total_ms", total},
        {"upstream_ms", upstream},
-       {"trace_id", request.trace.trace_id}});
+       {"trace_id", request.details->trace.trace_id}});
 }
 
 void Observer::trace(const RequestInfo& request, const Done& what, int64_t total_us) const {
   record::Span span;
-  span.context = request.trace;
+  span.context = request.details->trace;
   span.start_unix_us = clock_.unix_ms() * 1000 - total_us;
   span.duration_us = total_us;
   span.operation = operation(request.dialect);

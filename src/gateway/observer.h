@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -16,14 +17,16 @@
 
 namespace payonce::gateway {
 
-// What is known of a request while it runs.
+// What is known of a request while it runs. Cheap to copy.
 struct RequestInfo {
-  std::string id;      // X-Request-Id of the client, or ours
-  std::string method;  // with path, kept only when lines or spans are wanted
-  std::string path;
+  struct Details {
+    std::string id;  // X-Request-Id of the client, or ours
+    std::string method, path;
+    record::TraceContext trace;
+  };
   llm::Dialect dialect = llm::Dialect::kOther;
-  int64_t started_us = 0;  // monotonic
-  record::TraceContext trace;
+  int64_t started_us = 0;                  // monotonic
+  std::shared_ptr<const Details> details;  // only when lines or spans are wanted
 };
 
 class Observer {

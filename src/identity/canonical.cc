@@ -147,7 +147,8 @@ void Writer::object(uint32_t node) {
   std::vector<std::unique_ptr<std::string>> storage;  // of names written with escapes
   uint32_t at = node + 1;
   for (uint32_t i = 0; i < tape_[node].children; ++i) {
-    members.push_back({decoded(at, tape_[at].escaped ? *storage.emplace_back(std::make_unique<std::string>()) : unused_), at + 1});
+    members.push_back(
+        {decoded(at, tape_[at].escaped ? *storage.emplace_back(std::make_unique<std::string>()) : unused_), at + 1});
     at = tape_[at + 1].next;
   }
   const auto before = [](const Member& a, const Member& b) { return a.key < b.key; };
@@ -284,6 +285,12 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
+// "name=<bytes>:"
+void append_line_start(std::string& out, std::string_view name, size_t bytes) {
+  char digits[20];
+  out.append(name).append("=").append(digits, std::to_chars(digits, digits + sizeof digits, bytes).ptr).append(":");
+}
+
 }  // namespace
 
 std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile) {
@@ -293,11 +300,11 @@ std::string canonical_form(const llm::Request& request, const Profiles& profiles
 CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
                       const KeyParts& parts) {
   const std::string form = canonical_form(request, profiles, profile);
-  base::Sha256 hash;
+  std::string head;
+  head.reserve(512);
   const auto add = [&](std::string_view name, std::string_view value) {
-    hash.update(fmt::format("{}={}:", name, value.size()));
-    hash.update(value);
-    hash.update("\n");
+    append_line_start(head, name, value.size());
+    head.append(value).append("\n");
   };
   add("payonce-key", kKeyVersion);
   add("generic-profile", std::to_string(profiles.generic().version));
@@ -307,7 +314,10 @@ CacheKey response_key(const llm::Request& request, const Profiles& profiles, con
   add("upstream", parts.upstream);
   add("versions", parts.versions);
   add("headers", parts.beta);
-  add("body", form);
+  append_line_start(head, "body", form.size());
+  base::Sha256 hash;
+  for (const std::string_view part : {std::string_view(head), std::string_view(form), std::string_view("\n")})
+    hash.update(part);
   return {.kind = "resp",
           .version = std::string(kKeyVersion),
           .scope = std::string(parts.scope_id),

@@ -85,6 +85,7 @@ std::string credential_of(const net::Headers& headers) {
 }
 
 const VirtualKey* Callers::key_of(const net::Headers& headers) const {
+  if (options_.keys.empty()) return nullptr;
   for (const std::string_view credential : credentials(headers)) {
     const base::Digest digest = base::sha256(credential);
     for (const VirtualKey& key : options_.keys)

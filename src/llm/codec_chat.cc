@@ -1,6 +1,9 @@
+#include <algorithm>
 #include <boost/json.hpp>
+#include <cstdint>
 #include <map>
 #include <set>
+#include <vector>
 
 #include "llm/codec.h"
 #include "llm/sse.h"
@@ -68,10 +71,18 @@ void merge(json::value& into, const json::value& piece, std::string_view name) {
   }
 }
 
-// "index" places the pieces of a tool call in a stream; a whole message does not carry it.
-void drop_indexes(json::object& message) {
+// "index" places the tool calls of a stream, which may come in any order; a whole message does not carry it.
+void place_tool_calls(json::object& message) {
   json::value* calls = message.if_contains("tool_calls");
   if (calls == nullptr || !calls->is_array()) return;
+  const auto place = [](const json::value& call) {
+    const json::value* index = call.is_object() ? call.get_object().if_contains("index") : nullptr;
+    return index != nullptr && index->is_int64() ? index->get_int64() : INT64_MAX;
+  };
+  std::vector<json::value> sorted(calls->get_array().begin(), calls->get_array().end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [&](const json::value& a, const json::value& b) { return place(a) < place(b); });
+  calls->get_array().assign(sorted.begin(), sorted.end());
   for (json::value& call : calls->get_array())
     if (call.is_object()) call.get_object().stable_erase("index");
 }
@@ -111,7 +122,7 @@ std::string Assembly::finish(bool text) {
   json::array list;
   for (auto& [index, choice] : choices) {
     if (json::value* message = choice.if_contains("message"); message != nullptr && message->is_object()) {
-      drop_indexes(message->get_object());
+      place_tool_calls(message->get_object());
       if (!message->get_object().contains("content")) message->get_object()["content"] = nullptr;
       if (!message->get_object().contains("role")) message->get_object()["role"] = "assistant";
     }

@@ -29,6 +29,8 @@ std::string_view openai_type(int status) {
     case 401: return "authentication_error";
     case 403: return "permission_error";
     case 429: return "rate_limit_error";
+    case 501:
+    case 505: return "invalid_request_error";  // what the client asked of HTTP itself
     default: return status < 500 ? "invalid_request_error" : "server_error";
   }
 }
@@ -41,6 +43,8 @@ std::string_view openai_code(int status) {
     case 429: return "rate_limit_exceeded";
     case 502: return "upstream_unavailable";
     case 504: return "timeout";
+    case 501:
+    case 505: return "invalid_request";
     default: return status < 500 ? "invalid_request" : "internal_error";
   }
 }

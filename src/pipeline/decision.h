@@ -96,12 +96,13 @@ struct Recorded {
   std::vector<uint32_t> pace_ms, pace_offset;
 };
 
-// What after() found.
-struct Written {
-  bool stored = false;
+// What judge() found.
+struct Judged {
+  bool store = false;  // complete, and wanted
+  llm::Form form = llm::Form::kJson;
   llm::Usage usage;
   double cost_usd = 0;
-  std::string reason;  // why it was not stored
+  std::string reason;  // why it is not complete
 };
 
 }  // namespace payonce::pipeline

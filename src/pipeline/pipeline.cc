@@ -248,49 +248,59 @@ std::optional<Refusal> Pipeline::check_limits(const std::string& caller, const P
                  .retry_after_s = exceeded->retry_after_s};
 }
 
-Written Pipeline::after(const Forward& forward, Recorded recorded) {
-  Written out;
+Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
+  Judged out;
   if (!forward.prepared || recorded.status != 200) return out;
   const Prepared& prepared = *forward.prepared;
-  const bool stream = recorded.content_type.starts_with("text/event-stream");
-  const llm::Form form = stream ? llm::Form::kStream : llm::Form::kJson;
-  const llm::Analysis analysis = llm::analyse(prepared.dialect, form, recorded.body);
+  if (recorded.content_type.starts_with("text/event-stream")) out.form = llm::Form::kStream;
+  llm::Analysis analysis = llm::analyse(prepared.dialect, out.form, recorded.body);
   out.usage = analysis.usage;
-  const std::string& model = prepared.model;
-  out.cost_usd = forward.policy->prices.cost_usd(model, analysis.usage);
-  counters_->fresh.add(static_cast<double>(out.usage.fresh));
-  counters_->read.add(static_cast<double>(out.usage.read));
-  counters_->write.add(static_cast<double>(out.usage.write_short + out.usage.write_long));
-  counters_->output.add(static_cast<double>(out.usage.output));
-  ledger_.add_spend(prepared.scope, model, out.usage, out.cost_usd);
-  limits_.spent(prepared.caller, out.cost_usd, clock_.unix_ms());
-  out.reason = analysis.reason;
-  if (!forward.store || !analysis.complete) return out;
-
-  auto entry = std::make_shared<cache::Entry>();
-  entry->key = prepared.key;
-  entry->scope = prepared.scope;
-  entry->versions = prepared.versions;
-  entry->model = model;
-  entry->dialect = prepared.dialect;
-  entry->form = form;
-  entry->include_usage = prepared.include_usage;
-  entry->content_type = std::move(recorded.content_type);
-  entry->body = base::Bytes(std::move(recorded.body));
-  entry->pace_ms = std::move(recorded.pace_ms);
-  entry->pace_offset = std::move(recorded.pace_offset);
-  entry->usage = out.usage;
-  entry->cost_usd = out.cost_usd;
-  entry->created_ms = clock_.unix_ms();
-  entry->expires_ms = entry->created_ms + forward.directives.ttl_s.value_or(forward.policy->ttl_s) * 1000;
-  try {
-    store_.insert(std::move(entry));
-    out.stored = true;
-  } catch (const std::exception& error) {
-    counters_->faults.add();
-    base::log_error("response store: {}", error.what());
-  }
+  out.cost_usd = forward.policy->prices.cost_usd(prepared.model, analysis.usage);
+  out.reason = std::move(analysis.reason);
+  out.store = forward.store && analysis.complete;
   return out;
+}
+
+void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& judged) {
+  if (!forward.prepared || recorded.status != 200) return;
+  const Prepared& prepared = *forward.prepared;
+  const llm::Usage& usage = judged.usage;
+  if (judged.store) {
+    auto entry = std::make_shared<cache::Entry>();
+    entry->key = prepared.key;
+    entry->scope = prepared.scope;
+    entry->versions = prepared.versions;
+    entry->model = prepared.model;
+    entry->dialect = prepared.dialect;
+    entry->form = judged.form;
+    entry->include_usage = prepared.include_usage;
+    entry->content_type = std::move(recorded.content_type);
+    entry->body = base::Bytes(std::move(recorded.body));
+    entry->pace_ms = std::move(recorded.pace_ms);
+    entry->pace_offset = std::move(recorded.pace_offset);
+    entry->usage = usage;
+    entry->cost_usd = judged.cost_usd;
+    entry->created_ms = clock_.unix_ms();
+    entry->expires_ms = entry->created_ms + forward.directives.ttl_s.value_or(forward.policy->ttl_s) * 1000;
+    try {
+      store_.insert(std::move(entry));
+    } catch (const std::exception& error) {
+      counters_->faults.add();
+      base::log_error("response store: {}", error.what());
+    }
+  }
+  counters_->fresh.add(static_cast<double>(usage.fresh));
+  counters_->read.add(static_cast<double>(usage.read));
+  counters_->write.add(static_cast<double>(usage.write_short + usage.write_long));
+  counters_->output.add(static_cast<double>(usage.output));
+  ledger_.add_spend(prepared.scope, prepared.model, usage, judged.cost_usd);
+  limits_.spent(prepared.caller, judged.cost_usd, clock_.unix_ms());
+}
+
+Judged Pipeline::after(const Forward& forward, Recorded recorded) {
+  Judged judged = judge(forward, recorded);
+  settle(forward, std::move(recorded), judged);
+  return judged;
 }
 
 void Pipeline::count(llm::Dialect dialect, Outcome outcome) const {

@@ -42,8 +42,11 @@ class Pipeline {
   Decision load(const Load& load);
   // The same when the pool is full: the disk is left alone, as on a miss.
   Decision without_load(const Load& load);
-  // Second half. Stores a complete, successful answer; records tokens and money.
-  Written after(const Forward& forward, Recorded recorded);
+  // Second half, in two steps, so that a client need not wait for the second. judge() reads the answer: is it
+  // complete, what did it cost. settle() stores it if so, and records tokens and money.
+  Judged judge(const Forward& forward, const Recorded& recorded) const;
+  void settle(const Forward& forward, Recorded recorded, const Judged& judged);
+  Judged after(const Forward& forward, Recorded recorded);  // both
 
   // Requests that begin from now on use this policy.
   void set_policy(PolicyPtr policy);

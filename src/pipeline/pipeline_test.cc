@@ -48,7 +48,7 @@ struct Fixture : testing::Test {
     Pipeline::Spent spent;
     return pipeline->before({head, base::Bytes::copy(body), dialect}, spent);
   }
-  Written pay(const Decision& decision, std::string_view answer = kAnswer) {
+  Judged pay(const Decision& decision, std::string_view answer = kAnswer) {
     return pipeline->after(std::get<Forward>(decision),
                            {.content_type = "application/json", .body = std::string(answer)});
   }
@@ -70,7 +70,7 @@ using PipelineTest = Fixture;
 TEST_F(PipelineTest, TheSecondAskingIsAnsweredFromTheStoreAndCounted) {
   const Decision first = ask();
   EXPECT_EQ(why(first), Forwarded::kMiss);
-  EXPECT_TRUE(pay(first).stored);
+  EXPECT_TRUE(pay(first).store);
   const Decision second = ask();
   ASSERT_TRUE(hits(second));
   EXPECT_EQ(std::get<Answer>(second).body.view(), kAnswer);
@@ -96,8 +96,8 @@ TEST_F(PipelineTest, AnotherCredentialOrVersionMisses) {
 }
 
 TEST_F(PipelineTest, WhatIsNotCompleteIsNotStored) {
-  EXPECT_FALSE(pay(ask(), R"({"error":{"message":"x"}})").stored);
-  EXPECT_FALSE(pay(ask(), kAnswer.substr(0, 40)).stored);
+  EXPECT_FALSE(pay(ask(), R"({"error":{"message":"x"}})").store);
+  EXPECT_FALSE(pay(ask(), kAnswer.substr(0, 40)).store);
   EXPECT_FALSE(hits(ask()));
 }
 
@@ -110,7 +110,7 @@ TEST_F(PipelineTest, CacheControlIsHonoured) {
   EXPECT_EQ(std::get<Refusal>(ask(R"({"model":"x"})", {{"Cache-Control", "only-if-cached"}})).status, 504);
   EXPECT_TRUE(hits(ask(kBody, {{"Cache-Control", "only-if-cached"}})));
   const Decision unstored = ask(R"({"model":"y"})", {{"Cache-Control", "no-store"}});
-  EXPECT_FALSE(pay(unstored).stored);
+  EXPECT_FALSE(pay(unstored).store);
 }
 
 TEST_F(PipelineTest, AnEntryExpiresWhenItsTtlIsOver) {

@@ -54,11 +54,16 @@ Flight::Progress Flight::take(ReaderId reader) {
   return out;
 }
 
-// Bytes that the slowest reader has not taken.
+// Bytes that wait for a reader. As long as all are kept anyway, a slow reader costs nothing and the fastest one sets
+// the pace, so nobody holds up who shares the flight; after that, the slowest.
 uint64_t Flight::lag_bytes() const {
-  uint64_t taken = total_bytes_;
-  for (const auto& [id, reader] : readers_) taken = std::min(taken, reader.taken_bytes);
-  return total_bytes_ - taken;
+  if (readers_.empty()) return 0;
+  uint64_t slowest = total_bytes_, fastest = 0;
+  for (const auto& [id, reader] : readers_) {
+    slowest = std::min(slowest, reader.taken_bytes);
+    fastest = std::max(fastest, reader.taken_bytes);
+  }
+  return total_bytes_ - (keep_ ? fastest : slowest);
 }
 
 void Flight::drop_read_chunks() {
@@ -69,20 +74,21 @@ void Flight::drop_read_chunks() {
   dropped_ = read;
 }
 
-std::vector<Flight::Wake> Flight::wakes() const {
-  std::vector<Wake> out;
-  out.reserve(readers_.size());
-  for (const auto& [id, reader] : readers_) out.push_back(reader.wake);
-  return out;
-}
-
+// Most flights have one reader: its wake is copied without a list.
 void Flight::wake() {
-  std::vector<Wake> all;
+  Wake first;
+  std::vector<Wake> more;
   {
     const std::lock_guard lock(mutex_);
-    all = wakes();
+    for (const auto& [id, reader] : readers_) {
+      if (!first)
+        first = reader.wake;
+      else
+        more.push_back(reader.wake);
+    }
   }
-  for (const Wake& one : all) one();
+  if (first) first();
+  for (const Wake& one : more) one();
 }
 
 void Flight::head(net::ResponseHead head) {
@@ -94,18 +100,16 @@ void Flight::head(net::ResponseHead head) {
   wake();
 }
 
-void Flight::append_quietly(base::Bytes chunk, uint32_t at_ms) {
-  const std::lock_guard lock(mutex_);
-  total_bytes_ += chunk.size();
-  chunks_.push_back({std::move(chunk), at_ms});
-  if (total_bytes_ > options_.keep_limit_bytes) {
-    keep_ = false;
-    stored_ = false;
-  }
-}
-
 void Flight::append(base::Bytes chunk, uint32_t at_ms) {
-  append_quietly(std::move(chunk), at_ms);
+  {
+    const std::lock_guard lock(mutex_);
+    total_bytes_ += chunk.size();
+    chunks_.push_back({std::move(chunk), at_ms});
+    if (total_bytes_ > options_.keep_limit_bytes) {
+      keep_ = false;
+      stored_ = false;
+    }
+  }
   wake();
 }
 

@@ -49,9 +49,6 @@ class Flight {
   // Writer's side.
   void head(net::ResponseHead head);
   void append(base::Bytes chunk, uint32_t at_ms);  // ms after the first byte
-  // The same without waking the readers: the writer has something to do before they see it, then calls wake().
-  void append_quietly(base::Bytes chunk, uint32_t at_ms);
-  void wake();
   void mark_stored(bool stored);
   void finish();
   void fail(base::Error error);
@@ -80,7 +77,7 @@ class Flight {
   bool over() const { return state_ == State::kDone || state_ == State::kFailed; }
   uint64_t lag_bytes() const;
   void drop_read_chunks();
-  std::vector<Wake> wakes() const;
+  void wake();
 
   const Options options_;
   mutable std::mutex mutex_;  // guards all below

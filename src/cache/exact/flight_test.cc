@@ -79,8 +79,19 @@ TEST(Flight, TheWriterPausesForTheSlowestAndGoesOn) {
   EXPECT_EQ(resumed, 1);
 }
 
+TEST(Flight, WhileAllIsKeptASlowReaderHoldsNobodyUp) {
+  Flight flight({.keep_limit_bytes = 100, .lag_limit_bytes = 4});
+  const auto slow = flight.join([] {}).value();
+  const auto fast = flight.join([] {}).value();
+  flight.append(base::Bytes::copy("abcdef"), 0);
+  EXPECT_TRUE(flight.writer_should_pause());
+  (void)flight.take(fast);
+  EXPECT_FALSE(flight.writer_should_pause());
+  EXPECT_EQ(text(flight.take(slow)), "abcdef");
+}
+
 TEST(Flight, ASlowReaderThatLeavesLetsTheWriterGoOn) {
-  Flight flight({.lag_limit_bytes = 4});
+  Flight flight({.keep = false, .lag_limit_bytes = 4});
   const auto slow = flight.join([] {}).value();
   const auto fast = flight.join([] {}).value();
   flight.append(base::Bytes::copy("abcdef"), 0);
