@@ -41,8 +41,11 @@ TEST(UpstreamTarget, TheAnthropicBaseHasNoV1) {
 
 TEST(UpstreamHeaders, OursAndTheHopsStayBehindAndTheKeyIsReplaced) {
   net::Headers from;
-  for (const auto& [name, value] : {std::pair{"Authorization", "Bearer caller"}, {"X-Payonce-Scope", "user:1"},
-                                    {"Connection", "close"}, {"Accept-Encoding", "gzip"}, {"X-Other", "1"}})
+  for (const auto& [name, value] : {std::pair{"Authorization", "Bearer caller"},
+                                    {"X-Payonce-Scope", "user:1"},
+                                    {"Connection", "close"},
+                                    {"Accept-Encoding", "gzip"},
+                                    {"X-Other", "1"}})
     from.add(name, value);
   route::Upstream upstream;
   const net::Headers passed = upstream_headers(from, upstream, Dialect::kOpenAiChat);
@@ -57,7 +60,8 @@ TEST(UpstreamHeaders, OursAndTheHopsStayBehindAndTheKeyIsReplaced) {
 
 TEST(AnswerHeaders, AMissSaysWhyAndWhatBecameOfIt) {
   net::Headers headers;
-  add_miss_headers(headers, {.why = pipeline::Forwarded::kStale, .stored = true, .collapsed = true, .upstream_status = 200},
+  add_miss_headers(headers,
+                   {.why = pipeline::Forwarded::kStale, .stored = true, .collapsed = true, .upstream_status = 200},
                    {.parse_us = 1500, .lookup_us = 2, .upstream_us = -1});
   EXPECT_EQ(headers.get("cache-status"), "payonce; fwd=stale; stored; collapsed");
   EXPECT_EQ(headers.get("server-timing"), "parse;dur=1.500, lookup;dur=0.002");
@@ -69,8 +73,10 @@ TEST(AnswerHeaders, AMissSaysWhyAndWhatBecameOfIt) {
 // docs/operations/endpoints.md comes from the table; PAYONCE_UPDATE_DOCS=1 writes it.
 TEST(Endpoints, AreDocumented) {
   std::string expected =
-      "# Endpoints of Payonce itself\n\nEvery other path goes to an upstream. A caller sees and purges entries of its own scope;\n"
-      "the bearer of the admin token those of every scope (`payonce cache` finds the token of this user's instance).\n\n"
+      "# Endpoints of Payonce itself\n\nEvery other path goes to an upstream. A caller sees and purges entries of "
+      "its own scope;\n"
+      "the bearer of the admin token those of every scope (`payonce cache` finds the token of this user's "
+      "instance).\n\n"
       "| method | path | what |\n|---|---|---|\n";
   for (const Endpoint& endpoint : endpoint_table())
     expected += fmt::format("| {} | `{}` | {} |\n", endpoint.method, endpoint.path, endpoint.help);

@@ -82,7 +82,7 @@ void place_tool_calls(json::object& message) {
   std::vector<json::value> sorted(calls->get_array().begin(), calls->get_array().end());
   std::stable_sort(sorted.begin(), sorted.end(),
                    [&](const json::value& a, const json::value& b) { return place(a) < place(b); });
-  calls->get_array().assign(sorted.begin(), sorted.end());
+  *calls = json::array(sorted.begin(), sorted.end());
   for (json::value& call : calls->get_array())
     if (call.is_object()) call.get_object().stable_erase("index");
 }
