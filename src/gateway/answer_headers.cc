@@ -1,57 +1,76 @@
 #include "gateway/answer_headers.h"
 
-#include <fmt/format.h>
-
-#include <iterator>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <utility>
 
 namespace payonce::gateway {
 namespace {
 
-using Buffer = fmt::basic_memory_buffer<char, 160>;
+// Lines of header fields, written once into a buffer on the stack: this is on the hit path.
+class Lines {
+ public:
+  Lines& text(std::string_view part) {
+    const size_t size = std::min(part.size(), sizeof buffer_ - size_);
+    part.copy(buffer_ + size_, size);
+    size_ += size;
+    return *this;
+  }
+  Lines& number(int64_t value) {
+    size_ = static_cast<size_t>(std::to_chars(buffer_ + size_, buffer_ + sizeof buffer_, value).ptr - buffer_);
+    return *this;
+  }
+  // `value` / 10^digits with that many decimals.
+  Lines& decimal(int64_t value, int digits) {
+    int64_t unit = 1;
+    for (int i = 0; i < digits; ++i) unit *= 10;
+    number(value / unit).text(".");
+    for (int64_t rest = value % unit, place = unit / 10; place > 0; place /= 10) number(rest / place % 10);
+    return *this;
+  }
+  std::string_view view() const { return {buffer_, size_}; }
 
-std::string_view view(const Buffer& buffer) { return {buffer.data(), buffer.size()}; }
+ private:
+  char buffer_[640];
+  size_t size_ = 0;
+};
 
-void append_phase(Buffer& out, std::string_view name, int64_t us) {
-  if (us < 0) return;
-  // Microseconds as decimal milliseconds, without floating point: this is on the hit path.
-  fmt::format_to(std::back_inserter(out), FMT_STRING("{}{};dur={}.{:03}"), out.size() == 0 ? "" : ", ", name,
-                 us / 1000, us % 1000);
-}
-
-void add_timing(net::Headers& headers, const Timing& timing) {
-  Buffer out;
-  append_phase(out, "parse", timing.parse_us);
-  append_phase(out, "lookup", timing.lookup_us);
-  append_phase(out, "upstream", timing.upstream_us);
-  if (out.size() != 0) headers.add("Server-Timing", view(out));
+void add_timing(Lines& out, const Timing& timing) {
+  bool first = true;
+  for (const auto& [name, us] : {std::pair{std::string_view("parse"), timing.parse_us},
+                                 {std::string_view("lookup"), timing.lookup_us},
+                                 {std::string_view("upstream"), timing.upstream_us}}) {
+    if (us < 0) continue;
+    out.text(first ? "Server-Timing: " : ", ").text(name).text(";dur=").decimal(us, 3);
+    first = false;
+  }
+  if (!first) out.text("\r\n");
 }
 
 }  // namespace
 
 void add_hit_headers(net::Headers& headers, const pipeline::Answer& answer, const Timing& timing) {
-  Buffer out;
-  fmt::format_to(std::back_inserter(out), FMT_STRING("payonce; hit; ttl={}; detail={}"), answer.ttl_s, answer.layer);
-  headers.add("Cache-Status", view(out));
-  out.clear();
-  fmt::format_to(std::back_inserter(out), FMT_STRING("{}"), answer.age_s);
-  headers.add("Age", view(out));
-  out.clear();
   const llm::Usage& usage = answer.entry->usage;
-  fmt::format_to(std::back_inserter(out), FMT_STRING("input={},output={},usd={:.6f}"), usage.input(), usage.output,
-                 answer.entry->cost_usd);
-  headers.add("X-Payonce-Saved", view(out));
-  add_timing(headers, timing);
+  Lines out;
+  out.text("Cache-Status: payonce; hit; ttl=").number(answer.ttl_s).text("; detail=").text(answer.layer);
+  out.text("\r\nAge: ").number(answer.age_s);
+  out.text("\r\nX-Payonce-Saved: input=").number(usage.input()).text(",output=").number(usage.output);
+  out.text(",usd=").decimal(std::llround(answer.entry->cost_usd * 1e6), 6).text("\r\n");
+  add_timing(out, timing);
+  headers.append_lines(out.view());
 }
 
 void add_miss_headers(net::Headers& headers, const MissStatus& status, const Timing& timing) {
-  Buffer out;
-  fmt::format_to(std::back_inserter(out), FMT_STRING("payonce; fwd={}"), pipeline::forwarded_name(status.why));
+  Lines out;
+  out.text("Cache-Status: payonce; fwd=").text(pipeline::forwarded_name(status.why));
   if (status.upstream_status != 0 && status.upstream_status != 200)
-    fmt::format_to(std::back_inserter(out), FMT_STRING("; fwd-status={}"), status.upstream_status);
-  if (status.stored) fmt::format_to(std::back_inserter(out), FMT_STRING("; stored"));
-  if (status.collapsed) fmt::format_to(std::back_inserter(out), FMT_STRING("; collapsed"));
-  headers.add("Cache-Status", view(out));
-  add_timing(headers, timing);
+    out.text("; fwd-status=").number(status.upstream_status);
+  if (status.stored) out.text("; stored");
+  if (status.collapsed) out.text("; collapsed");
+  out.text("\r\n");
+  add_timing(out, timing);
+  headers.append_lines(out.view());
 }
 
 }  // namespace payonce::gateway

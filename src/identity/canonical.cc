@@ -53,6 +53,7 @@ class Writer {
         profile_(profile),
         shapes_(shapes_of(request.dialect)) {
     out_.reserve(text_.size() + text_.size() / 8 + 64);
+    for (const Path& path : generic_.ignore) deepest_ignored_ = std::max(deepest_ignored_, path.size());
   }
   std::string write() {
     value(0, 0);
@@ -68,6 +69,7 @@ class Writer {
 
   void value(uint32_t node, uint32_t parent);
   void object(uint32_t node);
+  std::vector<Member> take_spare();
   void array(uint32_t node);
   void string(std::string_view decoded) {
     out_ += '"';
@@ -91,6 +93,7 @@ class Writer {
            std::equal(path.begin(), path.end(), path_.begin());
   }
   bool at_any(const std::vector<Path>& paths) const {
+    if (paths.empty()) return false;
     return std::any_of(paths.begin(), paths.end(), [&](const Path& path) { return at(path); });
   }
   bool ignored(uint32_t parent, uint32_t node);
@@ -106,8 +109,10 @@ class Writer {
   std::string out_;
   std::vector<std::string_view> path_;
   std::unordered_map<std::string, size_t> links_;
+  size_t deepest_ignored_ = 0;  // by the generic profile; most members of a tool's schema lie deeper
   bool profile_used_ = false;
   std::string unused_;
+  std::vector<std::vector<Member>> spare_;
 };
 
 std::string_view Writer::decoded(uint32_t node, std::string& storage) const {
@@ -142,8 +147,7 @@ void Writer::value(uint32_t node, uint32_t parent) {
 // Members in the order of their names' bytes. Two members of one name both stay, in the order of the text: providers
 // differ in which one they take.
 void Writer::object(uint32_t node) {
-  std::vector<Member> members;
-  members.reserve(tape_[node].children);
+  std::vector<Member> members = take_spare();
   std::vector<std::unique_ptr<std::string>> storage;  // of names written with escapes
   uint32_t at = node + 1;
   for (uint32_t i = 0; i < tape_[node].children; ++i) {
@@ -164,6 +168,16 @@ void Writer::object(uint32_t node) {
     path_.pop_back();
   }
   out_ += '}';
+  spare_.push_back(std::move(members));
+}
+
+// Lists of members are used again: an object of a schema holds few, and there are many.
+std::vector<Writer::Member> Writer::take_spare() {
+  if (spare_.empty()) return {};
+  std::vector<Member> out = std::move(spare_.back());
+  spare_.pop_back();
+  out.clear();
+  return out;
 }
 
 void Writer::array(uint32_t node) {
@@ -191,7 +205,7 @@ bool Writer::ignored(uint32_t parent, uint32_t node) {
     }
     return true;
   }
-  if (at_any(generic_.ignore)) return true;
+  if (path_.size() <= deepest_ignored_ && at_any(generic_.ignore)) return true;
   std::string storage;
   if (dialect_ == Dialect::kOpenAiResponses && path_.size() == 3 && path_[0] == "input" && path_[1] == "[]") {
     // An input item without "type" is a message.

@@ -15,6 +15,8 @@ class Headers {
  public:
   void add(std::string_view name, std::string_view value) { (void)try_add(name, value); }
   [[nodiscard]] bool try_add(std::string_view name, std::string_view value);
+  // REQUIRES: `lines` are whole "name: value\r\n" lines of our own making, which nobody else's text can reach.
+  void append_lines(std::string_view lines) { lines_ += lines; }
   void set(std::string_view name, std::string_view value);  // removes all of that name, then adds
   void remove(std::string_view name);
   // First value of that name. The view is valid until the next change.

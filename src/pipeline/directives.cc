@@ -73,6 +73,8 @@ base::Result<Directives> parse_directives(const net::Headers& headers) {
   headers.for_each([&](std::string_view name, std::string_view value) {
     if (net::equals_ignoring_case(name, "cache-control")) {
       read_cache_control(value, out);
+    } else if (net::equals_ignoring_case(name, "content-encoding")) {
+      out.encoded = true;
     } else if (net::equals_ignoring_case(name, "x-payonce-ttl")) {
       out.ttl_s = parse_seconds(trim(value));
       if (!out.ttl_s)

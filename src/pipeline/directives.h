@@ -16,6 +16,7 @@ struct Directives {
   std::optional<int64_t> max_age_s;  // 5.2.1.1: accept no older answer
   std::optional<int64_t> ttl_s;      // X-Payonce-TTL
   bool exact = true;                 // X-Payonce-Layers names it (or is absent)
+  bool encoded = false;              // the body has a Content-Encoding
 };
 
 // kInvalid for a malformed X-Payonce-TTL or X-Payonce-Layers. Unknown Cache-Control directives are ignored, as RFC

@@ -95,12 +95,11 @@ PolicyPtr Pipeline::policy() const {
 
 Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
   const PolicyPtr policy = this->policy();
-  // A body that only the upstream can read (encoded), and endpoints that we do not know, pass through.
-  if (incoming.dialect == llm::Dialect::kOther || incoming.head.headers.get("content-encoding"))
-    return pass_through(incoming, policy);
-
+  // Endpoints that we do not know, and a body that only the upstream can read (encoded), pass through.
+  if (incoming.dialect == llm::Dialect::kOther) return pass_through(incoming, policy);
   const auto directives = parse_directives(incoming.head.headers);
   if (!directives) return refuse(directives.error());
+  if (directives->encoded) return pass_through(incoming, policy);
   auto prepared = identifier_.identify(incoming, *policy);
   if (!prepared) return refuse(prepared.error());
   const int64_t identified_us = clock_.monotonic_us();
