@@ -1,8 +1,7 @@
 #include "base/clock.h"
 
-#include <ctime>
-
 #include <chrono>
+#include <ctime>
 
 namespace payonce::base {
 
