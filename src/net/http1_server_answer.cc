@@ -2,11 +2,51 @@
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
+#include <charconv>
+#include <cstdint>
+#include <string_view>
 #include <utility>
 
 #include "net/http1_server_connection.h"
 
 namespace payonce::net {
+namespace {
+
+// A number in decimal, without the heap: every answer writes two.
+class Decimal {
+ public:
+  explicit Decimal(uint64_t value) : end_(std::to_chars(digits_, digits_ + sizeof digits_, value).ptr) {}
+  Decimal(const Decimal&) = delete;
+  Decimal& operator=(const Decimal&) = delete;
+  std::string_view view() const { return {digits_, static_cast<size_t>(end_ - digits_)}; }
+
+ private:
+  char digits_[20];
+  const char* const end_;
+};
+
+// Appends the lines of all fields but those of the connection, whole runs at a time. True: a Date was among them.
+bool append_end_to_end_fields(std::string& out, std::string_view lines) {
+  bool dated = false;
+  size_t run = 0;  // where what is not yet appended begins
+  for (size_t at = 0; at < lines.size();) {
+    const size_t end = lines.find('\n', at) + 1;
+    const char first = static_cast<char>(lines[at] | 0x20);
+    if (std::string_view("cdkptu").find(first) != std::string_view::npos) {  // the only first letters that matter
+      const std::string_view name = lines.substr(at, lines.find(':', at) - at);
+      dated = dated || equals_ignoring_case(name, "date");
+      if (is_connection_field(name)) {
+        out.append(lines.substr(run, at - run));
+        run = end;
+      }
+    }
+    at = end;
+  }
+  out.append(lines.substr(run));
+  return dated;
+}
+
+}  // namespace
 
 Http1Exchange::Http1Exchange(std::shared_ptr<Http1ServerConnection> connection, RequestHead head, base::Bytes body)
     : loop_(connection->home_->loop()),
@@ -49,13 +89,9 @@ void Http1ServerConnection::release_exchange() {
 std::string Http1ServerConnection::answer_head(const ResponseHead& head, std::string_view framing) {
   std::string text;
   text.reserve(head.headers.lines().size() + 192);
-  fmt::format_to(std::back_inserter(text), "HTTP/1.1 {} {}\r\n", head.status, reason_phrase(head.status));
-  bool dated = false;
-  head.headers.for_each([&](std::string_view name, std::string_view value) {
-    if (is_connection_field(name)) return;
-    if (equals_ignoring_case(name, "date")) dated = true;
-    text.append(name).append(": ").append(value).append("\r\n");
-  });
+  text.append("HTTP/1.1 ").append(Decimal(static_cast<uint64_t>(head.status)).view()).append(" ");
+  text.append(reason_phrase(head.status)).append("\r\n");
+  const bool dated = append_end_to_end_fields(text, head.headers.lines());
   text.append(framing);
   if (!dated) text.append("Date: ").append(home_->date().now()).append("\r\n");
   if (close_after_)
@@ -69,7 +105,9 @@ std::string Http1ServerConnection::answer_head(const ResponseHead& head, std::st
 void Http1ServerConnection::respond(const ResponseHead& head, base::Bytes body) {
   if (framing_ != Framing::kNotStarted) return abort();  // a second head on the wire would be read as body
   const bool sized = !has_no_body(head.status);
-  output_.add_text(answer_head(head, sized ? fmt::format("Content-Length: {}\r\n", body.size()) : std::string()));
+  std::string framing;
+  if (sized) framing.append("Content-Length: ").append(Decimal(body.size()).view()).append("\r\n");
+  output_.add_text(answer_head(head, framing));
   if (sized && !is_head_) output_.add(std::move(body));
   framing_ = Framing::kNoBody;
   end_answer();
