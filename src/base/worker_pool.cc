@@ -1,10 +1,17 @@
 #include "base/worker_pool.h"
 
+#include <sys/resource.h>
+
 #include <exception>
 
 #include "base/log.h"
 
 namespace payonce::base {
+namespace {
+
+constexpr int kNice = 10;
+
+}  // namespace
 
 WorkerPool::WorkerPool(Options options) : options_(options) {
   for (size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(); });
@@ -40,6 +47,8 @@ void WorkerPool::drain() {
 }
 
 void WorkerPool::run() {
+  // Slow work gives way to the event loops where they share a core. On Linux this concerns the calling thread alone.
+  (void)::setpriority(PRIO_PROCESS, 0, kNice);
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });

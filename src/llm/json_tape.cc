@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <cstring>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace payonce::llm {
 namespace {
@@ -16,17 +20,39 @@ int hex_value(char c) {
   return -1;
 }
 
-// Bytes of a string that need no look: not '"', not '\\', not a control character, and ASCII. Eight at a time: the
-// classic "has a byte less than / equal to n" tricks on a 64-bit word.
-bool all_plain(uint64_t word) {
+// Index of the first byte from `at` on that a string cannot simply run over: '"', '\\', a control character, or not
+// ASCII; or of the last few bytes of the text, which are looked at one by one.
+#if defined(__SSE2__)
+size_t skip_plain(std::string_view text, size_t at) {
+  const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(0x20);
+  for (; at + 16 <= text.size(); at += 16) {
+    __m128i bytes;
+    std::memcpy(&bytes, text.data() + at, sizeof bytes);
+    // Signed: bytes that are not ASCII are negative, so they are less than a space too.
+    const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, slash)),
+                                         _mm_cmplt_epi8(bytes, space));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(special));
+    if (mask != 0) return at + static_cast<size_t>(std::countr_zero(mask));
+  }
+  return at;
+}
+#else
+size_t skip_plain(std::string_view text, size_t at) {
   constexpr uint64_t kOnes = 0x0101010101010101ULL;
   constexpr uint64_t kHigh = 0x8080808080808080ULL;
-  const uint64_t quote = word ^ (kOnes * '"');
-  const uint64_t slash = word ^ (kOnes * '\\');
-  const uint64_t special =
-      ((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash) | ((word - kOnes * 0x20) & ~word) | word;
-  return (special & kHigh) == 0;
+  for (; at + 8 <= text.size(); at += 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, text.data() + at, 8);
+    // The classic "has a byte equal to / less than n" tricks on a 64-bit word.
+    const uint64_t quote = word ^ (kOnes * '"');
+    const uint64_t slash = word ^ (kOnes * '\\');
+    const uint64_t special =
+        ((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash) | ((word - kOnes * 0x20) & ~word) | word;
+    if ((special & kHigh) != 0) return at;
+  }
+  return at;
 }
+#endif
 
 // Length of the UTF-8 sequence at `text`, 0 when it is not well-formed (RFC 3629: no overlong form, no surrogate, at
 // most U+10FFFF).
@@ -199,12 +225,7 @@ base::Status Parser::string() {
   ++at_;
   const char* const data = text_.data();
   while (true) {
-    while (at_ + 8 <= text_.size()) {
-      uint64_t word = 0;
-      std::memcpy(&word, data + at_, 8);
-      if (!all_plain(word)) break;
-      at_ += 8;
-    }
+    at_ = skip_plain(text_, at_);
     if (at_ >= text_.size()) return fail("'\"' at the end of a string");
     const auto c = static_cast<unsigned char>(data[at_]);
     if (c == '"') break;

@@ -102,6 +102,20 @@ TEST(JsonTape, AnyPlainTextSurvivesInAString) {
   });
 }
 
+TEST(JsonTape, ASpecialByteIsSeenAtEveryPlaceOfALongString) {
+  for (size_t place = 0; place < 40; ++place) {
+    const auto with = [&](std::string_view inserted) {
+      std::string text(40, 'x');
+      text.insert(place, inserted);
+      return "[\"" + text + "\"]";
+    };
+    for (const char* good : {"\\n", "é", "😀", "\x7f", "\\u0041"})
+      EXPECT_TRUE(Tape::parse(with(good))) << place << good;
+    for (const char* bad : {"\n", "\x01", "\"", "\\", "\\x", "\xff", "\x80"})
+      EXPECT_FALSE(Tape::parse(with(bad))) << place << bad;
+  }
+}
+
 TEST(JsonTape, ATruncatedTextIsNeverAccepted) {
   const std::string text = R"({"a":[1,"x\n",{"b":null}],"c":true,"d":"\u00e9 é"})";
   for (size_t size = 0; size < text.size(); ++size)
