@@ -13,6 +13,7 @@
 #include "base/env.h"
 #include "base/hash.h"
 #include "base/metrics.h"
+#include "base/raw_key_map.h"
 #include "base/worker_pool.h"
 
 namespace payonce::base {
@@ -83,6 +84,20 @@ TEST(Metrics, EachRowHasItsOwnNameAndCounts) {
   metrics.counter("payonce_saved_usd_total", {{"layer", "exact"}}).add(0.5);
   EXPECT_NE(metrics.exposition().find("payonce_saved_usd_total{layer=\"exact\"} 0.5"), std::string::npos);
   EXPECT_THROW(metrics.counter("payonce_unknown_total"), AssertionFailed);
+}
+
+TEST(RawKeyMap, IsBoundedAndKeepsWhatIsUsed) {
+  RawKeyMap<int> map(160);
+  const auto key = [](uint64_t n) { return Hash128{.low = n, .high = 0}; };  // one shard: 11 slots
+  for (uint64_t i = 0; i < 11; ++i) map.insert(key(i), std::make_shared<const int>(static_cast<int>(i)));
+  for (uint64_t i = 11; i < 21; ++i) {
+    ASSERT_TRUE(map.find(key(0)));
+    map.insert(key(i), std::make_shared<const int>(static_cast<int>(i)));
+  }
+  EXPECT_EQ(*map.find(key(0)), 0);
+  size_t found = 0;
+  for (uint64_t i = 0; i < 21; ++i) found += map.find(key(i)) ? 1 : 0;
+  EXPECT_EQ(found, 11u);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/hash.h"
 #include "identity/canonical_number.h"
 
 namespace payonce::identity {
@@ -43,16 +44,20 @@ const Shapes& shapes_of(Dialect dialect) {
   }
 }
 
+// Smaller parts are hashed as fast as they are found.
+constexpr size_t kKnownPartBytes = 512;
+
 class Writer {
  public:
-  Writer(const llm::Request& request, const Profile& generic, const Profile& profile)
+  Writer(const llm::Request& request, const Profile& generic, const Profile& profile, PartDigests* known)
       : tape_(request.tape),
         text_(request.body.view()),
         dialect_(request.dialect),
         generic_(generic),
         profile_(profile),
-        shapes_(shapes_of(request.dialect)) {
-    out_.reserve(text_.size() + text_.size() / 8 + 64);
+        shapes_(shapes_of(request.dialect)),
+        known_(known) {
+    out_.reserve(4096);
     for (const Path& path : generic_.ignore) deepest_ignored_ = std::max(deepest_ignored_, path.size());
   }
   std::string write() {
@@ -67,7 +72,11 @@ class Writer {
     uint32_t value;
   };
 
-  void value(uint32_t node, uint32_t parent);
+  void value(uint32_t node, uint32_t parent) { is_part() ? part(node, parent) : plain_value(node, parent); }
+  void plain_value(uint32_t node, uint32_t parent);
+  bool is_part() const;
+  void part(uint32_t node, uint32_t parent);
+  void seal(size_t begin, const base::Digest& digest);
   void object(uint32_t node);
   std::vector<Member> take_spare();
   void array(uint32_t node);
@@ -108,7 +117,10 @@ class Writer {
   const Shapes& shapes_;
   std::string out_;
   std::vector<std::string_view> path_;
+  PartDigests* const known_;
+  const std::string rules_ = fmt::format("{}|{}", llm::dialect_name(dialect_), profile_.name);
   std::unordered_map<std::string, size_t> links_;
+  size_t link_uses_ = 0;
   size_t deepest_ignored_ = 0;  // by the generic profile; most members of a tool's schema lie deeper
   bool profile_used_ = false;
   std::string unused_;
@@ -128,7 +140,42 @@ std::string_view Writer::text_at(uint32_t object, std::string_view key, std::str
                                                                            : std::string_view();
 }
 
-void Writer::value(uint32_t node, uint32_t parent) {
+// The parts that are large and come again: they stand in the form as digests.
+bool Writer::is_part() const {
+  if (path_.size() == 1) return path_[0] == "tools" || path_[0] == "system" || path_[0] == "instructions";
+  return path_.size() == 2 && path_[1] == "[]" && (path_[0] == "messages" || path_[0] == "input");
+}
+
+void Writer::part(uint32_t node, uint32_t parent) {
+  const std::string_view raw = tape_.raw(text_, node);
+  const bool worth = known_ != nullptr && raw.size() >= kKnownPartBytes;
+  const base::Hash128 key = worth ? known_->hash(path_[0], rules_, raw) : base::Hash128();
+  const auto found = worth ? known_->find(key) : nullptr;
+  const size_t begin = out_.size();
+  PartDigests::Digest digest;
+  if (found) {
+    digest = *found;
+  } else {
+    const size_t links_before = link_uses_;
+    const bool used_before = std::exchange(profile_used_, false);
+    plain_value(node, parent);
+    digest = {.sha256 = base::sha256(std::string_view(out_).substr(begin)), .profile_used = profile_used_};
+    profile_used_ = used_before;
+    // The number of an id depends on what stands before, so such a part is not the same elsewhere.
+    if (worth && link_uses_ == links_before) known_->insert(key, digest);
+  }
+  profile_used_ = profile_used_ || digest.profile_used;
+  seal(begin, digest.sha256);
+}
+
+// The digest in place of what was written since `begin`.
+void Writer::seal(size_t begin, const base::Digest& digest) {
+  out_.resize(begin);
+  out_ += '^';
+  out_ += base::hex(digest);
+}
+
+void Writer::plain_value(uint32_t node, uint32_t parent) {
   switch (tape_[node].type) {
     case JsonType::kObject: return object(node);
     case JsonType::kArray: return array(node);
@@ -230,6 +277,7 @@ bool Writer::ignored_block(uint32_t element) {
 }
 
 void Writer::link(std::string_view id) {
+  ++link_uses_;
   const size_t position = links_.try_emplace(std::string(id), links_.size()).first->second;
   out_ += '@';
   number(position);
@@ -252,14 +300,18 @@ void Writer::text_value(uint32_t node, uint32_t parent) {
   std::string masked(profile_.masks.empty() ? std::string_view() : text);
   if (!masked.empty() && mask(parent, masked)) text = masked;
   if (dialect_ == Dialect::kOpenAiResponses && path_.size() == 1 && path_[0] == "input") {
-    out_ += "[{";
+    out_ += '[';
+    const size_t begin = out_.size();
+    out_ += '{';
     string("content");
     out_ += '[';
     text_part("input_text", text);
     out_ += ']';
     string("role");
     string("user");
-    out_ += "}]";
+    out_ += '}';
+    seal(begin, base::sha256(std::string_view(out_).substr(begin)));
+    out_ += ']';
   } else if (at_any(shapes_.texts)) {
     std::string_view type = "text";
     std::string role;
@@ -293,78 +345,11 @@ bool Writer::mask(uint32_t parent, std::string& decoded) {
   return changed;
 }
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-// "name=<bytes>:"
-void append_line_start(std::string& out, std::string_view name, size_t bytes) {
-  char digits[20];
-  out.append(name).append("=").append(digits, std::to_chars(digits, digits + sizeof digits, bytes).ptr).append(":");
-}
-
 }  // namespace
 
-std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile) {
-  return Writer(request, profiles.generic(), profile).write();
-}
-
-CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
-                      const KeyParts& parts) {
-  const std::string form = canonical_form(request, profiles, profile);
-  std::string head;
-  head.reserve(512);
-  const auto add = [&](std::string_view name, std::string_view value) {
-    append_line_start(head, name, value.size());
-    head.append(value).append("\n");
-  };
-  add("payonce-key", kKeyVersion);
-  add("generic-profile", std::to_string(profiles.generic().version));
-  add("dialect", llm::dialect_name(request.dialect));
-  add("scope", parts.scope_id);
-  add("target", parts.target);
-  add("upstream", parts.upstream);
-  add("versions", parts.versions);
-  add("headers", parts.beta);
-  append_line_start(head, "body", form.size());
-  base::Sha256 hash;
-  for (const std::string_view part : {std::string_view(head), std::string_view(form), std::string_view("\n")})
-    hash.update(part);
-  return {.kind = "resp",
-          .version = std::string(kKeyVersion),
-          .scope = std::string(parts.scope_id),
-          .hash = hash.finish()};
-}
-
-base::Result<std::string> versions_of(const net::Headers& headers) {
-  std::vector<std::pair<std::string_view, std::string_view>> tags;
-  const std::string joined = headers.joined("x-payonce-version");
-  std::string_view rest = joined;
-  while (!rest.empty()) {
-    const size_t comma = rest.find(',');
-    const std::string_view tag = trim(rest.substr(0, comma));
-    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-    if (tag.empty()) continue;
-    const size_t equals = tag.find('=');
-    const std::string_view name = trim(tag.substr(0, equals));
-    const std::string_view version =
-        equals == std::string_view::npos ? std::string_view() : trim(tag.substr(equals + 1));
-    if (name.empty() || version.empty())
-      return base::fail(
-          base::Code::kInvalid,
-          fmt::format("X-Payonce-Version: '{}' is not name=version, as in tools=v3", tag.substr(0, 60)));
-    tags.emplace_back(name, version);
-  }
-  std::sort(tags.begin(), tags.end());
-  std::string out;
-  for (size_t i = 0; i < tags.size(); ++i) {
-    if (i > 0 && tags[i].first == tags[i - 1].first)
-      return base::fail(base::Code::kInvalid, fmt::format("X-Payonce-Version: '{}' is given twice", tags[i].first));
-    out += fmt::format("{}{}={}", i == 0 ? "" : ",", tags[i].first, tags[i].second);
-  }
-  return out;
+std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile,
+                           PartDigests* known) {
+  return Writer(request, profiles.generic(), profile, known).write();
 }
 
 }  // namespace payonce::identity

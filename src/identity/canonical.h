@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "identity/cache_key.h"
+#include "identity/part_digests.h"
 #include "identity/profile.h"
 #include "llm/request.h"
 #include "net/headers.h"
@@ -23,10 +24,12 @@ struct KeyParts {
   std::string_view beta;      // anthropic-beta, anthropic-version, …
 };
 
-// The bytes that are hashed, for the body alone. The generic profile's rules hold beside `profile`'s.
-std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile);
+// The bytes that are hashed, for the body alone. The generic profile's rules hold beside `profile`'s. `known` only
+// makes it faster: the form is the same without.
+std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile,
+                           PartDigests* known = nullptr);
 CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
-                      const KeyParts& parts);
+                      const KeyParts& parts, PartDigests* known = nullptr);
 
 // "tools=v3, kb=2026-11" → sorted, trimmed, "kb=2026-11,tools=v3"; kInvalid when a tag is not name=value or is given
 // twice.

@@ -237,6 +237,25 @@ TEST(Canonical, TwoMembersOfOneNameBothCount) {
             form(Dialect::kOpenAiChat, R"({"model":"a","model":"b"})"));
 }
 
+TEST(Canonical, KnownPartsChangeNothing) {
+  PartDigests known;
+  const std::string filler(2000, 'x');
+  for (const std::string& name : profiles().names())
+    for (int turn = 0; turn < 3; ++turn)
+      for (const char* id : {"a", "b"})
+        for (const Dialect dialect : {Dialect::kOpenAiChat, Dialect::kOpenAiResponses, Dialect::kAnthropicMessages}) {
+          const std::string body = fmt::format(
+              R"({{"system":"{0}","tools":[{{"name":"{0}"}}],"metadata":{{"user_id":"{1}"}},"messages":[{{"role":"user","content":"{0}"}},)"
+              R"({{"role":"tool","tool_call_id":"{1}","content":"{0}\nProcess Group PGID: {2}"}},{{"role":"tool","tool_call_id":"b","content":"{0}"}}],)"
+              R"("input":[{{"id":"{1}","role":"user","content":"{0}"}},{{"call_id":"{1}","output":"{0}\nWall time: {2}"}}]}})",
+              filler, id, turn);
+          const auto request = llm::parse_request(dialect, base::Bytes::copy(body)).value();
+          const Profile& profile = *profiles().find(name);
+          EXPECT_EQ(canonical_form(request, profiles(), profile, &known),
+                    canonical_form(request, profiles(), profile));
+        }
+}
+
 TEST(Canonical, ToolArgumentsNamedLikeAMarkCount) {
   EXPECT_NE(form(Dialect::kAnthropicMessages,
                  R"({"messages":[{"content":[{"type":"tool_use","input":{"cache_control":1}}]}]})"),
@@ -282,14 +301,15 @@ TEST(ResponseKey, GoldenFormAndKey) {
   const std::string_view body =
       R"({"model":"m","messages":[{"role":"user","content":"Hi"}],"temperature":0.70,"stream":true})";
   EXPECT_EQ(form(Dialect::kOpenAiChat, body),
-            "{\"8:messages[{\"7:content[{\"4:text\"2:Hi\"4:type\"4:text}]\"4:role\"4:user}]\"5:model\"1:m\"11:"
-            "temperature#7e-1;}");
+            "{\"8:messages[^" +
+                base::hex(base::sha256("{\"7:content[{\"4:text\"2:Hi\"4:type\"4:text}]\"4:role\"4:user}")) +
+                "]\"5:model\"1:m\"11:temperature#7e-1;}");
   const auto request = llm::parse_request(Dialect::kOpenAiChat, base::Bytes::copy(body)).value();
   EXPECT_EQ(response_key(
                 request, profiles(), profiles().generic(),
                 {.scope_id = "u-1", .target = "/v1/chat/completions", .upstream = "up", .versions = "", .beta = ""})
                 .text(),
-            "resp:v1:u-1:8a5a75393f9c0663df7178e68e5488b95a94092036ed5c28b45f62544e31bb45");
+            "resp:v1:u-1:74f6ac3b1ffbba10fbd3fd3a4a804c9ff0675343b598515cc99b12ff919d59d6");
 }
 
 TEST(Versions, AreSortedAndChecked) {

@@ -95,7 +95,8 @@ base::Result<PreparedPtr> Identifier::prepare(const Incoming& incoming, const Po
                                                          .target = incoming.head.target,
                                                          .upstream = candidates.front()->identity,
                                                          .versions = versions,
-                                                         .beta = beta});
+                                                         .beta = beta},
+                                                        &part_digests_);
   auto prepared = std::make_shared<Prepared>();
   prepared->dialect = incoming.dialect;
   prepared->key = key.text();

@@ -5,7 +5,8 @@
 #include <cstddef>
 
 #include "base/hash.h"
-#include "cache/exact/raw_key_map.h"
+#include "base/raw_key_map.h"
+#include "identity/part_digests.h"
 #include "identity/profile.h"
 #include "pipeline/decision.h"
 #include "pipeline/policy.h"
@@ -25,7 +26,8 @@ class Identifier {
 
   const identity::Profiles profiles_;
   const base::KeyedHash keyed_hash_;
-  cache::RawKeyMap<Prepared> raw_keys_;
+  base::RawKeyMap<Prepared> raw_keys_;
+  mutable identity::PartDigests part_digests_;
 };
 
 }  // namespace payonce::pipeline

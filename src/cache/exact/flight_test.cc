@@ -4,8 +4,6 @@
 
 #include <thread>
 
-#include "cache/exact/raw_key_map.h"
-
 namespace payonce::cache {
 namespace {
 
@@ -156,20 +154,6 @@ TEST(Flight, ManyThreadsReadOneWriter) {
   flight.finish();
   for (std::thread& thread : threads) thread.join();
   for (const std::string& out : got) EXPECT_EQ(out, sent);
-}
-
-TEST(RawKeyMap, IsBoundedAndKeepsWhatIsUsed) {
-  RawKeyMap<int> map(160);
-  const auto key = [](uint64_t n) { return base::Hash128{.low = n, .high = 0}; };  // one shard: 11 slots
-  for (uint64_t i = 0; i < 11; ++i) map.insert(key(i), std::make_shared<const int>(static_cast<int>(i)));
-  for (uint64_t i = 11; i < 21; ++i) {
-    ASSERT_TRUE(map.find(key(0)));
-    map.insert(key(i), std::make_shared<const int>(static_cast<int>(i)));
-  }
-  EXPECT_EQ(*map.find(key(0)), 0);
-  size_t found = 0;
-  for (uint64_t i = 0; i < 21; ++i) found += map.find(key(i)) ? 1 : 0;
-  EXPECT_EQ(found, 11u);
 }
 
 }  // namespace

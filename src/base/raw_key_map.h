@@ -1,7 +1,10 @@
-// L0: from the hash of a request's raw bytes to what is known of it, so that a byte-equal repeat skips parsing,
-// canonicalising and SHA-256 (design §2). The hash is keyed by a secret of this process: a caller cannot build
-// collisions. Threads: all any; each shard has a lock, held for the look-up only.  Owner: holds its values until they
-// are replaced. Bounded: a shard that is full drops a slot chosen by the clock algorithm (second chance).
+// From the keyed hash of raw bytes to what was computed from them, so that a byte-equal repeat skips the computing.
+// The hash is keyed by a secret of this process: a caller cannot build collisions.
+//
+// Threads: all any; each shard has a lock, held for the look-up only.
+//
+// Owner: holds its values until they are replaced. Bounded: a shard that is full drops a slot chosen by the clock
+// algorithm (second chance).
 #pragma once
 
 #include <array>
@@ -15,7 +18,7 @@
 
 #include "base/hash.h"
 
-namespace payonce::cache {
+namespace payonce::base {
 
 template <typename Value>
 class RawKeyMap {
@@ -23,7 +26,7 @@ class RawKeyMap {
   using Pointer = std::shared_ptr<const Value>;
   explicit RawKeyMap(size_t capacity) : shard_capacity_(capacity / kShards + 1) {}
 
-  Pointer find(const base::Hash128& key) {
+  Pointer find(const Hash128& key) {
     Shard& shard = shard_of(key);
     const std::lock_guard lock(shard.mutex);
     const auto it = shard.slots.find(key);
@@ -32,7 +35,7 @@ class RawKeyMap {
     return it->second.value;
   }
 
-  void insert(const base::Hash128& key, Pointer value) {
+  void insert(const Hash128& key, Pointer value) {
     Shard& shard = shard_of(key);
     const std::lock_guard lock(shard.mutex);
     const auto [it, added] = shard.slots.try_emplace(key);
@@ -43,7 +46,7 @@ class RawKeyMap {
       return;
     }
     while (true) {  // ends: each turn takes a second chance away
-      base::Hash128& candidate = shard.ring[shard.hand];
+      Hash128& candidate = shard.ring[shard.hand];
       const auto victim = shard.slots.find(candidate);
       if (!victim->second.used) {
         shard.slots.erase(victim);
@@ -64,14 +67,14 @@ class RawKeyMap {
   };
   struct Shard {
     std::mutex mutex;
-    std::unordered_map<base::Hash128, Slot, base::Hash128Hasher> slots;  // guarded by mutex
-    std::vector<base::Hash128> ring;                                     // guarded by mutex
-    size_t hand = 0;                                                     // guarded by mutex
+    std::unordered_map<Hash128, Slot, Hash128Hasher> slots;  // guarded by mutex
+    std::vector<Hash128> ring;                               // guarded by mutex
+    size_t hand = 0;                                         // guarded by mutex
   };
-  Shard& shard_of(const base::Hash128& key) { return shards_[key.high % kShards]; }
+  Shard& shard_of(const Hash128& key) { return shards_[key.high % kShards]; }
 
   const size_t shard_capacity_;
   std::array<Shard, kShards> shards_;
 };
 
-}  // namespace payonce::cache
+}  // namespace payonce::base

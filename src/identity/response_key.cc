@@ -1,0 +1,84 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+#include "base/hash.h"
+#include "identity/canonical.h"
+
+namespace payonce::identity {
+namespace {
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// "name=<bytes>:"
+void append_line_start(std::string& out, std::string_view name, size_t bytes) {
+  char digits[20];
+  out.append(name).append("=").append(digits, std::to_chars(digits, digits + sizeof digits, bytes).ptr).append(":");
+}
+
+}  // namespace
+
+CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
+                      const KeyParts& parts, PartDigests* known) {
+  const std::string form = canonical_form(request, profiles, profile, known);
+  std::string head;
+  head.reserve(512);
+  const auto add = [&](std::string_view name, std::string_view value) {
+    append_line_start(head, name, value.size());
+    head.append(value).append("\n");
+  };
+  add("payonce-key", kKeyVersion);
+  add("generic-profile", std::to_string(profiles.generic().version));
+  add("dialect", llm::dialect_name(request.dialect));
+  add("scope", parts.scope_id);
+  add("target", parts.target);
+  add("upstream", parts.upstream);
+  add("versions", parts.versions);
+  add("headers", parts.beta);
+  append_line_start(head, "body", form.size());
+  base::Sha256 hash;
+  for (const std::string_view part : {std::string_view(head), std::string_view(form), std::string_view("\n")})
+    hash.update(part);
+  return {.kind = "resp",
+          .version = std::string(kKeyVersion),
+          .scope = std::string(parts.scope_id),
+          .hash = hash.finish()};
+}
+
+base::Result<std::string> versions_of(const net::Headers& headers) {
+  std::vector<std::pair<std::string_view, std::string_view>> tags;
+  const std::string joined = headers.joined("x-payonce-version");
+  std::string_view rest = joined;
+  while (!rest.empty()) {
+    const size_t comma = rest.find(',');
+    const std::string_view tag = trim(rest.substr(0, comma));
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+    if (tag.empty()) continue;
+    const size_t equals = tag.find('=');
+    const std::string_view name = trim(tag.substr(0, equals));
+    const std::string_view version =
+        equals == std::string_view::npos ? std::string_view() : trim(tag.substr(equals + 1));
+    if (name.empty() || version.empty())
+      return base::fail(
+          base::Code::kInvalid,
+          fmt::format("X-Payonce-Version: '{}' is not name=version, as in tools=v3", tag.substr(0, 60)));
+    tags.emplace_back(name, version);
+  }
+  std::sort(tags.begin(), tags.end());
+  std::string out;
+  for (size_t i = 0; i < tags.size(); ++i) {
+    if (i > 0 && tags[i].first == tags[i - 1].first)
+      return base::fail(base::Code::kInvalid, fmt::format("X-Payonce-Version: '{}' is given twice", tags[i].first));
+    out += fmt::format("{}{}={}", i == 0 ? "" : ",", tags[i].first, tags[i].second);
+  }
+  return out;
+}
+
+}  // namespace payonce::identity
