@@ -24,7 +24,7 @@ struct Endpoint {
   std::string_view path;
   std::string_view help;
 };
-// One table: dispatch, the index page and docs/endpoints.md come from it.
+// One table: which paths there are, and docs/operations/endpoints.md.
 std::span<const Endpoint> endpoint_table();
 
 class Admin {

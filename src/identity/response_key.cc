@@ -7,15 +7,10 @@
 
 #include "base/hash.h"
 #include "identity/canonical.h"
+#include "net/field_list.h"
 
 namespace payonce::identity {
 namespace {
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 // "name=<bytes>:"
 void append_line_start(std::string& out, std::string_view name, size_t bytes) {
@@ -55,22 +50,20 @@ CacheKey response_key(const llm::Request& request, const Profiles& profiles, con
 base::Result<std::string> versions_of(const net::Headers& headers) {
   std::vector<std::pair<std::string_view, std::string_view>> tags;
   const std::string joined = headers.joined("x-payonce-version");
-  std::string_view rest = joined;
-  while (!rest.empty()) {
-    const size_t comma = rest.find(',');
-    const std::string_view tag = trim(rest.substr(0, comma));
-    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-    if (tag.empty()) continue;
+  base::Status status;
+  net::for_each_item(joined, [&](std::string_view tag) {
     const size_t equals = tag.find('=');
-    const std::string_view name = trim(tag.substr(0, equals));
+    const std::string_view name = net::trim(tag.substr(0, equals));
     const std::string_view version =
-        equals == std::string_view::npos ? std::string_view() : trim(tag.substr(equals + 1));
-    if (name.empty() || version.empty())
-      return base::fail(
-          base::Code::kInvalid,
-          fmt::format("X-Payonce-Version: '{}' is not name=version, as in tools=v3", tag.substr(0, 60)));
-    tags.emplace_back(name, version);
-  }
+        equals == std::string_view::npos ? std::string_view() : net::trim(tag.substr(equals + 1));
+    if (!name.empty() && !version.empty())
+      tags.emplace_back(name, version);
+    else if (status)  // the first is named
+      status =
+          base::fail(base::Code::kInvalid,
+                     fmt::format("X-Payonce-Version: '{}' is not name=version, as in tools=v3", tag.substr(0, 60)));
+  });
+  PAYONCE_CHECK_OK(std::move(status));
   std::sort(tags.begin(), tags.end());
   std::string out;
   for (size_t i = 0; i < tags.size(); ++i) {

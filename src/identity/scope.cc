@@ -5,18 +5,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "net/field_list.h"
+
 namespace payonce::identity {
 namespace {
 
 constexpr size_t kMaxPartBytes = 200;
 constexpr size_t kMaxParts = 8;
 constexpr size_t kIdHexDigits = 32;  // 128 bits
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 // Each credential that the request carries, without its scheme.
 std::vector<std::string_view> credentials(const net::Headers& headers) {
@@ -26,9 +22,9 @@ std::vector<std::string_view> credentials(const net::Headers& headers) {
     if (net::equals_ignoring_case(name, "authorization")) {
       if (value.size() > kBearer.size() && net::equals_ignoring_case(value.substr(0, kBearer.size()), kBearer))
         value.remove_prefix(kBearer.size());
-      out.push_back(trim(value));
+      out.push_back(net::trim(value));
     } else if (net::equals_ignoring_case(name, "x-api-key") || net::equals_ignoring_case(name, "api-key")) {
-      out.push_back(trim(value));
+      out.push_back(net::trim(value));
     }
   });
   std::erase_if(out, [](std::string_view one) { return one.empty(); });
@@ -47,20 +43,17 @@ bool is_part(std::string_view part) {
 // Sorted, without repeats. The header may come several times, and hold several parts separated by commas.
 base::Result<std::vector<std::string>> requested_parts(const net::Headers& headers) {
   std::vector<std::string> parts;
-  const std::string joined = headers.joined("x-payonce-scope");
-  std::string_view rest = joined;
-  while (!rest.empty()) {
-    const size_t comma = rest.find(',');
-    const std::string_view part = trim(rest.substr(0, comma));
-    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-    if (part.empty()) continue;
-    if (!is_part(part))
-      return base::fail(
+  base::Status status;
+  net::for_each_item(headers.joined("x-payonce-scope"), [&](std::string_view part) {
+    if (is_part(part))
+      parts.emplace_back(part);
+    else if (status)  // the first is named
+      status = base::fail(
           base::Code::kInvalid,
           fmt::format("X-Payonce-Scope: '{}' is not a scope part; use team:NAME, user:ID, session:ID or public",
                       part.substr(0, 60)));
-    parts.emplace_back(part);
-  }
+  });
+  PAYONCE_CHECK_OK(std::move(status));
   if (parts.size() > kMaxParts)
     return base::fail(base::Code::kInvalid,
                       fmt::format("X-Payonce-Scope: {} parts; at most {}", parts.size(), kMaxParts));

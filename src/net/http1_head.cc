@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "net/field_list.h"
+
 namespace payonce::net {
 namespace {
 
@@ -122,28 +124,19 @@ Refusal read_framing(const FieldCollector& fields, Http1Head& head) {
   return std::nullopt;
 }
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 // Connection: options, and names of fields that end with this hop (RFC 9110 7.6.1).
 void read_connection(const FieldCollector& fields, Http1Head& head) {
   head.keep_alive = fields.version == 11;
   bool close = false;
-  for (std::string_view list : fields.connections) {
-    while (!list.empty()) {
-      const size_t comma = list.find(',');
-      const std::string_view option = trim(list.substr(0, comma));
-      list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
+  for (const std::string_view list : fields.connections) {
+    for_each_item(list, [&](std::string_view option) {
       if (equals_ignoring_case(option, "close"))
         close = true;
       else if (equals_ignoring_case(option, "keep-alive"))
         head.keep_alive = true;
-      else if (!option.empty())
+      else
         head.request.headers.remove(option);
-    }
+    });
   }
   if (close) head.keep_alive = false;
 }

@@ -29,7 +29,6 @@ struct Limits {
   size_t max_body_bytes = 32u << 20;        // requests, chunked too
   size_t max_connections = 20'000;          // clients, per server
   size_t max_concurrent_streams = 128;      // HTTP/2, per connection
-  size_t max_pipelined_requests = 16;       // HTTP/1.1 requests read ahead of their answers: reading stops there
   int64_t head_timeout_ms = 30'000;         // first byte of a request to the end of its head
   int64_t body_timeout_ms = 30'000;         // end of head to end of body (whole body, not per read)
   int64_t idle_timeout_ms = 75'000;         // keep-alive

@@ -5,27 +5,12 @@
 #include <charconv>
 #include <string_view>
 
+#include "net/field_list.h"
+
 namespace payonce::pipeline {
 namespace {
 
 constexpr int64_t kMaxTtl_s = 10LL * 365 * 24 * 3600;
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-// Calls visit(item) for each comma-separated, trimmed, non-empty item.
-template <typename Visit>
-void for_each_item(std::string_view list, Visit&& visit) {
-  while (!list.empty()) {
-    const size_t comma = list.find(',');
-    const std::string_view item = trim(list.substr(0, comma));
-    if (!item.empty()) visit(item);
-    list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
-  }
-}
 
 std::optional<int64_t> parse_seconds(std::string_view text) {
   if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
@@ -38,21 +23,22 @@ std::optional<int64_t> parse_seconds(std::string_view text) {
 }
 
 void read_cache_control(std::string_view value, Directives& out) {
-  for_each_item(value, [&](std::string_view item) {
+  net::for_each_item(value, [&](std::string_view item) {
     const size_t equals = item.find('=');
-    const std::string_view name = trim(item.substr(0, equals));
+    const std::string_view name = net::trim(item.substr(0, equals));
     if (net::equals_ignoring_case(name, "no-cache")) out.no_cache = true;
     if (net::equals_ignoring_case(name, "no-store")) out.no_store = true;
     if (net::equals_ignoring_case(name, "only-if-cached")) out.only_if_cached = true;
     if (net::equals_ignoring_case(name, "max-age"))
-      out.max_age_s = equals == std::string_view::npos ? 0 : parse_seconds(trim(item.substr(equals + 1))).value_or(0);
+      out.max_age_s =
+          equals == std::string_view::npos ? 0 : parse_seconds(net::trim(item.substr(equals + 1))).value_or(0);
   });
 }
 
 base::Status read_layers(std::string_view value, Directives& out) {
   std::string unknown;
   out.exact = false;
-  for_each_item(value, [&](std::string_view item) {
+  net::for_each_item(value, [&](std::string_view item) {
     if (item == "exact")
       out.exact = true;
     else if (item != "semantic" && item != "prefix" && item != "none")
@@ -76,7 +62,7 @@ base::Result<Directives> parse_directives(const net::Headers& headers) {
     } else if (net::equals_ignoring_case(name, "content-encoding")) {
       out.encoded = true;
     } else if (net::equals_ignoring_case(name, "x-payonce-ttl")) {
-      out.ttl_s = parse_seconds(trim(value));
+      out.ttl_s = parse_seconds(net::trim(value));
       if (!out.ttl_s)
         status = base::fail(base::Code::kInvalid,
                             fmt::format("X-Payonce-TTL: expected whole seconds, found '{}'", value.substr(0, 40)));

@@ -86,9 +86,7 @@ base::Result<PreparedPtr> Identifier::prepare(const Incoming& incoming, const Po
   PAYONCE_TRY(const identity::Caller caller, policy.callers.identify(headers));
   PAYONCE_TRY(const std::string versions, identity::versions_of(headers));
   PAYONCE_TRY(const llm::Request request, llm::parse_request(incoming.dialect, incoming.body));
-  const auto wire =
-      llm::is_anthropic(incoming.dialect) ? route::UpstreamKind::kAnthropic : route::UpstreamKind::kOpenAi;
-  PAYONCE_TRY(const auto candidates, policy.routes.choose(request.model, wire));
+  PAYONCE_TRY(const auto candidates, policy.routes.choose(request.model, route::wire_of(incoming.dialect)));
   const std::string beta = upstream_headers(headers);
   const identity::CacheKey key = identity::response_key(request, profiles_, profiles_.match(headers),
                                                         {.scope_id = caller.scope_id,

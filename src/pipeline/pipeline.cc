@@ -19,9 +19,9 @@ constexpr std::string_view kForwardedNames[] = {"miss", "bypass", "stale", "requ
 
 // Whose paths and headers a request speaks, also where we do not know the endpoint (batches, files).
 route::UpstreamKind wire_of(const Incoming& incoming) {
-  const bool anthropic = llm::is_anthropic(incoming.dialect) || incoming.head.target.starts_with("/v1/messages") ||
-                         incoming.head.headers.get("anthropic-version");
-  return anthropic ? route::UpstreamKind::kAnthropic : route::UpstreamKind::kOpenAi;
+  const bool anthropic =
+      incoming.head.target.starts_with("/v1/messages") || incoming.head.headers.get("anthropic-version");
+  return anthropic ? route::UpstreamKind::kAnthropic : route::wire_of(incoming.dialect);
 }
 
 Refusal refuse(const base::Error& error) {
@@ -214,7 +214,7 @@ Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, c
   Forward out{.directives = directives, .why = why, .store = store};
   out.collapse = store && why == Forwarded::kMiss;
   out.candidates = prepared->candidates;
-  out.wire = llm::is_anthropic(prepared->dialect) ? route::UpstreamKind::kAnthropic : route::UpstreamKind::kOpenAi;
+  out.wire = route::wire_of(prepared->dialect);
   out.prepared = std::move(prepared);
   out.policy = policy;
   return out;

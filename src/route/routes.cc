@@ -28,6 +28,10 @@ std::string known_models(const std::vector<UpstreamPtr>& upstreams) {
 
 }  // namespace
 
+UpstreamKind wire_of(llm::Dialect dialect) {
+  return llm::is_anthropic(dialect) ? UpstreamKind::kAnthropic : UpstreamKind::kOpenAi;
+}
+
 bool matches_pattern(std::string_view pattern, std::string_view text) {
   size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
   while (t < text.size()) {

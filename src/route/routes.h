@@ -8,11 +8,15 @@
 #include <vector>
 
 #include "base/result.h"
+#include "llm/dialect.h"
 #include "route/breaker.h"
 
 namespace payonce::route {
 
 enum class UpstreamKind : uint8_t { kOpenAi, kAnthropic };
+
+// Whose paths and headers an endpoint uses.
+UpstreamKind wire_of(llm::Dialect dialect);
 
 struct Upstream {
   std::string name;      // in configuration, logs, metrics

@@ -1,0 +1,27 @@
+// Header fields that hold lists: items separated by commas, with optional white space (RFC 9110 5.6.1, 5.6.3).
+// Threads: pure functions.
+#pragma once
+
+#include <string_view>
+
+namespace payonce::net {
+
+// Without the spaces and tabs around it.
+inline std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// Calls visit(item) for each item, trimmed; empty ones are passed over.
+template <typename Visit>
+void for_each_item(std::string_view list, Visit&& visit) {
+  while (!list.empty()) {
+    const size_t comma = list.find(',');
+    const std::string_view item = trim(list.substr(0, comma));
+    list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+    if (!item.empty()) visit(item);
+  }
+}
+
+}  // namespace payonce::net
