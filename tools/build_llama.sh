@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Builds parts of the pinned llama.cpp and prints where they lie; messages go to stderr.
+#
+#   build_llama.sh libs     ggml, libllama and its common library, static: DIR with include/ and lib/, what we link
+#   build_llama.sh tsan     the same, with ggml under ThreadSanitizer (its threads run our attention)
+#   build_llama.sh server   the llama-server binary, the peer of tests and benchmarks
+#
+# Source: the PyPI sdist of llama-cpp-python, which carries llama.cpp; or a checkout named by PAYONCE_LLAMA_SOURCE.
+# PAYONCE_GGML adds configure options for the libraries, such as -DGGML_CUDA=ON (see docs/engine.md).
+set -euo pipefail
+
+tools_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly pin=0.3.36
+readonly sdist=llama_cpp_python-$pin.tar.gz
+readonly sdist_size_bytes=76589250
+readonly sdist_sha256=832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
+readonly cache=${PAYONCE_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/payonce}
+readonly jobs=${PAYONCE_JOBS:-$(nproc)}
+read -r -a extra_options <<<"${PAYONCE_GGML:-}"
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "build_llama: $*"; exit 1; }
+
+unpack_sdist() {
+  local target=$1
+  say "llama.cpp as carried by llama-cpp-python $pin (MIT), 77 MB"
+  python3 "$tools_dir/pypi_file.py" llama-cpp-python "$sdist" "$sdist_size_bytes" "$sdist_sha256" "$cache/src/$sdist"
+  rm -rf "$target.part"
+  mkdir -p "$target.part"
+  tar -xzf "$cache/src/$sdist" -C "$target.part" --strip-components=3 "llama_cpp_python-$pin/vendor/llama.cpp"
+  rm -f "$cache/src/$sdist"
+  mv "$target.part" "$target"
+}
+
+# A binary made for one CPU may not run on another that shares the home directory, so its flags are part of the name.
+cpu_id() { { uname -m; grep -m1 -E '^(flags|Features)' /proc/cpuinfo || true; } | sha256sum | cut -c1-8; }
+
+# build SOURCE BUILD_DIR TARGET [configure options…]
+build() {
+  local source=$1 build_dir=$2 target=$3 log=$2/build.log
+  shift 3
+  local -a launcher=()
+  [[ -f $source/src/CMakeLists.txt ]] || die "$source: expected a llama.cpp checkout"
+  if command -v ccache >/dev/null; then
+    launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  fi
+  mkdir -p "$build_dir"
+  say "building $target of llama.cpp, some minutes the first time; log: $log"
+  {
+    cmake -S "$source" -B "$build_dir" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
+      -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_TOOLS=ON \
+      -DLLAMA_BUILD_SERVER=ON -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF \
+      -DGGML_NATIVE=ON -DGGML_OPENMP=OFF -DGGML_CCACHE=OFF "${launcher[@]}" "$@" &&
+      cmake --build "$build_dir" --target "$target" --parallel "$jobs"
+  } >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "the build failed; whole log: $log"; }
+}
+
+# Gathers what we link and include into PREFIX; a reader never sees half of it.
+install_libs() {
+  local source=$1 build_dir=$2 prefix=$3 part=$3.part
+  rm -rf "$part"
+  mkdir -p "$part/include/jinja" "$part/lib"
+  cp "$source"/ggml/include/*.h "$source"/include/*.h "$source"/common/*.h "$part/include/"
+  cp "$source"/common/jinja/*.h "$part/include/jinja/"
+  find "$build_dir/ggml" "$build_dir/src" "$build_dir/common" "$build_dir/vendor" -name '*.a' -exec cp {} "$part/lib/" \;
+  rm -rf "$prefix"
+  mv "$part" "$prefix"
+}
+
+libs() {
+  local source=$1 build_dir=$2 prefix=$3
+  if [[ ! -d $prefix/lib ]]; then
+    build "$source" "$build_dir" llama-common "${extra_options[@]}"
+    install_libs "$source" "$build_dir" "$prefix"
+  fi
+  printf '%s\n' "$prefix"
+}
+
+tsan() {
+  local source=$1 build_dir=$2-tsan plain=$2 prefix=$3-tsan
+  if [[ ! -d $prefix/lib ]]; then
+    libs "$source" "$plain" "$3" >/dev/null
+    build "$source" "$build_dir" ggml -DCMAKE_C_FLAGS=-fsanitize=thread -DCMAKE_CXX_FLAGS=-fsanitize=thread
+    install_libs "$source" "$build_dir" "$prefix"
+    cp -n "$3"/lib/*.a "$prefix/lib/"
+  fi
+  printf '%s\n' "$prefix"
+}
+
+server() {
+  local source=$1 build_dir=$2 binary=$3
+  if [[ ! -x $binary ]]; then
+    build "$source" "$build_dir" llama-server
+    mkdir -p "$(dirname "$binary")"
+    install -m 755 "$build_dir/bin/llama-server" "$binary.part"
+    mv "$binary.part" "$binary"
+    "$binary" --version >/dev/null 2>&1 || die "$binary does not start"
+  fi
+  printf '%s\n' "$binary"
+}
+
+main() {
+  local what=${1:-} source build_dir suffix
+  [[ $what =~ ^(libs|tsan|server)$ && $# == 1 ]] || { say "usage: build_llama.sh libs|tsan|server"; exit 2; }
+  mkdir -p "$cache/src"
+  exec 9>"$cache/src/.lock"
+  flock 9
+  if [[ -n ${PAYONCE_LLAMA_SOURCE:-} ]]; then
+    # Someone works on this checkout: always asked of the build, which is quick when nothing changed.
+    source=$(cd "$PAYONCE_LLAMA_SOURCE" && pwd) || die "PAYONCE_LLAMA_SOURCE=$PAYONCE_LLAMA_SOURCE is not a directory"
+    suffix=checkout
+    rm -rf "$cache/lib/llama-$suffix" "$cache/lib/llama-$suffix-tsan" "$cache/bin/llama-server-$suffix"
+  else
+    source=$cache/src/llama.cpp-$pin
+    suffix=$pin-$(cpu_id)
+    [[ -d $source ]] || unpack_sdist "$source"
+  fi
+  build_dir=$cache/src/llama-$suffix-build
+  if ((${#extra_options[@]})); then
+    suffix+=-$(printf '%s\n' "${extra_options[@]}" | sha256sum | cut -c1-8)
+    build_dir+=-${suffix##*-}
+  fi
+  mkdir -p "$cache/lib"
+  case $what in
+    libs) libs "$source" "$build_dir" "$cache/lib/llama-$suffix" ;;
+    tsan) tsan "$source" "$build_dir" "$cache/lib/llama-$suffix" ;;
+    server) server "$source" "$build_dir" "$cache/bin/llama-server-$suffix" ;;
+  esac
+}
+main "$@"
