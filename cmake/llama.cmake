@@ -1,5 +1,6 @@
-# ggml, libllama (vocabulary, sampling grammar) and llama.cpp's common library (chat templates, JSON schema → grammar), all
-# static, of one pinned commit. tools/build_llama.sh makes them once for this CPU and keeps them in the cache directory.
+# ggml, libllama (vocabulary, sampling grammar) and llama.cpp's common library (chat templates, JSON schema → grammar),
+# all static, of one pinned commit. tools/build_llama.sh makes them once for this CPU and keeps them in the cache
+# directory.
 #   payonce::ggml    tensors and their back ends
 #   payonce::llama   the rest
 set(PAYONCE_LLAMA_DIR "" CACHE PATH "DIR with include/ and lib/ of llama.cpp; empty: built by tools/build_llama.sh")
