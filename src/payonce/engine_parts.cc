@@ -1,11 +1,14 @@
 #include "payonce/engine_parts.h"
 
 #include <fmt/format.h>
+#include <ggml-backend.h>
 #include <llama.h>
 
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/log.h"
@@ -78,6 +81,21 @@ engine::EngineOptions engine_options(const config::EngineSettings& settings, con
   return options;
 }
 
+#ifdef PAYONCE_BACKENDS
+// In a package ggml's code for the CPU lies beside the program, once for each generation of CPUs; ggml takes the
+// best.
+void load_back_ends() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  const auto folder = program.parent_path() / PAYONCE_BACKENDS;
+  ggml_backend_load_all_from_path(folder.c_str());
+  if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) == nullptr)
+    base::log_error("{}: no code for this CPU; is the package unpacked as a whole?", folder.string());
+}
+#else
+void load_back_ends() {}
+#endif
+
 }  // namespace
 
 base::Result<std::vector<int32_t>> public_prefix_tokens(const std::string& system, const engine::ChatTemplate& chat,
@@ -118,6 +136,7 @@ base::Result<std::unique_ptr<EngineParts>> EngineParts::make(const config::Setti
   if (!wanted.chat_template_file.empty()) {
     PAYONCE_TRY(template_source, base::read_file(around.env, wanted.chat_template_file));
   }
+  load_back_ends();
   std::unique_ptr<EngineParts> out(new EngineParts);
   const BlockCosts costs{.full_block_bytes = probe.full_block_bytes,
                          .sliding_block_bytes = probe.sliding_block_bytes,
