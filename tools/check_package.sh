@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# check_package.sh TARBALL MODEL.gguf: unpacks the tarball into a place of its own and asks the engine in it something.
+# check_package.sh TARBALL MODEL.gguf: unpacks the tarball into a place of its own and asks the engine in it
+# something.
 set -euo pipefail
 
 die() { printf 'check_package: %s\n' "$*" >&2; exit 1; }

@@ -25,7 +25,8 @@ def test_every_command_explains_itself(tmp_path, command):
                                        ["serve", "--upstream", "nowhere"], ["serve", "--layers", "quantum"],
                                        ["cache"], ["cache", "purge"], ["cache", "get"], ["key"],
                                        ["engine", "--role", "decode"], ["engine", "--role", "both", "--kv", "h:1"],
-                                       ["engine", "--kv-memory", "2GB"], ["engine", "--upstream", "http://h/v1"]], ids=" ".join)
+                                       ["engine", "--kv-memory", "2GB"], ["engine", "--upstream", "http://h/v1"]],
+                         ids=" ".join)
 def test_wrong_usage_is_status_2_and_says_what_is_right(tmp_path, arguments):
     ended = run_cli(*arguments, home=tmp_path)
     assert ended.returncode == 2, ended
