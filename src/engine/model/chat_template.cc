@@ -20,6 +20,39 @@ namespace {
 
 constexpr size_t kMaxSchemaBytes = 1 << 20;
 
+// For models that speak ChatML but whose template has no place for tools: the tools go into the system message, calls
+// and results are written as Hermes and Qwen models do, which the library's parser recognises.
+constexpr const char* kChatMlWithTools = R"({%- if tools %}
+{{- '<|im_start|>system\n' }}
+{%- if messages[0].role == 'system' %}{{- messages[0].content + '\n\n' }}{%- endif %}
+{{- 'You may call these functions, given as JSON:\n<tools>' }}
+{%- for tool in tools %}{{- '\n' + (tool | tojson) }}{%- endfor %}
+{{- '\n</tools>\nTo call one, answer with its name and arguments as JSON:\n<tool_call>\n{"name": NAME, ' }}
+{{- '"arguments": ARGUMENTS}\n</tool_call><|im_end|>\n' }}
+{%- elif messages[0].role == 'system' %}
+{{- '<|im_start|>system\n' + messages[0].content + '<|im_end|>\n' }}
+{%- endif %}
+{%- for message in messages %}
+{%- if message.role == 'user' or (message.role == 'system' and not loop.first) %}
+{{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}
+{%- elif message.role == 'assistant' %}
+{{- '<|im_start|>assistant\n' }}
+{%- if message.content %}{{- message.content }}{%- endif %}
+{%- if message.tool_calls %}
+{%- for call in message.tool_calls %}
+{%- if message.content or not loop.first %}{{- '\n' }}{%- endif %}
+{{- '<tool_call>\n{"name": "' + call.function.name + '", "arguments": ' }}
+{{- call.function.arguments | tojson }}
+{{- '}\n</tool_call>' }}
+{%- endfor %}
+{%- endif %}
+{{- '<|im_end|>\n' }}
+{%- elif message.role == 'tool' %}
+{{- '<|im_start|>user\n<tool_response>\n' + message.content + '\n</tool_response><|im_end|>\n' }}
+{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %})";
+
 // Runs `work`; what the library throws becomes kInvalid, since these exceptions speak about what they were given.
 template <typename Work>
 auto guarded(const char* what, Work&& work) -> decltype(work()) {
@@ -79,10 +112,16 @@ std::string pattern_of(const common_grammar_trigger& trigger) {
   }
 }
 
+bool knows_tools(const common_chat_templates* templates) {
+  const auto caps = common_chat_templates_get_caps(templates);
+  const auto found = caps.find("supports_tools");
+  return found != caps.end() && found->second;
+}
+
 class LlamaChatTemplate final : public ChatTemplate {
  public:
-  LlamaChatTemplate(const Vocab& vocab, common_chat_templates_ptr templates)
-      : vocab_(vocab), templates_(std::move(templates)) {}
+  LlamaChatTemplate(const Vocab& vocab, common_chat_templates_ptr templates, common_chat_templates_ptr with_tools)
+      : vocab_(vocab), templates_(std::move(templates)), with_tools_(std::move(with_tools)) {}
 
   base::Result<RenderedChat> render(const Input& input) const override {
     for (const std::string* text : {&input.messages_json, &input.tools_json, &input.json_schema}) {
@@ -97,7 +136,11 @@ class LlamaChatTemplate final : public ChatTemplate {
       if (with_tools && !input.grammar.empty()) {
         return base::fail(base::Code::kInvalid, "tools and a grammar cannot both be asked for");
       }
-      return rendered(common_chat_templates_apply(templates_.get(), inputs), input, with_tools);
+      const common_chat_templates* templates = with_tools && with_tools_ ? with_tools_.get() : templates_.get();
+      if (with_tools && !knows_tools(templates)) {
+        return base::fail(base::Code::kInvalid, "tools: this model's chat template has no place for them");
+      }
+      return rendered(common_chat_templates_apply(templates, inputs), input, with_tools);
     });
   }
 
@@ -137,6 +180,12 @@ class LlamaChatTemplate final : public ChatTemplate {
     out.grammar = std::move(params.grammar);
     out.grammar_lazy = params.grammar_lazy;
     if (out.grammar.empty()) out.grammar = input.grammar;
+    if (!input.json_schema.empty() && !with_tools && !params.supports_thinking) {
+      // The template's grammar would also allow a ```json fence around the answer.
+      out.grammar = json_schema_to_grammar(common_json::parse(input.json_schema));
+      out.grammar_prefill.clear();
+      out.syntax = nullptr;
+    }
     if (out.grammar.empty()) out.grammar_prefill.clear();
     for (const auto& trigger : params.grammar_triggers) out.grammar_triggers.push_back(pattern_of(trigger));
     out.stops = std::move(params.additional_stops);
@@ -149,6 +198,7 @@ class LlamaChatTemplate final : public ChatTemplate {
 
   const Vocab& vocab_;
   common_chat_templates_ptr templates_;
+  common_chat_templates_ptr with_tools_;  // instead of the model's when there are tools; null: the model's knows them
 };
 
 }  // namespace
@@ -156,7 +206,12 @@ class LlamaChatTemplate final : public ChatTemplate {
 base::Result<std::unique_ptr<ChatTemplate>> ChatTemplate::make(const Vocab& vocab, const std::string& override_source) {
   return guarded("chat template", [&]() -> base::Result<std::unique_ptr<ChatTemplate>> {
     auto templates = common_chat_templates_init(vocab.llama(), override_source);
-    return std::make_unique<LlamaChatTemplate>(vocab, std::move(templates));
+    common_chat_templates_ptr with_tools;
+    const bool chat_ml = common_chat_templates_source(templates.get()).find("<|im_start|>") != std::string::npos;
+    if (chat_ml && override_source.empty() && !knows_tools(templates.get())) {
+      with_tools = common_chat_templates_init(vocab.llama(), kChatMlWithTools);
+    }
+    return std::make_unique<LlamaChatTemplate>(vocab, std::move(templates), std::move(with_tools));
   });
 }
 
