@@ -2,9 +2,10 @@
 // parsers, wrapped in this one place.  Threads: all methods any.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -16,16 +17,21 @@ namespace payonce::engine {
 struct ChatSyntax;
 
 struct RenderedChat {
-  std::string prompt;  // special tokens spelled out: tokenize with parse_special
-  std::string grammar;  // GBNF; empty: free text
-  bool grammar_lazy = false;                 // the grammar holds only after one of the triggers appeared
-  std::vector<std::string> grammar_triggers;  // patterns (regular expressions, matched on all text so far) and words
+  std::string prompt;   // special tokens spelled out: tokenize with parse_special
+  std::string grammar;  // GBNF; empty: free text. This and the next three go into Grammar::Source as they are.
+  bool grammar_lazy = false;  // the grammar holds only after one of the triggers appeared
+  // ECMAScript regular expressions, searched for in all text of the answer so far (one in ^…$ must match all of it);
+  // the grammar then reads from the first non-empty capture group on, or from the match. Plain words come escaped.
+  std::vector<std::string> grammar_triggers;
+  std::string grammar_prefill;  // the end of the prompt, which the grammar's text begins with
+  // Control tokens that parse() needs to see: their text belongs into the answer's text though `piece()` hides it.
+  std::vector<int32_t> shown_tokens;
   std::vector<std::string> stops;
   std::shared_ptr<const ChatSyntax> syntax;
 };
 
 struct ToolCall {
-  std::string id, name, arguments;  // arguments: JSON text
+  std::string id, name, arguments;  // arguments: JSON text; id: empty when the model writes none
 };
 struct ChatMessage {
   std::string content, reasoning;
@@ -50,7 +56,8 @@ class ChatTemplate {
     bool enable_thinking = true;
     std::vector<std::pair<std::string, std::string>> kwargs;  // chat_template_kwargs: name, JSON text
   };
-  // kInvalid: the template refuses these messages (its own words), a schema that cannot be met.
+  // kInvalid: the template refuses these messages (its own words), a schema that cannot be met, tools together with a
+  // grammar, JSON that does not parse or is nested deeper than kMaxJsonDepth.
   virtual base::Result<RenderedChat> render(const Input& input) const = 0;
   // `partial`: more text will come. Never fails: text that fits no tool-call form is content.
   virtual ChatMessage parse(const std::string& text, const ChatSyntax* syntax, bool partial) const = 0;

@@ -19,14 +19,17 @@ class Grammar {
     std::string gbnf;
     bool lazy = false;
     std::vector<std::string> triggers;  // patterns, as RenderedChat::grammar_triggers
+    std::string prefill;                // text that it reads before the answer, as RenderedChat::grammar_prefill
   };
-  // kInvalid: the grammar cannot be parsed.
+  // kInvalid: the grammar cannot be parsed, is too large or too deep, a trigger is no regular expression.
   static base::Result<std::unique_ptr<Grammar>> make(const Vocab& vocab, const Source& source);
   virtual ~Grammar() = default;
   virtual std::unique_ptr<Grammar> clone() const = 0;  // a fork's own state
-  // Sets the logits of tokens that may not come next to -infinity. logits: [vocab].
+  // Sets the logits of tokens that may not come next to -infinity. logits: [vocab]. Some ms for a large vocabulary where
+  // much is allowed: sample first, ask allows(), and mask only when it says no.
   virtual void mask(std::span<float> logits) = 0;
   virtual bool allows(int32_t token) = 0;
+  // A token that is not allowed changes nothing.
   virtual void accept(int32_t token) = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,9 +16,12 @@ struct llama_vocab;
 
 namespace payonce::engine {
 
+struct TokenTree;
+
 class Vocab {
  public:
   // Reads the vocabulary of a GGUF file, not its weights. kNotFound, kInvalid (damaged, no or unknown tokenizer).
+  // Grammars and chat templates keep a reference: it must outlive them.
   static base::Result<std::unique_ptr<Vocab>> load(const std::string& gguf_file);
   ~Vocab();
   Vocab(const Vocab&) = delete;
@@ -36,10 +40,13 @@ class Vocab {
 
   const llama_model* llama() const { return model_; }  // for grammar and chat templates
   const llama_vocab* llama_vocab_handle() const;
+  const TokenTree& token_tree() const;  // made at the first call: some 100 ms for 262k tokens
 
  private:
-  explicit Vocab(llama_model* model) : model_(model) {}
+  explicit Vocab(llama_model* model);
   llama_model* model_;
+  mutable std::once_flag tree_made_;
+  mutable std::unique_ptr<const TokenTree> tree_;
 };
 
 }  // namespace payonce::engine
