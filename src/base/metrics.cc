@@ -35,6 +35,18 @@ constexpr MetricInfo kTable[] = {
     {"payonce_rejected_total", "counter", "reason",
      "Requests refused before an upstream: limit, rate, budget, auth, bad."},
     {"payonce_dropped_writes_total", "counter", "", "Answers not stored because the worker queue was full."},
+    {"payonce_kv_blocks", "gauge", "state",
+     "Blocks of the engine's KV pool: free, used, cached; their sum is the pool."},
+    {"payonce_kv_hit_tokens_total", "counter", "",
+     "Prompt tokens whose KV was there already and was not computed again."},
+    {"payonce_kv_evictions_total", "counter", "pool",
+     "Cached KV blocks given up for others, by pool: full, sliding."},
+    {"payonce_engine_requests", "gauge", "state", "Requests in the engine: running, waiting."},
+    {"payonce_engine_tokens_total", "counter", "kind",
+     "Tokens of the engine: prompt (asked for), computed (of prompts), output."},
+    {"payonce_engine_preemptions_total", "counter", "",
+     "Sequences set back because KV blocks ran out; their tokens are computed again."},
+    {"payonce_engine_step_seconds", "histogram", "kind", "Time of one step of the engine: prefill, decode, mixed."},
 };
 
 template <typename Metric>
