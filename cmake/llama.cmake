@@ -42,11 +42,9 @@ function(payonce_llama_target NAME)
   endforeach()
   add_library(payonce_third_${NAME} INTERFACE)
   target_include_directories(payonce_third_${NAME} SYSTEM INTERFACE ${LLAMA_DIR}/include)
-  if(APPLE)  # its linker looks through all archives by itself
-    target_link_libraries(payonce_third_${NAME} INTERFACE ${FILES})
-  else()
-    target_link_libraries(payonce_third_${NAME} INTERFACE -Wl,--start-group ${FILES} -Wl,--end-group)
-  endif()
+  # They name each other, so a linker that goes through archives once is told to go on until nothing is missing.
+  list(JOIN FILES "," GROUP)
+  target_link_libraries(payonce_third_${NAME} INTERFACE "$<LINK_GROUP:RESCAN,${GROUP}>")
   add_library(payonce::${NAME} ALIAS payonce_third_${NAME})
 endfunction()
 
@@ -86,5 +84,5 @@ target_link_libraries(payonce_third_ggml INTERFACE Threads::Threads ${CMAKE_DL_L
 foreach(BACK_END ggml-cuda ggml-vulkan ggml-metal ggml-blas)
   payonce_ggml_back_end(${BACK_END})
 endforeach()
-payonce_llama_target(llama ${LLAMA_LIBRARIES})
+payonce_llama_target(llama ${LLAMA_LIBRARIES} ${GGML_LIBRARIES})
 target_link_libraries(payonce_third_llama INTERFACE payonce_third_ggml)

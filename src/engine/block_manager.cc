@@ -12,11 +12,6 @@ namespace {
 // found by its hash, however many there are.
 constexpr int kMaxSiblingsCompared = 64;
 
-// Where others look for blocks that continue `parent` under `salt`: the chain hash of no tokens, which no block has.
-kv::BlockHash sibling_key(const kv::BlockHash& parent, const std::string& salt) {
-  return kv::chain_hash(parent, salt, {});
-}
-
 std::span<const int32_t> block_tokens(std::span<const int32_t> tokens, size_t block) {
   const size_t begin = block * kBlockTokens;
   return tokens.subspan(begin, std::min<size_t>(kBlockTokens, tokens.size() - begin));
@@ -49,6 +44,11 @@ const kv::BlockHash& BlockManager::chain_hash(BlockTable& table, std::span<const
 const kv::BlockHash& BlockManager::chain_before(BlockTable& table, std::span<const int32_t> tokens,
                                                 size_t block) const {
   return block == 0 ? options_.root : chain_hash(table, tokens, block - 1);
+}
+
+kv::BlockHash BlockManager::name_of(int32_t id) const {
+  const Block& named = block(id);
+  return named.count == kBlockTokens ? named.hash : kv::chain_hash(named.parent, named.salt, held_tokens(named));
 }
 
 // ---- finding -------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ void BlockManager::seal(BlockTable& table, std::span<const int32_t> tokens, size
   block.hash = chain_hash(table, tokens, index);
   if (give_way_to_twin(table, index)) return;
   if (by_hash_.contains(block.hash)) return;  // a collision: stays unknown to others
-  if (!block.indexed) link(id, sibling_key(block.parent, salt_of_block(table, index)));
+  if (!block.indexed) link(id, salt_of_block(table, index));
   by_hash_.emplace(block.hash, id);
   evict_covered_siblings(id);
 }
@@ -292,7 +292,7 @@ void BlockManager::index_tail(BlockTable& table, std::span<const int32_t> tokens
   Block& block = at(table.full[index]);
   if (block.indexed || block.refs > 1) return;
   block.parent = chain_before(table, tokens, index);
-  link(table.full[index], sibling_key(block.parent, salt_of_block(table, index)));
+  link(table.full[index], salt_of_block(table, index));
 }
 
 bool BlockManager::is_covered_by_sibling(int32_t id) const {
@@ -379,7 +379,7 @@ int32_t BlockManager::adopt(const kv::BlockHash& parent, const std::string& salt
       sliding_at(sliding).owner = id;
     }
     fill(id, sliding);
-    link(id, sibling_key(parent, salt));
+    link(id, salt);
     if (block.count == kBlockTokens) by_hash_.emplace(hash, id);
     if (sliding != kNoBlock) drop_sliding(sliding);
     drop(id);

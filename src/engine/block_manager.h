@@ -45,7 +45,8 @@ class BlockManager {
     int32_t count = 0;     // tokens that it holds
     std::array<int32_t, kBlockTokens> tokens{};
     kv::BlockHash parent{};    // chain hash before it
-    kv::BlockHash hash{};      // its own; set when it is full, or when it is stored
+    kv::BlockHash hash{};      // its own, once it is full
+    std::string salt;          // under which it is indexed
     kv::BlockHash siblings{};  // key of the list in which others find it
     int32_t previous_sibling = kNoBlock, next_sibling = kNoBlock;
     int32_t sliding = kNoBlock;  // the block of the sliding pool that holds the same tokens
@@ -84,6 +85,8 @@ class BlockManager {
   const kv::BlockHash& chain_before(BlockTable& table, std::span<const int32_t> tokens, size_t block) const;
 
   const Block& block(int32_t id) const { return blocks_[static_cast<size_t>(id)]; }
+  // Its chain hash; a partial block's, of the tokens that it holds.
+  kv::BlockHash name_of(int32_t id) const;
   void set_stored(int32_t id) { at(id).stored = true; }
   // Called with a cached block just before it is evicted; it may be read, not kept.
   void on_evict(std::function<void(int32_t)> call) { on_evict_ = std::move(call); }
@@ -110,6 +113,8 @@ class BlockManager {
     int32_t partial_tokens = 0;
   };
 
+  // Where others look for blocks that continue `parent` under `salt`: the chain hash of no tokens, which no block has.
+  static kv::BlockHash sibling_key(const kv::BlockHash& parent, const std::string& salt);
   Block& at(int32_t id) { return blocks_[static_cast<size_t>(id)]; }
   Sliding& sliding_at(int32_t id) { return sliding_[static_cast<size_t>(id)]; }
   int32_t allocate();
@@ -124,7 +129,7 @@ class BlockManager {
   void set_evictable(int32_t id);
   void unset_evictable(int32_t id);
   bool is_leaf(int32_t id) const;
-  void link(int32_t id, const kv::BlockHash& siblings);
+  void link(int32_t id, const std::string& salt);
   void unlink(int32_t id);
   void count_child(const kv::BlockHash& parent, int32_t change);
   void seal(BlockTable& table, std::span<const int32_t> tokens, size_t index);

@@ -161,10 +161,15 @@ void BlockManager::count_child(const kv::BlockHash& parent, int32_t change) {
   set_evictable(it->second);
 }
 
-void BlockManager::link(int32_t id, const kv::BlockHash& siblings) {
+kv::BlockHash BlockManager::sibling_key(const kv::BlockHash& parent, const std::string& salt) {
+  return kv::chain_hash(parent, salt, {});
+}
+
+void BlockManager::link(int32_t id, const std::string& salt) {
   Block& block = at(id);
   PAYONCE_ASSERT(!block.indexed);
-  block.siblings = siblings;
+  block.salt = salt;
+  const kv::BlockHash siblings = block.siblings = sibling_key(block.parent, salt);
   const auto [it, is_first] = first_sibling_.try_emplace(siblings, id);
   if (!is_first) {
     block.next_sibling = it->second;

@@ -59,9 +59,11 @@ double FairQueue::counter(const std::string& tenant) const {
   return it == tenants_.end() ? 0 : it->second.counter;
 }
 
-int32_t FairQueue::waiting(const std::string& tenant) const {
-  const auto it = tenants_.find(tenant);
-  return it == tenants_.end() ? 0 : static_cast<int32_t>(it->second.queue.size());
+std::map<std::string, int32_t> FairQueue::waiting_of() const {
+  std::map<std::string, int32_t> out;
+  for (const auto& [name, tenant] : tenants_)
+    if (!tenant.queue.empty()) out[name] = static_cast<int32_t>(tenant.queue.size());
+  return out;
 }
 
 }  // namespace payonce::engine

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
 #include <unordered_map>
 
@@ -22,7 +23,7 @@ class FairQueue {
   void charge(const std::string& tenant, double tokens);
   double counter(const std::string& tenant) const;
   int32_t waiting() const { return waiting_; }
-  int32_t waiting(const std::string& tenant) const;
+  std::map<std::string, int32_t> waiting_of() const;  // by tenant
 
  private:
   struct Tenant {

@@ -264,6 +264,7 @@ EngineStats Scheduler::stats() const {
   out.running = static_cast<int32_t>(running_.size());
   out.waiting = queue_.waiting() + static_cast<int32_t>(preempted_.size());
   out.evictions = blocks_.evictions();
+  if (options_.max_queue_per_tenant > 0) out.waiting_of = queue_.waiting_of();
   return out;
 }
 

@@ -12,10 +12,10 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
-#include <unordered_set>
 #include <vector>
 
 #include "base/clock.h"
@@ -45,19 +45,19 @@ class Tier {
 
  private:
   struct Wanted {
-    kv::BlockHash hash;  // of a whole block
+    kv::BlockHash hash, parent;
     std::string salt;
     std::vector<int32_t> tokens;
-    kv::BlockHash parent;
+    kv::Where where;
   };
   struct Load {
     uint64_t sequence = 0;
     std::vector<Wanted> blocks;
-    std::vector<std::string> payloads;  // of the first so many
+    std::vector<std::shared_ptr<const kv::StoredBlock>> came;  // the first so many of them
   };
   void read_loads();
   std::vector<Wanted> there(Sequence& sequence, BlockManager& blocks, int32_t limit) const;
-  bool loading_pays(const std::vector<Wanted>& blocks) const;
+  bool loading_pays(const std::vector<Wanted>& wanted) const;
   size_t payload_bytes(bool with_sliding) const;
 
   kv::BlockStore& store_;
