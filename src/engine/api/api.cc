@@ -96,9 +96,9 @@ Answer Api::State::answer_get(const net::RequestHead& head, std::string_view pat
   const bool models = path == kModels || path.starts_with(fmt::format("{}/", kModels));
   const bool known = models || std::find(kPostPaths.begin(), kPostPaths.end(), path) != kPostPaths.end();
   if (models && head.method == "GET") {
-    if (path == kModels) return json_answer(models_json(parts.model, parts.clock));
+    if (path == kModels) return json_answer(dialect, models_json(parts.model, parts.clock));
     const std::string id = percent_decoded(path.substr(kModels.size() + 1));
-    if (id == parts.model.name) return json_answer(model_json(parts.model, parts.clock));
+    if (id == parts.model.name) return json_answer(dialect, model_json(parts.model, parts.clock));
     return error_answer(dialect,
                         {base::Code::kNotFound, fmt::format("no model '{}' here: loaded is '{}', which answers "
                                                             "requests under any name",
@@ -142,7 +142,7 @@ void Api::State::read(ApiCall& call, Dialect dialect, const base::Bytes& body, c
       .fingerprint = "fp_" + parts.model.digest.substr(0, 10)};
   if (dialect == Dialect::kAnthropicCountTokens) {
     auto counted = count_tokens(context, *parsed);
-    return counted ? call.answer(json_answer(*std::move(counted))) : call.fail(counted.error());
+    return counted ? call.answer(json_answer(dialect, *std::move(counted))) : call.fail(counted.error());
   }
   auto prepared = dialect == Dialect::kOpenAiChat          ? read_chat(context, *parsed)
                   : dialect == Dialect::kOpenAiCompletions ? read_completions(context, *parsed)

@@ -118,7 +118,7 @@ void ApiCall::handle(EngineEvent& event) {
   usage_.completion_tokens += usage.completion_tokens;
   if (--prompts_left_ > 0) return;
   writer_->done(usage_, out_);
-  if (!writer_->streams()) return send_whole(json_answer(std::move(out_)));
+  if (!writer_->streams()) return send_whole(json_answer(dialect_, std::move(out_)));
   send_stream_data();
   if (sink_) end();
 }

@@ -157,7 +157,8 @@ base::Result<Prompt> render(const RequestContext& context, const Conversation& c
   out.marks = find_marks(context, conversation, input, out.tokens);
   out.grammar = {.gbnf = std::move(rendered.grammar),
                  .lazy = rendered.grammar_lazy,
-                 .triggers = std::move(rendered.grammar_triggers)};
+                 .triggers = std::move(rendered.grammar_triggers),
+                 .prefill = std::move(rendered.grammar_prefill)};
   out.stops = std::move(rendered.stops);
   out.syntax = std::move(rendered.syntax);
   return out;

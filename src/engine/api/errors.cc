@@ -73,9 +73,10 @@ std::string error_event(llm::Dialect dialect, const base::Error& error, int64_t 
                                                                                 {"sequence_number", sequence}}));
 }
 
-Answer json_answer(std::string body) {
+Answer json_answer(llm::Dialect dialect, std::string body) {
   Answer out;
   out.head.headers.add("Content-Type", "application/json");
+  add_request_id(dialect, out.head.headers);
   out.body = base::Bytes(std::move(body));
   return out;
 }

@@ -27,7 +27,7 @@ Answer error_answer(llm::Dialect dialect, int status, const base::Error& error);
 // One event of a stream that has begun. `sequence`: of the responses dialect.
 std::string error_event(llm::Dialect dialect, const base::Error& error, int64_t sequence = 0);
 
-Answer json_answer(std::string body);
+Answer json_answer(llm::Dialect dialect, std::string body);
 net::ResponseHead stream_head(llm::Dialect dialect);
 
 }  // namespace payonce::engine
