@@ -9,6 +9,7 @@
 // kQ8_0: 8-bit values with one F16 scale for 32 dimensions of one token (ggml's q8_0 blocks, scales apart):
 //   key tile:   int8 [head_dim][16], then F16 scales [head_dim / 32][16]
 //   value tile: int8 [16][head_dim], then F16 scales [16][head_dim / 32]
+// The scale is max|x| / 127; a reader multiplies, which is exact in F32 (8 bits times 11 bits).
 //
 // Threads: plain values and pure functions.
 #pragma once
@@ -34,6 +35,13 @@ size_t tile_bytes(const PageShape& shape);  // a key tile, or a value tile, of o
 size_t page_bytes(const PageShape& shape);  // all heads, keys and values; a multiple of 64
 
 // Writes keys and values of one token, [kv_heads][head_dim] F32 each, into slot `slot` (0 … 15) of `page`.
+// Rounded to nearest; what F16 cannot hold becomes its largest number, and NaN becomes 0, so that pages hold finite
+// numbers only: a masked token has weight 0, and 0 * x must be 0 whatever a block held before.
 void store_token(const PageShape& shape, void* page, int slot, const float* keys, const float* values);
+
+// Rows first_row … first_row + rows - 1 of a batch.  slots: [all rows], block * 16 + slot; a negative one is skipped.
+// keys, values: [all rows][kv_heads][head_dim].  Threads: any, each with its own rows.
+void store_rows(const PageShape& shape, void* pool, const int64_t* slots, const float* keys, const float* values,
+                int first_row, int rows);
 
 }  // namespace payonce::engine
