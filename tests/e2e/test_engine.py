@@ -233,7 +233,7 @@ def test_what_cannot_be_served_is_a_precise_error_and_the_others_go_on(make_engi
 
 def test_more_than_may_wait_is_told_to_come_back(make_engine):
     engine = make_engine("--max-batch", 1, "--max-queue", 1)
-    body = {"prompt": "Count:", "max_tokens": 400, "ignore_eos": True, "temperature": 0}
+    body = {"prompt": "Count:", "max_tokens": 60, "ignore_eos": True, "temperature": 0}
     statuses = []
 
     def ask():
