@@ -1,6 +1,6 @@
 # ggml, libllama (vocabulary, sampling grammar) and llama.cpp's common library (chat templates, JSON schema to
-# grammar), of one pinned commit. tools/build_llama.sh makes them once and keeps them in the cache directory: static and
-# for this CPU, or, with PAYONCE_PORTABLE, shared and for any CPU of its family, as the packages carry them.
+# grammar), of one pinned commit. tools/build_llama.sh makes them once and keeps them in the cache directory: static
+# and for this CPU, or, with PAYONCE_PORTABLE, shared and for any CPU of its family, as the packages carry them.
 #   payonce::ggml    tensors and their back ends
 #   payonce::llama   the rest
 set(PAYONCE_LLAMA_DIR "" CACHE PATH "DIR with include/ and lib/ of llama.cpp; empty: built by tools/build_llama.sh")

@@ -180,8 +180,11 @@ void Scheduler::expire() {
 // ---- who runs ------------------------------------------------------------------------------------
 
 void Scheduler::admit() {
-  while (!preempted_.empty())  // they have their places
-    if (!start(*preempted_.front())) return;
+  const std::vector<Sequence*> preempted = preempted_;  // they have their places
+  for (Sequence* sequence : preempted) {
+    if (!sequence->continuations.empty()) continue;  // computed; waits for its fellow beams, and needs no block for it
+    if (!start(*sequence)) return;
+  }
   int32_t taken = 0;
   for (const auto& group : groups_) taken += group->over ? 0 : group->places();
   while (Group* group = queue_.front()) {

@@ -109,8 +109,13 @@ Scheduler::Work Scheduler::choose() {
     add_decodes(work);
     add_prefills(work);
     if (!work.rows.empty() || running_.empty() || running_.front()->loading) return work;
-    // The oldest cannot go on. If it waits for a block that a younger one cannot compute for want of room, the younger
-    // gives way; else it will never fit.
+    // The oldest cannot go on. A beam whose row is computed gives its blocks to those that it waits for; if it waits
+    // for a block that a younger one cannot compute for want of room, that one gives way. Else it will never fit.
+    if (!running_.front()->continuations.empty()) {
+      preempt(*running_.front());
+      admit();
+      continue;
+    }
     if (running_.front()->waits_for_announced && running_.size() > 1) {
       preempt(*running_.back());
       continue;
@@ -137,7 +142,7 @@ void Scheduler::add_decodes(Work& work) {
 void Scheduler::add_prefills(Work& work) {
   std::vector<Sequence*> order;
   for (Sequence* sequence : running_)
-    if (!sequence->loading && sequence->missing() > 1) order.push_back(sequence);
+    if (!sequence->loading && sequence->continuations.empty() && sequence->missing() > 1) order.push_back(sequence);
   // Least served tenant first; of one tenant, first come.
   std::ranges::stable_sort(order, {}, [&](const Sequence* each) { return queue_.counter(each->group->request.tenant); });
   int32_t budget = options_.prefill_chunk;

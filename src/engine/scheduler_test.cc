@@ -102,6 +102,13 @@ TEST(Scheduler, EqualPrefixesThatArriveTogetherAreComputedOnce) {
   EXPECT_EQ(cached, 7);
 }
 
+TEST(Scheduler, EqualPrefixesAreComputedOnceEvenWhereTheChunkHasRoomForAll) {
+  Rig rig({.full_blocks = 256, .prefill_chunk = 4096});
+  for (int32_t i = 0; i < 8; ++i) (void)rig.add(greedy(prompt_of(512), 1));
+  rig.run();
+  EXPECT_EQ(rig.executor->computed_rows, 512U + 7);
+}
+
 TEST(Scheduler, WhoeverWaitsForAPrefixComputesItWhenItsFirstLeaves) {
   Rig rig({.full_blocks = 256, .prefill_chunk = 32});
   (void)rig.add(greedy(prompt_of(300), 5));

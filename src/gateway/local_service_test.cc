@@ -89,9 +89,9 @@ struct LocalUpstream : testing::Test {
     return made;
   }
 
+  net::EventLoop loop;  // first: outlives the sinks that the script keeps
   Script script;
   ScriptedService service{script};
-  net::EventLoop loop;
   Upstreams upstreams{loop, {}};
   base::FakeClock clock;
   route::UpstreamPtr upstream;
@@ -181,9 +181,9 @@ class FakeExchange final : public net::Exchange {
 
 struct LocalAnswerTest : testing::Test {
   void ask() { answer_locally(exchange, service, "u-1"); }
+  net::EventLoop loop;  // first: outlives the sinks that the script keeps
   Script script;
   ScriptedService service{script};
-  net::EventLoop loop;
   std::shared_ptr<FakeExchange> exchange = std::make_shared<FakeExchange>(loop);
 };
 

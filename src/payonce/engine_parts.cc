@@ -4,15 +4,14 @@
 #include <ggml-backend.h>
 #include <llama.h>
 
-#include <algorithm>
 #include <array>
-#include <boost/json.hpp>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "base/log.h"
 #include "kv/block_hash.h"
+#include "payonce/public_prefix.h"
 
 namespace payonce {
 namespace {
@@ -45,12 +44,6 @@ void log_pool(const PoolSizes& sizes, const config::EngineSettings& settings) {
   base::log_info("KV pool: {} blocks{}, {} tokens as {} in {}; longest context {} tokens", sizes.full_blocks, sliding,
                  int64_t{sizes.full_blocks} * kv::kBlockTokens, settings.kv_type, readable_size(sizes.bytes),
                  sizes.context_tokens);
-}
-
-std::string conversation(const std::string& system, std::string_view user) {
-  namespace json = boost::json;
-  return json::serialize(json::array{json::object{{"role", "system"}, {"content", system}},
-                                     json::object{{"role", "user"}, {"content", user}}});
 }
 
 base::Result<std::vector<std::vector<int32_t>>> public_prefixes(const config::EngineSettings& settings,
@@ -97,23 +90,6 @@ void load_back_ends() {}
 #endif
 
 }  // namespace
-
-base::Result<std::vector<int32_t>> public_prefix_tokens(const std::string& system, const engine::ChatTemplate& chat,
-                                                        const engine::VocabPort& vocab) {
-  const auto tokens_of = [&](std::string_view user) -> base::Result<std::vector<int32_t>> {
-    engine::ChatTemplate::Input input;
-    input.messages_json = conversation(system, user);
-    PAYONCE_TRY(const engine::RenderedChat rendered, chat.render(input));
-    return vocab.tokenize(rendered.prompt);
-  };
-  PAYONCE_TRY(std::vector<int32_t> one, tokens_of("Hello"));
-  PAYONCE_TRY(const std::vector<int32_t> other, tokens_of("0"));
-  const auto [end, unused] = std::ranges::mismatch(one, other);
-  one.erase(end, one.end());
-  if (one.empty())
-    return base::fail(base::Code::kInvalid, "the chat template puts nothing before the user's words to be shared");
-  return one;
-}
 
 base::Result<engine::Model::Probe> EngineParts::probe(const config::Settings& settings) {
   auto probe = engine::Model::probe(settings.model_file, kv_type_of(settings.engine));

@@ -54,9 +54,4 @@ class EngineParts {
   std::unique_ptr<engine::Api> api_;
 };
 
-// The tokens that any conversation beginning with this system prompt begins with: two conversations that differ in
-// the user's first letter are rendered, and what they have in common is taken.
-base::Result<std::vector<int32_t>> public_prefix_tokens(const std::string& system, const engine::ChatTemplate& chat,
-                                                        const engine::VocabPort& vocab);
-
 }  // namespace payonce
