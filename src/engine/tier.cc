@@ -40,6 +40,12 @@ void Tier::wanted(const BlockTable& table, BlockManager& blocks) {
     if (!blocks.block(id).stored && to_store_.size() < kMaxToStore) to_store_.push_back(id);
 }
 
+void Tier::store_tail(const BlockTable& table, BlockManager& blocks) {
+  if (table.computed % kBlockTokens == 0) return;
+  const int32_t id = table.full[static_cast<size_t>(table.computed / kBlockTokens)];
+  if (blocks.block(id).indexed && !blocks.block(id).stored) store(blocks, id);
+}
+
 bool Tier::store_some(BlockManager& blocks) {
   for (int stored = 0; stored < kBlocksStoredAtOnce && !to_store_.empty();) {
     const int32_t id = to_store_.front();
@@ -85,10 +91,12 @@ void Tier::store(BlockManager& blocks, int32_t id) {
 
 // ---- in ------------------------------------------------------------------------------------------
 
-std::vector<Tier::Wanted> Tier::there(Sequence& sequence, BlockManager& blocks, int32_t limit) const {
+// All that it has of the sequence's tokens: of the last ones, too, though one of them is computed in any case.
+std::vector<Tier::Wanted> Tier::there(Sequence& sequence, BlockManager& blocks) const {
   std::vector<Wanted> out;
   BlockTable& table = sequence.table;
   const std::span<const int32_t> tokens = sequence.tokens;
+  const auto limit = static_cast<int32_t>(tokens.size());
   size_t index = table.full.size();
   for (; static_cast<int32_t>(index + 1) * kBlockTokens <= limit && out.size() < kMaxLoadBlocks; ++index) {
     const kv::BlockHash& hash = blocks.chain_hash(table, tokens, index);
@@ -124,10 +132,10 @@ bool Tier::loading_pays(const std::vector<Wanted>& wanted) const {
   return prefill_us_per_token_ == 0 || load_us < prefill_us_per_token_ * static_cast<double>(tokens);
 }
 
-bool Tier::begin_load(Sequence& sequence, BlockManager& blocks, int32_t limit) {
+bool Tier::begin_load(Sequence& sequence, BlockManager& blocks) {
   if (sequence.table.computed % kBlockTokens != 0) return false;
   if (static_cast<size_t>(loads_under_way_) >= kMaxLoads) return false;
-  std::vector<Wanted> wanted = there(sequence, blocks, limit);
+  std::vector<Wanted> wanted = there(sequence, blocks);
   if (wanted.empty() || !loading_pays(wanted)) return false;
   // More than the pool can take would evict its own beginning.
   wanted.resize(std::min(wanted.size(), static_cast<size_t>(std::max(0, blocks.available() - 1))));
