@@ -221,7 +221,7 @@ def write_json(path, samples, around):
 def write_markdown(path, samples, around, command):
     lines = [
         "# Benchmarks", "",
-        f"Measured on {around['date']} at commit {around['commit']} by `{command}`, which rewrites this page.",
+        f"Measured on {around['date']} at commit {around['commit']} by `{command}`, which rewrites this part.",
         f"Machine: {around['cpu']}, {around['cores']} cores, {around['memory_gib']} GiB, Linux {around['kernel']},",
         f"load {around['load_before']} before the start. {around['compiler']}; {around['nginx']};",
         f"wrk {around['wrk'].removeprefix('wrk ').split(' ')[0]}; LiteLLM: {around['litellm']}.", "",
@@ -236,4 +236,7 @@ def write_markdown(path, samples, around, command):
     for title, header, rows in detail_tables(samples.values):
         lines += ["", f"### {title}", "", *markdown_table(header, rows)]
     lines += ["", "## Checks", "", *(f"- {line}" for line in checks_lines(samples))]
-    pathlib.Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    page = pathlib.Path(path)
+    # The engine's part is another run's (engine_bench.py).
+    begin, heading, rest = page.read_text(encoding="utf-8").partition("\n# The engine\n") if page.exists() else ("", "", "")
+    page.write_text("\n".join(lines) + "\n" + heading + rest, encoding="utf-8")
