@@ -23,7 +23,8 @@ struct ThreadBuffers {
 
   static constexpr int kPerVector = kMaxVectors + kLanes;
   static size_t floats(int head_dim, int stride) {
-    return static_cast<size_t>(kMaxVectors * (round_up(head_dim, kLanes) + kScoreStride + 2 * stride) + 4 * kPerVector);
+    return static_cast<size_t>(kMaxVectors * (round_up(head_dim, kLanes) + kScoreStride + 2 * stride) +
+                               4 * kPerVector);
   }
   ThreadBuffers(float* base, int head_dim, int stride) {
     const auto take = [&](int count) {
@@ -39,7 +40,8 @@ struct ThreadBuffers {
   }
 };
 
-// A partial: [q_heads][stride] weighted sums, then maxima and sums of weights, readable beyond their end as kernels do.
+// A partial: [q_heads][stride] weighted sums, then maxima and sums of weights, readable beyond their end as kernels
+// do.
 struct PartialShape {
   int q_heads, stride;
   int padded_heads() const { return round_up(q_heads, kLanes) + kLanes; }
@@ -60,15 +62,15 @@ class Runner final : public AttentionPlan {
         tile_bytes_(tile_bytes(shape.page)),
         page_bytes_(page_bytes(shape.page)),
         partial_{shape.q_heads, stride_},
-        thread_floats_(static_cast<size_t>(round_up(
-            static_cast<int>(ThreadBuffers::floats(shape.page.head_dim, stride_)), kLanes))),
+        thread_floats_(static_cast<size_t>(
+            round_up(static_cast<int>(ThreadBuffers::floats(shape.page.head_dim, stride_)), kLanes))),
         scratch_(thread_floats_ * static_cast<size_t>(threads) +
                  partial_.floats() * static_cast<size_t>(layout_.partials)),
         partials_(scratch_.floats() + thread_floats_ * static_cast<size_t>(threads)) {}
 
   void run_part(int part, const void* pool, const float* queries, float* out, int thread) override {
-    const ThreadBuffers buffers(scratch_.floats() + thread_floats_ * static_cast<size_t>(thread), shape_.page.head_dim,
-                                stride_);
+    const ThreadBuffers buffers(scratch_.floats() + thread_floats_ * static_cast<size_t>(thread),
+                                shape_.page.head_dim, stride_);
     // Each part makes ready the other's counter, which nobody uses meanwhile.
     next_[1 - part].value.store(0, std::memory_order_relaxed);
     const size_t count = part == 0 ? layout_.units.size() : layout_.folds.size() * kv_heads();
@@ -138,7 +140,8 @@ class Runner final : public AttentionPlan {
       const int32_t first = layout_.first_partial[static_cast<size_t>(row_of(unit, v).row)];
       float* to = partials_ + static_cast<size_t>(first + partial) * partial_.floats();
       const int head = head_of(unit, v);
-      std::memcpy(to + partial_.sums_at(head), accumulator + v * stride_, static_cast<size_t>(stride_) * sizeof(float));
+      std::memcpy(to + partial_.sums_at(head), accumulator + v * stride_,
+                  static_cast<size_t>(stride_) * sizeof(float));
       to[partial_.max_at(head)] = max[v];
       to[partial_.sum_at(head)] = sum[v];
     }
@@ -174,7 +177,8 @@ class Runner final : public AttentionPlan {
   }
 
   const std::byte* key_tile(const Unit& unit, const std::byte* pool, int32_t index) const {
-    const int32_t block = index < unit.block_count ? layout_.blocks[static_cast<size_t>(unit.blocks + index)] : kNoBlock;
+    const int32_t block =
+        index < unit.block_count ? layout_.blocks[static_cast<size_t>(unit.blocks + index)] : kNoBlock;
     if (block == kNoBlock) return nullptr;
     return pool + static_cast<size_t>(block) * page_bytes_ + static_cast<size_t>(unit.kv_head) * 2 * tile_bytes_;
   }
@@ -228,7 +232,8 @@ class Runner final : public AttentionPlan {
                        from + partial_.sums_at(head), b.state_max, b.state_sum, b.state});
       }
       for (int v = 0; v < vectors; ++v) {
-        kernels_.finish(b.state + v * stride_, b.state_sum[v], shape_.page.head_dim, out + vector_at(of.row, head + v));
+        kernels_.finish(b.state + v * stride_, b.state_sum[v], shape_.page.head_dim,
+                        out + vector_at(of.row, head + v));
       }
     }
   }
@@ -252,13 +257,14 @@ class Runner final : public AttentionPlan {
 
 }  // namespace
 
-std::unique_ptr<AttentionPlan> make_attention_plan(const AttentionShape& shape, std::span<const SequenceRows> sequences,
-                                                   int threads, const AttentionKernels& kernels) {
+std::unique_ptr<AttentionPlan> make_attention_plan(const AttentionShape& shape,
+                                                   std::span<const SequenceRows> sequences, int threads,
+                                                   const AttentionKernels& kernels) {
   return std::make_unique<Runner>(shape, lay_out(shape, sequences, threads), threads, kernels);
 }
 
-std::unique_ptr<AttentionPlan> AttentionPlan::make(const AttentionShape& shape, std::span<const SequenceRows> sequences,
-                                                   int threads) {
+std::unique_ptr<AttentionPlan> AttentionPlan::make(const AttentionShape& shape,
+                                                   std::span<const SequenceRows> sequences, int threads) {
   return make_attention_plan(shape, sequences, threads, attention_kernels());
 }
 

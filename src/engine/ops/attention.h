@@ -1,14 +1,15 @@
 // PagedAttention: attention whose keys and values lie in pages found through block tables.
 //
 // A *plan* is made once for a step (it depends on block tables and positions, not on a layer's numbers) and run for
-// each layer of its kind. It splits each sequence's range of tokens into chunks of kChunkTokens at fixed places, works
-// out every (query, head, chunk) by itself, and folds the chunks of a query in their order. Queries that attend to the
-// same physical blocks (a shared prefix, a prefill's rows) are worked out together, so that a page is read once for
-// all of them. Neither grouping nor threads change a bit of any result: a query gives the same numbers alone, in a
-// batch, in a prefill and in a decode step.
+// each layer of its kind. It splits each sequence's range of tokens into chunks of kChunkTokens at fixed places,
+// works out every (query, head, chunk) by itself, and folds the chunks of a query in their order. Queries that attend
+// to the same physical blocks (a shared prefix, a prefill's rows) are worked out together, so that a page is read
+// once for all of them. Neither grouping nor threads change a bit of any result: a query gives the same numbers
+// alone, in a batch, in a prefill and in a decode step.
 //
-// All sums are F32; the tests compare with float64.  Threads: make() one thread; run_part() by all threads of a step at
-// once, each with its own `thread`.  Source: Kwon et al. 2023 (PagedAttention), section 4.1; Dao 2023 (flash decoding).
+// All sums are F32; the tests compare with float64.  Threads: make() one thread; run_part() by all threads of a step
+// at once, each with its own `thread`.  Source: Kwon et al. 2023 (PagedAttention), section 4.1; Dao 2023 (flash
+// decoding).
 #pragma once
 
 #include <cstddef>
@@ -46,8 +47,8 @@ class AttentionPlan {
                                              int threads);
   virtual ~AttentionPlan() = default;
 
-  // One layer, in two parts with a barrier of the caller's between them: every thread calls run_part(0, …), and when all
-  // have returned, run_part(1, …).  `pool`: the layer's pages.  queries, out: [rows][q_heads][head_dim] F32.
+  // One layer, in two parts with a barrier of the caller's between them: every thread calls run_part(0, …), and when
+  // all have returned, run_part(1, …).  `pool`: the layer's pages.  queries, out: [rows][q_heads][head_dim] F32.
   virtual void run_part(int part, const void* pool, const float* queries, float* out, int thread) = 0;
 };
 

@@ -41,8 +41,7 @@ struct Avx2 {
   }
   static __m128i to_halves(__m256 value) {
     const __m256 number = _mm256_and_ps(_mm256_cmp_ps(value, value, _CMP_ORD_Q), value);
-    const __m256 finite =
-        _mm256_max_ps(_mm256_min_ps(number, _mm256_set1_ps(65504)), _mm256_set1_ps(-65504));
+    const __m256 finite = _mm256_max_ps(_mm256_min_ps(number, _mm256_set1_ps(65504)), _mm256_set1_ps(-65504));
     return _mm256_cvtps_ph(finite, _MM_FROUND_TO_NEAREST_INT);
   }
   static void store_half(uint16_t* to, F value) {

@@ -94,7 +94,8 @@ class Scene {
       for (const int part : {0, 1}) {
         std::vector<std::thread> workers;
         for (int thread = 1; thread < threads; ++thread) {
-          workers.emplace_back([&, thread] { plan->run_part(part, pool.data(), queries.data(), out.data(), thread); });
+          workers.emplace_back(
+              [&, thread] { plan->run_part(part, pool.data(), queries.data(), out.data(), thread); });
         }
         plan->run_part(part, pool.data(), queries.data(), out.data(), 0);
         for (std::thread& worker : workers) worker.join();
@@ -122,9 +123,9 @@ class Scene {
     for (const TestSequence& sequence : sequences) {
       for (int32_t i = 0; i < sequence.rows; ++i, ++row) {
         for (int head = 0; head < shape.q_heads; ++head) {
-          const auto one = attend(sequence, sequence.tokens - sequence.rows + i, head,
-                                  queries.data() + row * row_floats(shape.q_heads) +
-                                      static_cast<size_t>(head * shape.page.head_dim));
+          const auto one = attend(
+              sequence, sequence.tokens - sequence.rows + i, head,
+              queries.data() + row * row_floats(shape.q_heads) + static_cast<size_t>(head * shape.page.head_dim));
           out.insert(out.end(), one.begin(), one.end());
         }
       }

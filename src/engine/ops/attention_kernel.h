@@ -1,10 +1,10 @@
-// The kernels, written once for 16 lanes. An instruction set gives a type V: its vector F of 16 floats, loads, and the
-// operations below, each exactly rounded. It thus decides speed only, never a bit of a result. Internal.
+// The kernels, written once for 16 lanes. An instruction set gives a type V: its vector F of 16 floats, loads, and
+// the operations below, each exactly rounded. It thus decides speed only, never a bit of a result. Internal.
 //
-// Scores: s[0..15] = sum over d in order of q[d] * k[d][0..15], fused. A register tile is R vectors x B key tiles: a key
-// is loaded once for R vectors, a query once for B tiles, and R * B sums are in flight to hide the latency of each.
-// Values: acc[0..15] = sum over t in order of p[t] * v[t][0..15], fused; R vectors x C columns of 16 dimensions.
-// The size of a tile decides nothing about the order of any sum.
+// Scores: s[0..15] = sum over d in order of q[d] * k[d][0..15], fused. A register tile is R vectors x B key tiles: a
+// key is loaded once for R vectors, a query once for B tiles, and R * B sums are in flight to hide the latency of
+// each. Values: acc[0..15] = sum over t in order of p[t] * v[t][0..15], fused; R vectors x C columns of 16
+// dimensions. The size of a tile decides nothing about the order of any sum.
 #pragma once
 
 #include "engine/ops/attention_kernels.h"
@@ -19,7 +19,9 @@ struct Kernel {
   static constexpr int power_of_two_up_to(int limit) { return limit >= 8 ? 8 : limit >= 4 ? 4 : limit >= 2 ? 2 : 1; }
   static constexpr int tiles_for(int vectors) { return power_of_two_up_to(V::kSums / vectors); }
   // `vectors` in `parts` nearly equal parts: the first ones have one more.
-  static int part_size(int vectors, int parts, int part) { return vectors / parts + (part < vectors % parts ? 1 : 0); }
+  static int part_size(int vectors, int parts, int part) {
+    return vectors / parts + (part < vectors % parts ? 1 : 0);
+  }
 
   // 2^x for x <= 0: n = round(x), a polynomial of degree 6 for 2^(x - n) (relative error 3e-9), and n added to the
   // exponent. 0 below -125 (and for NaN, which -inf - -inf gives), so that no result is subnormal.
@@ -47,7 +49,8 @@ struct Kernel {
 
   // Queries lie as [d][R], so that one base address serves all.
   template <int R, int B, KvType kType>
-  static void score_tile(const ChunkJob& job, const float* queries, int block, float* scores, const std::byte** ahead) {
+  static void score_tile(const ChunkJob& job, const float* queries, int block, float* scores,
+                         const std::byte** ahead) {
     constexpr int kDimensionBytes = kLanes * (kType == KvType::kF16 ? 2 : 1);
     F sums[R][B];
     const std::byte* tiles[B];
@@ -55,14 +58,15 @@ struct Kernel {
     for (int r = 0; r < R; ++r) {
       for (int b = 0; b < B; ++b) sums[r][b] = V::set(0);
     }
-    for (int group = 0; group < job.head_dim; group += kGroup) {
+    int d = 0;
+    do {  // loops that run at least once keep their sums in registers
       F scales[B];
       for (int b = 0; b < B; ++b) {
-        const size_t at = size_t(job.head_dim) * kLanes + size_t(group) / kGroup * (kLanes * 2);
+        const size_t at = size_t(job.head_dim) * kLanes + size_t(d) / kGroup * (kLanes * 2);
         scales[b] = kType == KvType::kQ8_0 ? V::load_half(tiles[b] + at) : V::set(1);
       }
-      const int end = group + kGroup < job.head_dim ? group + kGroup : job.head_dim;
-      for (int d = group; d < end; ++d) {
+      const int end = d + kGroup < job.head_dim ? d + kGroup : job.head_dim;
+      do {
         F key[B];
         for (int b = 0; b < B; ++b) key[b] = load_key<kType>(tiles[b], d, scales[b]);
         if (ahead != nullptr && d % (64 / kDimensionBytes) == 0) {
@@ -72,8 +76,8 @@ struct Kernel {
           const F query = V::set(queries[d * R + r]);
           for (int b = 0; b < B; ++b) sums[r][b] = V::fma(query, key[b], sums[r][b]);
         }
-      }
-    }
+      } while (++d < end);
+    } while (d < job.head_dim);
     for (int r = 0; r < R; ++r) {
       for (int b = 0; b < B; ++b) V::store(scores + r * kScoreStride + (block + b) * kLanes, sums[r][b]);
     }
@@ -87,7 +91,8 @@ struct Kernel {
       const std::byte* ahead[B];
       for (int b = 0; b < B; ++b) {
         const int next = block + B + b;
-        ahead[b] = next < job.blocks ? job.keys[next] : job.values[next - job.blocks < job.blocks ? next - job.blocks : 0];
+        ahead[b] =
+            next < job.blocks ? job.keys[next] : job.values[next - job.blocks < job.blocks ? next - job.blocks : 0];
       }
       score_tile<R, B, kType>(job, queries, block, scores, prefetch ? ahead : nullptr);
     }
@@ -175,8 +180,10 @@ struct Kernel {
         sums[r][c] = block == 0 ? V::set(0) : V::load(accumulator + r * job.stride + c * kLanes);
       }
     }
-    const size_t row_bytes = size_t(job.head_dim) * (kType == KvType::kF16 ? 2 : 1);
-    for (int b = block; b < block + blocks; ++b) {
+    constexpr size_t kBytes = kType == KvType::kF16 ? 2 : 1;
+    const size_t row_bytes = size_t(job.head_dim) * kBytes;
+    int b = block;
+    do {
       const std::byte* tile = job.values[b];
       const float* weights = job.scores + vector * kScoreStride + b * kLanes;
       const int next = b + blocks;
@@ -185,12 +192,12 @@ struct Kernel {
       for (int t = 0; t < kPageTokens; ++t) {
         if (ahead != nullptr) {
           for (int c = 0; c < C; c += 2) {
-            __builtin_prefetch(ahead + size_t(t) * row_bytes + size_t(column + c) * (row_bytes / size_t(job.head_dim)) * kLanes);
+            __builtin_prefetch(ahead + size_t(t) * row_bytes + size_t(column + c) * (kLanes * kBytes));
           }
         }
         add_token<R, C, kType, kHalfColumn>(tile, t, column, job.head_dim, weights + t, sums);
       }
-    }
+    } while (++b < block + blocks);
     for (int r = 0; r < R; ++r) {
       for (int c = 0; c < C; ++c) V::store(accumulator + r * job.stride + c * kLanes, sums[r][c]);
     }
@@ -198,7 +205,8 @@ struct Kernel {
 
   // Keeps the smaller side of the tile in registers, streams the larger one.
   template <int R, int C, KvType kType, bool kHalfColumn>
-  static inline void add_token(const std::byte* tile, int t, int column, int head_dim, const float* weights, F (&sums)[R][C]) {
+  static inline void add_token(const std::byte* tile, int t, int column, int head_dim, const float* weights,
+                               F (&sums)[R][C]) {
     if constexpr (R <= C) {
       F weight[R];
       for (int r = 0; r < R; ++r) weight[r] = V::set(weights[r * kScoreStride]);
@@ -219,7 +227,8 @@ struct Kernel {
   template <int R, KvType kType, int C>
   static int value_columns(const ChunkJob& job, int block, int blocks, int column, int vector, bool prefetch) {
     const int whole = job.head_dim / kLanes;
-    for (; column + C <= whole; column += C) value_tile<R, C, kType, false>(job, block, blocks, column, vector, prefetch);
+    for (; column + C <= whole; column += C)
+      value_tile<R, C, kType, false>(job, block, blocks, column, vector, prefetch);
     if constexpr (C > 1) return value_columns<R, kType, C / 2>(job, block, blocks, column, vector, prefetch);
     return column;
   }
@@ -229,7 +238,8 @@ struct Kernel {
     if (vectors == R) {
       const int column = value_columns<R, kType, tiles_for(R)>(job, block, blocks, 0, vector, prefetch);
       if constexpr (kType == KvType::kF16) {
-        if (column * kLanes < job.head_dim) value_tile<R, 1, kType, true>(job, block, blocks, column, vector, prefetch);
+        if (column * kLanes < job.head_dim)
+          value_tile<R, 1, kType, true>(job, block, blocks, column, vector, prefetch);
       }
       return;
     }

@@ -59,8 +59,7 @@ struct Neon {
   static void store_half(uint16_t* to, F value) {
     for (int i = 0; i < 4; ++i) {
       const float32x4_t x = value.part[i];
-      const float32x4_t number =
-          vreinterpretq_f32_u32(vandq_u32(vceqq_f32(x, x), vreinterpretq_u32_f32(x)));
+      const float32x4_t number = vreinterpretq_f32_u32(vandq_u32(vceqq_f32(x, x), vreinterpretq_u32_f32(x)));
       const float32x4_t finite = vmaxq_f32(vminq_f32(number, vdupq_n_f32(65504)), vdupq_n_f32(-65504));
       vst1_u16(to + i * 4, vreinterpret_u16_f16(vcvt_f16_f32(finite)));
     }
@@ -104,7 +103,8 @@ struct Neon {
     return vgetq_lane_f32(greater(two, vextq_f32(two, two, 1)), 0);
   }
   static float reduce_add(F value) {  // lane i + lane i + 8, then + 4, + 2, + 1
-    const float32x4_t four = vaddq_f32(vaddq_f32(value.part[0], value.part[2]), vaddq_f32(value.part[1], value.part[3]));
+    const float32x4_t four =
+        vaddq_f32(vaddq_f32(value.part[0], value.part[2]), vaddq_f32(value.part[1], value.part[3]));
     const float32x4_t two = vaddq_f32(four, vextq_f32(four, four, 2));
     return vgetq_lane_f32(vaddq_f32(two, vextq_f32(two, two, 1)), 0);
   }

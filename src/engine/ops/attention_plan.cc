@@ -8,17 +8,18 @@
 namespace payonce::engine {
 namespace {
 
-constexpr int kUnitsPerThread = 4;                 // so that a slow thread leaves work to the others
-constexpr int64_t kMaxPrefillPartials = 8 << 20;   // floats; beyond, a prefill is not cut by chunks
+constexpr int kUnitsPerThread = 4;                // so that a slow thread leaves work to the others
+constexpr int64_t kMaxPrefillPartials = 8 << 20;  // floats; beyond, a prefill is not cut by chunks
 
 struct Sequence {
   const SequenceRows* of;
-  int32_t blocks;                    // that its rows attend to or that lie before
+  int32_t blocks;                   // that its rows attend to or that lie before
   int32_t first_chunk, last_chunk;  // [first, last)
 
   std::span<const int32_t> chunk(int32_t c) const {
     const int32_t begin = std::min(c * kChunkBlocks, blocks);
-    return of->blocks.subspan(static_cast<size_t>(begin), static_cast<size_t>(std::min(kChunkBlocks, blocks - begin)));
+    return of->blocks.subspan(static_cast<size_t>(begin),
+                              static_cast<size_t>(std::min(kChunkBlocks, blocks - begin)));
   }
 };
 

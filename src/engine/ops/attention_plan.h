@@ -1,8 +1,9 @@
 // Who works out what in a step: block tables and positions become units of work. Internal to this module.
 //
-// Sequences with few rows (decodes) whose chunk refers to the same blocks are one *run* over that chunk: a prefix tree
-// over block ids, walked from its root. A sequence with many rows (prefill) is a run for each tile of its rows. A run is
-// cut into units: by KV head, by vectors (at most kMaxVectors), and, where that leaves threads idle, by chunks.
+// Sequences with few rows (decodes) whose chunk refers to the same blocks are one *run* over that chunk: a prefix
+// tree over block ids, walked from its root. A sequence with many rows (prefill) is a run for each tile of its rows.
+// A run is cut into units: by KV head, by vectors (at most kMaxVectors), and, where that leaves threads idle, by
+// chunks.
 //
 // A unit that begins where its rows begin folds its chunks as it goes. If that is all its rows need, it writes their
 // results; if not, it leaves its state as their first partial, and later units leave one for each chunk. The fold of
@@ -53,8 +54,9 @@ struct AttentionLayout {
 };
 
 // AttentionPlan::make() with the kernels of a given instruction set.
-std::unique_ptr<AttentionPlan> make_attention_plan(const AttentionShape& shape, std::span<const SequenceRows> sequences,
-                                                   int threads, const AttentionKernels& kernels);
+std::unique_ptr<AttentionPlan> make_attention_plan(const AttentionShape& shape,
+                                                   std::span<const SequenceRows> sequences, int threads,
+                                                   const AttentionKernels& kernels);
 
 AttentionLayout lay_out(const AttentionShape& shape, std::span<const SequenceRows> sequences, int threads);
 

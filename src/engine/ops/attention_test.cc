@@ -45,7 +45,10 @@ class AttentionCases : public testing::TestWithParam<Case> {
  protected:
   Scene scene() const {
     const Case& of = GetParam();
-    return Scene({.q_heads = of.q_heads, .kv_heads = of.kv_heads, .head_dim = of.head_dim, .type = of.type,
+    return Scene({.q_heads = of.q_heads,
+                  .kv_heads = of.kv_heads,
+                  .head_dim = of.head_dim,
+                  .type = of.type,
                   .window = of.window});
   }
 };
@@ -89,7 +92,8 @@ TEST_P(AttentionCases, GiveTheSameBitsInPrefillAndDecode) {
   std::vector<SequenceRows> rows;
   for (int32_t i = 0; i < 300; ++i) rows.push_back({i, 1, 100 + i, scene.sequences[0].blocks});
   EXPECT_TRUE(equal_bits(scene.run(rows), prefill));
-  EXPECT_TRUE(equal_bits(scene.run({{0, 7, 100, scene.sequences[0].blocks}, {7, 93, 107, scene.sequences[0].blocks},
+  EXPECT_TRUE(equal_bits(scene.run({{0, 7, 100, scene.sequences[0].blocks},
+                                    {7, 93, 107, scene.sequences[0].blocks},
                                     {100, 200, 200, scene.sequences[0].blocks}}),
                          prefill));
 }
@@ -127,13 +131,14 @@ TEST_P(AttentionCases, DoNotDependOnWhereBlocksLie) {
   EXPECT_TRUE(equal_bits(scene.run(), before));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Shapes, AttentionCases,
-    testing::Values(Case{9, 3, 64, KvType::kF16, 0}, Case{14, 2, 64, KvType::kF16, 0}, Case{4, 1, 256, KvType::kF16, 0},
-                    Case{4, 1, 256, KvType::kF16, 200}, Case{3, 3, 80, KvType::kF16, 0}, Case{4, 2, 96, KvType::kF16, 33},
-                    Case{2, 1, 24, KvType::kF16, 0}, Case{2, 2, 8, KvType::kF16, 5}, Case{6, 3, 128, KvType::kQ8_0, 0},
-                    Case{9, 3, 64, KvType::kQ8_0, 0}, Case{4, 1, 256, KvType::kQ8_0, 512}, Case{71, 1, 64, KvType::kF16, 0},
-                    Case{5, 1, 32, KvType::kQ8_0, 100}));
+INSTANTIATE_TEST_SUITE_P(Shapes, AttentionCases,
+                         testing::Values(Case{9, 3, 64, KvType::kF16, 0}, Case{14, 2, 64, KvType::kF16, 0},
+                                         Case{4, 1, 256, KvType::kF16, 0}, Case{4, 1, 256, KvType::kF16, 200},
+                                         Case{3, 3, 80, KvType::kF16, 0}, Case{4, 2, 96, KvType::kF16, 33},
+                                         Case{2, 1, 24, KvType::kF16, 0}, Case{2, 2, 8, KvType::kF16, 5},
+                                         Case{6, 3, 128, KvType::kQ8_0, 0}, Case{9, 3, 64, KvType::kQ8_0, 0},
+                                         Case{4, 1, 256, KvType::kQ8_0, 512}, Case{71, 1, 64, KvType::kF16, 0},
+                                         Case{5, 1, 32, KvType::kQ8_0, 100}));
 
 TEST(Attention, IsExactOverALongFlatContext) {
   Scene scene({.q_heads = 3, .kv_heads = 1, .head_dim = 64, .pool_blocks = 2048, .key_scale = 0.05F});
@@ -168,7 +173,7 @@ TEST(Attention, ASharedPrefixIsReadOnceForAll) {
     blocks += unit.block_count;
     if (unit.rows > 1) shared += unit.block_count;
   }
-  EXPECT_EQ(shared, 64);                          // 512 tokens of seven, the next 512 of six
+  EXPECT_EQ(shared, 64);                                  // 512 tokens of seven, the next 512 of six
   EXPECT_EQ(blocks, 64 + 6 * 5 + (1400 + 15) / 16 - 32);  // and each one's own
 }
 
@@ -197,8 +202,12 @@ TEST(Attention, HoldsForRandomBatches) {
     const int group = *rc::gen::inRange(1, 9);
     const KvType type = *rc::gen::element(KvType::kF16, KvType::kQ8_0);
     const int head_dim = type == KvType::kF16 ? *rc::gen::inRange(1, 13) * 8 : *rc::gen::inRange(1, 4) * 32;
-    Scene scene({.q_heads = kv_heads * group, .kv_heads = kv_heads, .head_dim = head_dim, .type = type,
-                 .window = *rc::gen::element(0, 0, 1, 16, 100, 300), .seed = *rc::gen::arbitrary<uint64_t>()});
+    Scene scene({.q_heads = kv_heads * group,
+                 .kv_heads = kv_heads,
+                 .head_dim = head_dim,
+                 .type = type,
+                 .window = *rc::gen::element(0, 0, 1, 16, 100, 300),
+                 .seed = *rc::gen::arbitrary<uint64_t>()});
     for (int i = *rc::gen::inRange(1, 6); i > 0; --i) {
       const int32_t tokens = *rc::gen::inRange(1, 600);
       const int32_t rows = *rc::gen::inRange(1, std::min(tokens, 60) + 1);

@@ -8,7 +8,7 @@
 namespace payonce::engine {
 namespace {
 
-constexpr size_t kKept = 4;                            // buffers that wait for the next plan
+constexpr size_t kKept = 4;                             // buffers that wait for the next plan
 constexpr size_t kKeptFloats = (size_t{64} << 20) / 4;  // a larger one goes back at once
 constexpr std::align_val_t kAlignment{64};
 

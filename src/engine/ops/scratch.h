@@ -1,6 +1,5 @@
-// Aligned memory that outlives the plan it served: one is made for every step, and fresh pages of the operating system
-// would cost more than the planning itself.
-// Threads: any.
+// Aligned memory that outlives the plan it served: one is made for every step, and fresh pages of the operating
+// system would cost more than the planning itself. Threads: any.
 #pragma once
 
 #include <cstddef>
