@@ -21,10 +21,11 @@ std::vector<int32_t> tokens_up_to(int count) {
 // A changed golden means that every block on every disk is lost: raise the version in root_hash() on purpose.
 TEST(BlockHash, IsWhatItAlwaysWas) {
   const BlockHash root = root_hash("model", "layout");
-  EXPECT_EQ(base::hex(root), "ROOT");
+  EXPECT_EQ(base::hex(root), "7e9bb67531c99d987cb9891320b1f9539d5e7308daca662e7628c1b24a793831");
   const BlockHash whole = chain_hash(root, "salt", tokens_up_to(kBlockTokens));
-  EXPECT_EQ(base::hex(whole), "WHOLE");
-  EXPECT_EQ(base::hex(chain_hash(whole, "", tokens_up_to(3))), "PART");
+  EXPECT_EQ(base::hex(whole), "80040bdfc07687c226c09fd017caffd6b7f9400bf4142fb3a211a756f36649fe");
+  EXPECT_EQ(base::hex(chain_hash(whole, "", tokens_up_to(3))),
+            "39f6e3988df2cc77ebd63f768875e8e33ef501b4e6ef4bf57e1b13b2c05d05de");
 }
 
 TEST(BlockHash, DiffersByModelLayoutSaltParentAndTokens) {

@@ -69,7 +69,7 @@ class DiskTier {
     Place place;
     BlockPtr pending;  // waits for the writer; null: it is at `place`
     int64_t keep_until_ms = 0;
-    bool is_used = false;  // since it was written
+    bool is_used = false;  // since it came, or was carried over
   };
   struct Job {
     BlockPtr block;  // null: a flush

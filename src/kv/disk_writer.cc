@@ -80,7 +80,7 @@ base::Status DiskTier::append(const Block& block, const Place& before) {
   written = std::move(slot.pending);
   if (written) --pending_;
   slot.place = place;
-  slot.is_used = false;
+  if (before.segment != 0) slot.is_used = false;
   return {};
 }
 

@@ -13,7 +13,7 @@ MemoryTier::Inserted MemoryTier::insert(BlockPtr block, int64_t now_ms) {
     try_keep(*at, block->keep_until_ms, now_ms);
     return {.result = Insert::kPresent, .block = at->second.block};
   }
-  if (size > capacity_bytes_) return {.result = Insert::kTooLarge, .block = std::move(block)};
+  if (size > capacity_bytes_) return {.result = Insert::kNoRoom, .block = std::move(block)};
 
   const auto at = entries_.try_emplace(block->hash).first;
   at->second = {.block = block, .used = ++tick_};
@@ -27,8 +27,14 @@ MemoryTier::Inserted MemoryTier::insert(BlockPtr block, int64_t now_ms) {
   try_keep(*at, block->keep_until_ms, now_ms);
 
   while (!kept_.empty() && kept_.begin()->first <= now_ms) set_keep(*entries_.find(*kept_.begin()->second), 0);
-  while (bytes_ > capacity_bytes_) evicted.push_back(erase(*victim(block->hash)));
-  return {.result = Insert::kInserted, .block = std::move(block), .evicted = evicted.size()};
+  Insert result = Insert::kInserted;
+  while (bytes_ > capacity_bytes_) {
+    const BlockHash hash = victim(block->hash);
+    if (hash == block->hash) result = Insert::kNoRoom;
+    evicted.push_back(erase(hash));
+  }
+  return {
+      .result = result, .block = std::move(block), .evicted = evicted.size() - (result == Insert::kNoRoom ? 1 : 0)};
 }
 
 BlockPtr MemoryTier::find(const BlockHash& hash) {
@@ -109,16 +115,15 @@ void MemoryTier::try_keep(Entries::value_type& at, int64_t until_ms, int64_t now
   set_keep(at, until_ms);
 }
 
-// Something else than the newcomer is here, or bytes_ would not be over the capacity.
-const BlockHash* MemoryTier::victim(const BlockHash& newcomer) const {
+// The newcomer itself only when nothing is here but what it hangs on.
+BlockHash MemoryTier::victim(const BlockHash& newcomer) const {
   for (const ByTick* leaves : {&leaves_, &kept_leaves_}) {
     for (const auto& [tick, hash] : *leaves) {
-      if (*hash != newcomer) return hash;
+      if (*hash != newcomer) return *hash;
     }
   }
-  // Only blocks that name each other as parents in a circle have no leaf among them; hashes of chains never do.
-  const auto at = std::find_if(entries_.begin(), entries_.end(), [&](const auto& e) { return e.first != newcomer; });
-  return &at->first;
+  if (!leaves_.empty() || !kept_leaves_.empty()) return newcomer;
+  return entries_.begin()->first;  // blocks that name each other as parents in a circle; hashes of chains never do
 }
 
 BlockPtr MemoryTier::erase(const BlockHash& hash) {

@@ -22,7 +22,7 @@ class MemoryTier {
  public:
   explicit MemoryTier(uint64_t capacity_bytes) : capacity_bytes_(capacity_bytes) {}
 
-  enum class Insert : uint8_t { kInserted, kPresent, kTooLarge };
+  enum class Insert : uint8_t { kInserted, kPresent, kNoRoom };
   struct Inserted {
     Insert result = Insert::kInserted;
     BlockPtr block;        // the one that is there now: an earlier one with this hash, or the one given
@@ -53,7 +53,7 @@ class MemoryTier {
   void set_leaf(Entries::value_type& at, bool is_leaf);
   void set_keep(Entries::value_type& at, int64_t until_ms);
   void try_keep(Entries::value_type& at, int64_t until_ms, int64_t now_ms);
-  const BlockHash* victim(const BlockHash& newcomer) const;
+  BlockHash victim(const BlockHash& newcomer) const;
   BlockPtr erase(const BlockHash& hash);
 
   const uint64_t capacity_bytes_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -56,6 +57,46 @@ inline bool is_same(const Block& a, const Block& b) {
   return a.hash == b.hash && a.parent == b.parent && a.tokens == b.tokens && a.payload.view() == b.payload.view();
 }
 
+// The real file system, but that appends take half and fail while it is `full`, and that nothing waits for the
+// device, which would take most of the time of these tests.
+class TestEnv final : public base::Env {
+ public:
+  std::atomic<bool> full{false};
+
+  base::Result<std::unique_ptr<base::File>> open(const std::string& path, Mode mode) override {
+    PAYONCE_TRY(auto file, real_.open(path, mode));
+    return std::make_unique<TestFile>(*this, std::move(file));
+  }
+  base::Status make_directories(const std::string& path) override { return real_.make_directories(path); }
+  base::Result<std::vector<std::string>> list(const std::string& path) const override { return real_.list(path); }
+  base::Status remove(const std::string& path) override { return real_.remove(path); }
+  base::Status rename(const std::string& from, const std::string& to) override { return real_.rename(from, to); }
+  base::Status sync_directory(const std::string&) override { return {}; }
+  bool exists(const std::string& path) const override { return real_.exists(path); }
+
+ private:
+  class TestFile final : public base::File {
+   public:
+    TestFile(const TestEnv& env, std::unique_ptr<base::File> real) : env_(env), real_(std::move(real)) {}
+    base::Status append(std::string_view bytes) override {
+      if (!env_.full) return real_->append(bytes);
+      PAYONCE_CHECK_OK(real_->append(bytes.substr(0, bytes.size() / 2)));
+      return base::fail(base::Code::kExhausted, "no space left on device");
+    }
+    base::Result<size_t> read_at(uint64_t offset, char* out, size_t size) const override {
+      return real_->read_at(offset, out, size);
+    }
+    base::Result<uint64_t> size() const override { return real_->size(); }
+    base::Status sync() override { return {}; }
+    base::Status truncate(uint64_t size) override { return real_->truncate(size); }
+
+   private:
+    const TestEnv& env_;
+    const std::unique_ptr<base::File> real_;
+  };
+  base::PosixEnv real_;
+};
+
 // reopen() is a clean restart.
 struct StoreFixture {
   explicit StoreFixture(BlockStore::Options wanted = {}) : options(std::move(wanted)) {
@@ -63,9 +104,9 @@ struct StoreFixture {
     if (options.fingerprint.empty()) options.fingerprint = "model, f16";
     reopen();
   }
-  void reopen(base::Env* other = nullptr) {
+  void reopen() {
     store.reset();
-    store = BlockStore::open(options, other ? *other : env, clock, metrics);
+    store = BlockStore::open(options, env, clock, metrics);
   }
   void put(int number, size_t payload_bytes = 1000, int parent = -1, int64_t keep_until_ms = 0) {
     (void)store->put(make_block(number, payload_bytes, parent, keep_until_ms));
@@ -88,7 +129,7 @@ struct StoreFixture {
 
   TemporaryDirectory directory;
   BlockStore::Options options;
-  base::PosixEnv env;
+  TestEnv env;
   base::FakeClock clock;
   base::Metrics metrics;
   std::unique_ptr<BlockStore> store;
