@@ -14,12 +14,6 @@ namespace {
 
 constexpr int32_t kQ8Group = 32;
 
-// One row's keys or values within a [head_dim, kv_heads, rows] tensor.
-const float* row_of(const ggml_tensor* tensor, int64_t row) {
-  return reinterpret_cast<const float*>(static_cast<const char*>(tensor->data) +
-                                        static_cast<size_t>(row) * tensor->nb[2]);
-}
-
 }  // namespace
 
 std::byte* PagedAttention::Kind::page(size_t layer_of_kind, int32_t block) const {
@@ -89,13 +83,13 @@ void PagedAttention::begin_step(const Batch& batch, GraphInputs*) {
 void PagedAttention::begin_kind(Kind& kind, std::span<const SequenceRows> sequences, size_t rows) {
   kind.plan.reset();
   if (kind.layers.empty()) return;
-  kind.places.resize(rows);
+  kind.slots.resize(rows);
   for (const SequenceRows& each : sequences) {
     for (int32_t i = 0; i < each.rows; ++i) {
       const int32_t position = each.first_position + i;
       const int32_t block = each.blocks[static_cast<size_t>(position / kPageTokens)];
       PAYONCE_ASSERT(block >= 0 && block < kind.blocks);
-      kind.places[static_cast<size_t>(each.first_row + i)] = {block, position % kPageTokens};
+      kind.slots[static_cast<size_t>(each.first_row + i)] = int64_t{block} * kPageTokens + position % kPageTokens;
     }
   }
   kind.plan = AttentionPlan::make(kind.shape, sequences, threads_);
@@ -103,6 +97,7 @@ void PagedAttention::begin_kind(Kind& kind, std::span<const SequenceRows> sequen
 
 ggml_tensor* PagedAttention::attend(ggml_context* context, ggml_cgraph*, int layer, ggml_tensor* q, ggml_tensor* k,
                                     ggml_tensor* v) {
+  PAYONCE_ASSERT(ggml_is_contiguous(q) && ggml_is_contiguous(k) && ggml_is_contiguous(v));
   void* data = &layers_[static_cast<size_t>(layer)];
   ggml_tensor* kv[] = {k, v};
   ggml_tensor* stored = ggml_custom_4d(context, GGML_TYPE_F32, 1, 1, 1, 1, kv, 2, run_store, GGML_N_TASKS_MAX, data);
@@ -121,14 +116,10 @@ void PagedAttention::store(ggml_context* context, ggml_cgraph* graph, int layer,
 void PagedAttention::run_store(ggml_tensor* out, int thread, int threads, void* data) {
   const Layer& layer = *static_cast<const Layer*>(data);
   const Kind& kind = *layer.kind;
-  const ggml_tensor *keys = out->src[0], *values = out->src[1];
-  const auto rows = static_cast<int64_t>(kind.places.size());
-  const size_t page_bytes = kind.page_bytes();
-  for (int64_t row = rows * thread / threads; row < rows * (thread + 1) / threads; ++row) {
-    const Place& place = kind.places[static_cast<size_t>(row)];
-    store_token(kind.shape.page, layer.pages + static_cast<size_t>(place.block) * page_bytes, place.slot,
-                row_of(keys, row), row_of(values, row));
-  }
+  const int rows = static_cast<int>(kind.slots.size());
+  const int first = rows * thread / threads, end = rows * (thread + 1) / threads;
+  store_rows(kind.shape.page, layer.pages, kind.slots.data(), static_cast<const float*>(out->src[0]->data),
+             static_cast<const float*>(out->src[1]->data), first, end - first);
 }
 
 // The plan counts on layer.threads threads; with fewer, some play several parts.

@@ -35,9 +35,6 @@ class PagedAttention final : public KvPools, public AttentionNodes {
   void store(ggml_context* context, ggml_cgraph* graph, int layer, ggml_tensor* k, ggml_tensor* v) override;
 
  private:
-  struct Place {
-    int32_t block = 0, slot = 0;
-  };
   // What one kind of layers shares: a pool, and the step's plan for it.
   struct Kind {
     AttentionShape shape;
@@ -45,7 +42,7 @@ class PagedAttention final : public KvPools, public AttentionNodes {
     int32_t blocks = 0;
     std::byte* memory = nullptr;  // [layers][blocks] pages
     size_t memory_bytes = 0;
-    std::vector<Place> places;  // of the step's rows
+    std::vector<int64_t> slots;  // of the step's rows, see store_rows()
     std::unique_ptr<AttentionPlan> plan;
     size_t page_bytes() const { return engine::page_bytes(shape.page); }
     std::byte* page(size_t layer_of_kind, int32_t block) const;
