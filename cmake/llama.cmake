@@ -1,39 +1,88 @@
-# ggml, libllama (vocabulary, sampling grammar) and llama.cpp's common library (chat templates, JSON schema → grammar), all
-# static, of one pinned commit. tools/build_llama.sh makes them once for this CPU and keeps them in the cache directory.
+# ggml, libllama (vocabulary, sampling grammar) and llama.cpp's common library (chat templates, JSON schema to
+# grammar), of one pinned commit. tools/build_llama.sh makes them once and keeps them in the cache directory: static
+# and for this CPU, or, with PAYONCE_PORTABLE, shared and for any CPU of its family, as the packages carry them.
 #   payonce::ggml    tensors and their back ends
 #   payonce::llama   the rest
 set(PAYONCE_LLAMA_DIR "" CACHE PATH "DIR with include/ and lib/ of llama.cpp; empty: built by tools/build_llama.sh")
+set(PAYONCE_GGML "$ENV{PAYONCE_GGML}" CACHE STRING "Options for building ggml, such as -DGGML_CUDA=ON")
 set(LLAMA_DIR "${PAYONCE_LLAMA_DIR}")
 if(NOT LLAMA_DIR)
   set(LLAMA_VARIANT libs)
-  if(PAYONCE_SANITIZE MATCHES "thread")
+  if(PAYONCE_PORTABLE)
+    set(LLAMA_VARIANT portable)
+  elseif(PAYONCE_SANITIZE MATCHES "thread")
     set(LLAMA_VARIANT tsan)
   endif()
-  execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/build_llama.sh ${LLAMA_VARIANT}
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env "PAYONCE_GGML=${PAYONCE_GGML}"
+                          ${PROJECT_SOURCE_DIR}/tools/build_llama.sh ${LLAMA_VARIANT}
                   OUTPUT_VARIABLE LLAMA_DIR OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE LLAMA_FAILED)
   if(LLAMA_FAILED)
-    message(FATAL_ERROR "llama.cpp could not be built, see above. Give a build of your own with -DPAYONCE_LLAMA_DIR=DIR, "
-                        "or a checkout with PAYONCE_LLAMA_SOURCE=DIR.")
+    message(FATAL_ERROR "llama.cpp could not be built, see above. Give a build of your own with "
+                        "-DPAYONCE_LLAMA_DIR=DIR, or a checkout with PAYONCE_LLAMA_SOURCE=DIR.")
   endif()
 endif()
+
+# The file of a library: shared in a portable build, but for what is static in every build.
+function(payonce_llama_file OUT LIBRARY)
+  set(FILE ${LLAMA_DIR}/lib/lib${LIBRARY}.a)
+  if(PAYONCE_PORTABLE AND EXISTS ${LLAMA_DIR}/lib/lib${LIBRARY}.so)
+    set(FILE ${LLAMA_DIR}/lib/lib${LIBRARY}.so)
+  endif()
+  if(NOT EXISTS ${FILE})
+    message(FATAL_ERROR "Missing dependency: ${FILE}. Run tools/build_llama.sh.")
+  endif()
+  set(${OUT} ${FILE} PARENT_SCOPE)
+endfunction()
 
 function(payonce_llama_target NAME)
   set(FILES "")
   foreach(LIBRARY IN LISTS ARGN)
-    if(NOT EXISTS ${LLAMA_DIR}/lib/lib${LIBRARY}.a)
-      message(FATAL_ERROR "Missing dependency: ${LLAMA_DIR}/lib/lib${LIBRARY}.a. Run tools/build_llama.sh libs.")
-    endif()
-    list(APPEND FILES ${LLAMA_DIR}/lib/lib${LIBRARY}.a)
+    payonce_llama_file(FILE ${LIBRARY})
+    list(APPEND FILES ${FILE})
   endforeach()
   add_library(payonce_third_${NAME} INTERFACE)
   target_include_directories(payonce_third_${NAME} SYSTEM INTERFACE ${LLAMA_DIR}/include)
-  target_link_libraries(payonce_third_${NAME} INTERFACE -Wl,--start-group ${FILES} -Wl,--end-group)
+  # They name each other, so a linker that goes through archives once is told to go on until nothing is missing.
+  list(JOIN FILES "," GROUP)
+  target_link_libraries(payonce_third_${NAME} INTERFACE "$<LINK_GROUP:RESCAN,${GROUP}>")
   add_library(payonce::${NAME} ALIAS payonce_third_${NAME})
 endfunction()
 
-file(GLOB GGML_LIBRARIES ${LLAMA_DIR}/lib/libggml*.a)
-list(TRANSFORM GGML_LIBRARIES REPLACE ".*/lib(ggml[^/]*)\\.a" "\\1")
+# What ggml's static back ends need of the system, as ggml's own build files have it. Shared ones bring it themselves.
+function(payonce_ggml_back_end LIBRARY)
+  if(NOT LIBRARY IN_LIST GGML_LIBRARIES OR PAYONCE_PORTABLE)
+    return()
+  endif()
+  message(STATUS "ggml back end: ${LIBRARY}")
+  if(LIBRARY STREQUAL "ggml-cuda")
+    find_package(CUDAToolkit REQUIRED)
+    set(NEEDS CUDA::cudart CUDA::cublas CUDA::cuda_driver)
+  elseif(LIBRARY STREQUAL "ggml-vulkan")
+    find_package(Vulkan REQUIRED)
+    set(NEEDS Vulkan::Vulkan)
+  elseif(LIBRARY STREQUAL "ggml-metal")
+    set(NEEDS "-framework Foundation" "-framework Metal" "-framework MetalKit")
+  elseif(LIBRARY STREQUAL "ggml-blas" AND APPLE)
+    set(NEEDS "-framework Accelerate")
+  elseif(LIBRARY STREQUAL "ggml-blas")
+    find_package(BLAS REQUIRED)
+    set(NEEDS BLAS::BLAS)
+  endif()
+  target_link_libraries(payonce_third_ggml INTERFACE ${NEEDS})
+endfunction()
+
+if(PAYONCE_PORTABLE)
+  set(GGML_LIBRARIES ggml ggml-base)
+  set(LLAMA_LIBRARIES llama-common llama)
+else()
+  file(GLOB GGML_LIBRARIES ${LLAMA_DIR}/lib/libggml*.a)
+  list(TRANSFORM GGML_LIBRARIES REPLACE ".*/lib(ggml[^/]*)\\.a" "\\1")
+  set(LLAMA_LIBRARIES llama-common llama-common-base llama cpp-httplib)
+endif()
 payonce_llama_target(ggml ${GGML_LIBRARIES})
 target_link_libraries(payonce_third_ggml INTERFACE Threads::Threads ${CMAKE_DL_LIBS} m)
-payonce_llama_target(llama llama-common llama-common-base llama cpp-httplib)
+foreach(BACK_END ggml-cuda ggml-vulkan ggml-metal ggml-blas)
+  payonce_ggml_back_end(${BACK_END})
+endforeach()
+payonce_llama_target(llama ${LLAMA_LIBRARIES} ${GGML_LIBRARIES})
 target_link_libraries(payonce_third_llama INTERFACE payonce_third_ggml)

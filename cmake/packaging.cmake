@@ -8,6 +8,13 @@ set(SERVICE ${PROJECT_SOURCE_DIR}/packaging/payonce.service)
 
 install(PROGRAMS $<TARGET_FILE:payonce> DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
 install(FILES ${DOCUMENTS} DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT program)
+# llama.cpp's libraries and ggml's code for each generation of CPUs, where the program looks for them.
+if(PAYONCE_PORTABLE)
+  file(GLOB LLAMA_RUNTIME ${LLAMA_DIR}/lib/*.so.* ${LLAMA_DIR}/backends/*.so)
+  install(PROGRAMS ${LLAMA_RUNTIME} DESTINATION lib/payonce COMPONENT program)
+  install(PROGRAMS ${LLAMA_RUNTIME} DESTINATION usr/lib/payonce COMPONENT debian EXCLUDE_FROM_ALL)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${LLAMA_DIR}/lib)
+endif()
 install(FILES ${CONFIG} ${SERVICE} DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT program)
 
 install(PROGRAMS $<TARGET_FILE:payonce> DESTINATION usr/bin COMPONENT debian EXCLUDE_FROM_ALL)

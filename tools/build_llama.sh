@@ -3,10 +3,12 @@
 #
 #   build_llama.sh libs     ggml, libllama and its common library, static: DIR with include/ and lib/, what we link
 #   build_llama.sh tsan     the same, with ggml under ThreadSanitizer (its threads run our attention)
+#   build_llama.sh portable shared libraries for any CPU of this family: lib/ is linked, and in backends/ lies ggml's
+#                           CPU code once for each generation of CPUs, of which the program loads the best (packages)
 #   build_llama.sh server   the llama-server binary, the peer of tests and benchmarks
 #
 # Source: the PyPI sdist of llama-cpp-python, which carries llama.cpp; or a checkout named by PAYONCE_LLAMA_SOURCE.
-# PAYONCE_GGML adds configure options for the libraries, such as -DGGML_CUDA=ON (see docs/engine.md).
+# PAYONCE_GGML adds configure options for the libraries, such as -DGGML_CUDA=ON (see docs/third-party.md).
 set -euo pipefail
 
 tools_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -57,14 +59,35 @@ build() {
 
 # Gathers what we link and include into PREFIX; a reader never sees half of it.
 install_libs() {
-  local source=$1 build_dir=$2 prefix=$3 part=$3.part
+  local source=$1 build_dir=$2 prefix=$3 part=$3.part folder
   rm -rf "$part"
   mkdir -p "$part/include/jinja" "$part/lib"
   cp "$source"/ggml/include/*.h "$source"/include/*.h "$source"/common/*.h "$part/include/"
   cp "$source"/common/jinja/*.h "$part/include/jinja/"
-  find "$build_dir/ggml" "$build_dir/src" "$build_dir/common" "$build_dir/vendor" -name '*.a' -exec cp {} "$part/lib/" \;
+  for folder in ggml src common vendor; do
+    find "$build_dir/$folder" -name '*.a' -exec cp {} "$part/lib/" \;
+  done
+  install_shared "$build_dir/bin" "$part"
   rm -rf "$prefix"
   mv "$part" "$prefix"
+}
+
+# Shared libraries, if any were built: those that are linked under the name that they ask for at run time, with a link
+# for the linker; those that are loaded (ggml-cpu-haswell …) under the name that ggml's loader looks for.
+install_shared() {
+  local from=$1 part=$2 file name soname
+  for file in "$from"/lib*.so; do
+    [[ -e $file ]] || continue
+    name=$(basename "$file")
+    if [[ $name =~ ^libggml-(base\.so|[^.]*$) || ! $name =~ ^libggml- ]]; then
+      soname=$(objdump -p "$file" | sed -n 's/^ *SONAME *//p')
+      cp -L "$file" "$part/lib/$soname"
+      ln -s "$soname" "$part/lib/$name"
+    else
+      mkdir -p "$part/backends"
+      cp -L "$file" "$part/backends/$name"
+    fi
+  done
 }
 
 libs() {
@@ -87,6 +110,18 @@ tsan() {
   printf '%s\n' "$prefix"
 }
 
+portable() {
+  local source=$1 build_dir=$2-portable prefix=$3
+  if [[ ! -d $prefix/lib ]]; then
+    # The libraries lie beside each other, wherever the package puts them.
+    build "$source" "$build_dir" llama-common -DBUILD_SHARED_LIBS=ON -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON \
+      -DGGML_CPU_ALL_VARIANTS=ON -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "-DCMAKE_INSTALL_RPATH=\$ORIGIN" \
+      "${extra_options[@]}"
+    install_libs "$source" "$build_dir" "$prefix"
+  fi
+  printf '%s\n' "$prefix"
+}
+
 server() {
   local source=$1 build_dir=$2 binary=$3
   if [[ ! -x $binary ]]; then
@@ -100,31 +135,36 @@ server() {
 }
 
 main() {
-  local what=${1:-} source build_dir suffix
-  [[ $what =~ ^(libs|tsan|server)$ && $# == 1 ]] || { say "usage: build_llama.sh libs|tsan|server"; exit 2; }
-  mkdir -p "$cache/src"
-  exec 9>"$cache/src/.lock"
-  flock 9
+  local what=${1:-} source build_dir suffix made
+  [[ $what =~ ^(libs|tsan|portable|server)$ && $# == 1 ]] ||
+    { say "usage: build_llama.sh libs|tsan|portable|server"; exit 2; }
+  source=$cache/src/llama.cpp-$pin
+  suffix=$pin-$(cpu_id)
   if [[ -n ${PAYONCE_LLAMA_SOURCE:-} ]]; then
-    # Someone works on this checkout: always asked of the build, which is quick when nothing changed.
     source=$(cd "$PAYONCE_LLAMA_SOURCE" && pwd) || die "PAYONCE_LLAMA_SOURCE=$PAYONCE_LLAMA_SOURCE is not a directory"
     suffix=checkout
-    rm -rf "$cache/lib/llama-$suffix" "$cache/lib/llama-$suffix-tsan" "$cache/bin/llama-server-$suffix"
-  else
-    source=$cache/src/llama.cpp-$pin
-    suffix=$pin-$(cpu_id)
-    [[ -d $source ]] || unpack_sdist "$source"
   fi
   build_dir=$cache/src/llama-$suffix-build
   if ((${#extra_options[@]})); then
     suffix+=-$(printf '%s\n' "${extra_options[@]}" | sha256sum | cut -c1-8)
     build_dir+=-${suffix##*-}
   fi
-  mkdir -p "$cache/lib"
   case $what in
-    libs) libs "$source" "$build_dir" "$cache/lib/llama-$suffix" ;;
+    libs) made=$cache/lib/llama-$suffix ;;
+    server) made=$cache/bin/llama-server-$suffix ;;
+    *) made=$cache/lib/llama-$suffix-$what ;;
+  esac
+  # The usual case: it is there, and nobody needs to wait for another build that is under way.
+  if [[ $suffix != checkout* && -e $made ]]; then printf '%s\n' "$made"; return; fi
+  mkdir -p "$cache/src" "$cache/lib"
+  exec 9>"$cache/src/.lock"
+  flock 9
+  # Someone works on a checkout: always asked of the build, which is quick when nothing changed.
+  if [[ $suffix == checkout* ]]; then rm -rf "$made"; fi
+  [[ -d $source ]] || unpack_sdist "$source"
+  case $what in
     tsan) tsan "$source" "$build_dir" "$cache/lib/llama-$suffix" ;;
-    server) server "$source" "$build_dir" "$cache/bin/llama-server-$suffix" ;;
+    *) "$what" "$source" "$build_dir" "$made" ;;
   esac
 }
 main "$@"

@@ -19,7 +19,9 @@ Sizes: `"256MiB"` (KiB, MiB, GiB, TiB) or bytes. Durations: `"100ms"`, `"90s"`, 
 Lists in a flag or a variable are separated by commas.
 
 ## Options
-`policy.sampled` stands as `sampled` in the table `[policy]`.
+`policy.sampled` stands as `sampled` in the table `[policy]`. `payonce serve` takes no flags of the engine;
+`payonce engine` takes those, and of the others `--listen`, `--data`, the limits on bodies, connections and draining,
+and the log's.
 
 | key | flag | variable | value | default | meaning |
 |---|---|---|---|---|---|
@@ -66,7 +68,10 @@ std::string options_markdown() {
   const Settings defaults;
   for (const Option& option : options()) {
     const std::string value = option.field.get(defaults);
-    out += fmt::format("| `{}` | `{}` | `{}` | {} | {} | {} |\n", option.key, option.flag, variable_of(option.key),
+    const bool renamed = !option.engine_flag.empty() && option.engine_flag != option.flag;
+    const std::string flag = renamed ? fmt::format("`{}`, in `payonce engine`: `{}`", option.flag, option.engine_flag)
+                                     : fmt::format("`{}`", option.flag);
+    out += fmt::format("| `{}` | {} | `{}` | {} | {} | {} |\n", option.key, flag, variable_of(option.key),
                        kind_name(option.field.kind), value.empty() ? "–" : "`" + value + "`", cell(option.help));
   }
   out.append(kSources);

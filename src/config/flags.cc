@@ -20,10 +20,25 @@ std::string value_name(Kind kind) {
   return {};
 }
 
-}  // namespace
+// The text is checked by load(), with that of the other sources, so CLI11 only collects it.
+void add_flag(CLI::App& command, const Option& option, std::string_view name, const Settings& defaults, Flags& out) {
+  const bool is_switch = option.field.kind == Kind::kBool;
+  // A switch alone comes as an empty text.
+  const auto collect = [&out, is_switch, key = std::string(option.key)](const std::string& value) {
+    out.values[key] = is_switch && value.empty() ? "true" : value;
+  };
+  CLI::Option* flag = command.add_option_function<std::string>(std::string(name), collect, std::string(option.help));
+  flag->type_name(value_name(option.field.kind));
+  flag->group(option.of_engine() ? "Engine" : "Settings");
+  // A list may be given at once, or one by one.
+  if (option.field.kind == Kind::kList) flag->multi_option_policy(CLI::MultiOptionPolicy::Join)->delimiter(',');
+  if (is_switch)
+    flag->expected(0, 1);  // without a default text, which CLI11 would hand on instead of the empty one
+  else if (const std::string value = option.field.get(defaults); !value.empty())
+    flag->default_str(value);
+}
 
-void add_flags(CLI::App& command, Flags& out) {
-  command.add_option("--config", out.config_file, "configuration file (TOML); or $PAYONCE_CONFIG")->type_name("FILE");
+void add_upstreams(CLI::App& command, Flags& out) {
   command
       .add_option("--upstream", out.upstream,
                   "OpenAI base URL of the one upstream, instead of the file's; or $PAYONCE_UPSTREAM")
@@ -32,22 +47,19 @@ void add_flags(CLI::App& command, Flags& out) {
       .add_option("--upstream-anthropic", out.upstream_anthropic,
                   "Anthropic base URL of it; default: the same host; or $PAYONCE_UPSTREAM_ANTHROPIC")
       ->type_name("URL");
+}
+
+}  // namespace
+
+void add_flags(CLI::App& command, Command which, Flags& out) {
+  out.command = which;
+  command.add_option("--config", out.config_file, "configuration file (TOML); or $PAYONCE_CONFIG")->type_name("FILE");
+  if (which != Command::kEngine) add_upstreams(command, out);
   const Settings defaults;
   for (const Option& option : options()) {
-    // The text is checked by load(), with that of the other sources, so CLI11 only collects it.
-    // A switch alone comes as an empty text.
-    const bool is_switch = option.field.kind == Kind::kBool;
-    const auto collect = [&out, is_switch, key = std::string(option.key)](const std::string& value) {
-      out.values[key] = is_switch && value.empty() ? "true" : value;
-    };
-    CLI::Option* flag =
-        command.add_option_function<std::string>(std::string(option.flag), collect, std::string(option.help));
-    flag->type_name(value_name(option.field.kind));
-    flag->group("Settings");
-    if (is_switch)
-      flag->expected(0, 1);  // without a default text, which CLI11 would hand on instead of the empty one
-    else if (const std::string value = option.field.get(defaults); !value.empty())
-      flag->default_str(value);
+    const std::string_view name = which == Command::kEngine ? option.engine_flag : option.flag;
+    if (name.empty() || (which == Command::kServe && option.of_engine())) continue;
+    add_flag(command, option, name, defaults, out);
   }
 }
 

@@ -85,8 +85,11 @@ void apply_texts(const Flags& flags, const GetEnv& env, Settings& out, Problems&
     // An empty variable is one that is not set: service managers pass those on.
     if (!value || (value->empty() && flag == flags.values.end())) continue;
     if (const auto status = option.field.set(out, *value); !status)
-      problems.add(
-          fmt::format("{}: {}", flag != flags.values.end() ? option.flag : variable, status.error().message));
+      problems.add(fmt::format("{}: {}",
+                               flag != flags.values.end()
+                                   ? (flags.command == Command::kEngine ? option.engine_flag : option.flag)
+                                   : variable,
+                               status.error().message));
   }
 }
 
@@ -110,6 +113,16 @@ std::string default_data_dir(const GetEnv& env) {
   if (const auto data = env("XDG_DATA_HOME"); data && !data->empty()) return *data + "/payonce";
   if (const auto home = env("HOME"); home && !home->empty()) return *home + "/.local/share/payonce";
   return {};
+}
+
+// Where tools/fetch_model.py puts the default model.
+std::string default_model_file(const GetEnv& env) {
+  constexpr std::string_view kModel = "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+  const auto value = [&](std::string_view name) { return env(name).value_or(""); };
+  std::string cache = value("PAYONCE_HOME");
+  if (cache.empty() && !value("XDG_CACHE_HOME").empty()) cache = value("XDG_CACHE_HOME") + "/payonce";
+  if (cache.empty() && !value("HOME").empty()) cache = value("HOME") + "/.cache/payonce";
+  return cache.empty() ? cache : cache.append(kModel);
 }
 
 void read_admin_token(const Flags& flags, const GetEnv& env, base::Env& files, Settings& out, Problems& problems) {
@@ -148,6 +161,8 @@ base::Result<Settings> load(const Flags& flags, const GetEnv& env, base::Env& fi
   if (!out.keys.empty()) keep_credentials(out);
   read_admin_token(flags, env, files, out, problems);
 
+  if (out.model_file.empty()) out.model_file = default_model_file(env);
+  out.data_dir_given = !out.data_dir.empty();
   if (out.data_dir.empty()) out.data_dir = default_data_dir(env);
   if (out.data_dir.empty())
     problems.add("no data directory: none of --data, PAYONCE_HOME and HOME is set; pass --data DIR");

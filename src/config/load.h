@@ -1,6 +1,7 @@
 // From file, environment and flags to Settings.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -17,15 +18,19 @@ class App;
 
 namespace payonce::config {
 
+// Which command takes which options of the table: serve those of the gateway, up all, engine its own.
+enum class Command : uint8_t { kServe, kUp, kEngine };
+
 // What the command line said: values by TOML key ("policy.sampled"), the file, and the upstreams without a file.
 struct Flags {
+  Command command = Command::kServe;
   std::string config_file;
   std::map<std::string, std::string> values;  // by TOML key
   std::string upstream, upstream_anthropic;   // --upstream, --upstream-anthropic
 };
 
-// Adds --config, --upstream, --upstream-anthropic and a flag for each option of the table to a CLI11 command.
-void add_flags(CLI::App& command, Flags& out);
+// Adds --config, the upstreams of a gateway, and a flag for each option that the command takes to a CLI11 command.
+void add_flags(CLI::App& command, Command which, Flags& out);
 
 using GetEnv = std::function<std::optional<std::string>(std::string_view name)>;
 // kInvalid: message with file, key, what was found, what is expected, and for an unknown key the nearest known one.

@@ -172,7 +172,7 @@ TEST_F(LoadTest, AllProblemsAreToldAtOnce) {
             "invalid 'max_disk' at payonce.toml:4: expected a size, found true or false without quotes\n"
             "unknown key 'speed' at payonce.toml:2; known here: upstreams, keys, prices, listen, data, layers, "
             "error_bound, "
-            "threads, max_memory, max_disk, model, llama_server, tls, policy, limits, retry, log, admin, traces\n"
+            "threads, max_memory, max_disk, model, engine, tls, policy, limits, retry, log, admin, traces\n"
             "invalid 'threads' at payonce.toml:1: expected a whole number from 0 to 1024, found \"4096\"\n"
             "missing 'upstreams.a.base_url' in the table at payonce.toml:5; for example base_url = "
             "\"https://api.openai.com/v1\"");
@@ -216,7 +216,7 @@ TEST_F(LoadTest, HalfOfATlsPairIsAnError) {
 
 TEST_F(LoadTest, TheFlagsOfACommandAreTheOptionsOfTheTable) {
   CLI::App app;
-  add_flags(app, flags_);
+  add_flags(app, Command::kServe, flags_);
   app.parse("--threads 3 --log-requests --sampled=bypass --upstream http://127.0.0.1:9 --data /d --config c.toml");
   EXPECT_THAT(flags_.values, testing::UnorderedElementsAre(testing::Pair("threads", "3"), testing::Pair("data", "/d"),
                                                            testing::Pair("log.requests", "true"),
@@ -224,6 +224,46 @@ TEST_F(LoadTest, TheFlagsOfACommandAreTheOptionsOfTheTable) {
   EXPECT_EQ(flags_.upstream, "http://127.0.0.1:9");
   EXPECT_EQ(flags_.config_file, "c.toml");
   EXPECT_THAT(app.help(), HasSubstr("--max-memory"));
+  EXPECT_THAT(app.help(), testing::Not(HasSubstr("--kv-blocks")));
+}
+
+TEST_F(LoadTest, TheEnginesOwnCommandCallsItsOptionsByShortNames) {
+  CLI::App app;
+  add_flags(app, Command::kEngine, flags_);
+  app.parse("--threads 2 --kv-blocks 64 --public-prefix a.txt --public-prefix b.txt --kv-memory 1GiB --kv-type q8_0");
+  const auto loaded = load();
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->engine.threads, 2);
+  EXPECT_EQ(loaded->threads, 0);
+  EXPECT_EQ(loaded->engine.kv_blocks, 64);
+  EXPECT_EQ(loaded->engine.kv_memory_bytes, 1u << 30);
+  EXPECT_EQ(loaded->engine.kv_type, "q8_0");
+  EXPECT_THAT(loaded->engine.public_prefix_files, ElementsAre("a.txt", "b.txt"));
+  EXPECT_THAT(app.help(), testing::Not(HasSubstr("--upstream")));
+  EXPECT_THAT(app.help(), testing::Not(HasSubstr("--layers")));
+  flags_.values["engine.threads"] = "many";
+  EXPECT_THAT(load().error().message, testing::StartsWith("--threads: expected a whole number"));
+}
+
+TEST_F(LoadTest, BothCommandsTakeTheEngineFromTheFile) {
+  const auto loaded = load_file("model = \"m.gguf\"\n[engine]\nthreads = 3\npublic_prefix = [\"a.txt\"]\n");
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->model_file, "m.gguf");
+  EXPECT_EQ(loaded->engine.threads, 3);
+  EXPECT_THAT(loaded->engine.public_prefix_files, ElementsAre("a.txt"));
+}
+
+TEST_F(LoadTest, TheDefaultModelIsWhereTheFetcherPutsIt) {
+  EXPECT_EQ(load()->model_file, "/home/someone/.cache/payonce/models/SmolLM2-135M-Instruct.Q4_1.gguf");
+  EXPECT_FALSE(load()->data_dir_given);
+  variables_["XDG_CACHE_HOME"] = "/xdg";
+  EXPECT_EQ(load()->model_file, "/xdg/payonce/models/SmolLM2-135M-Instruct.Q4_1.gguf");
+  variables_["PAYONCE_HOME"] = "/own";
+  variables_["PAYONCE_DATA"] = "/data";
+  EXPECT_EQ(load()->model_file, "/own/models/SmolLM2-135M-Instruct.Q4_1.gguf");
+  EXPECT_TRUE(load()->data_dir_given);
+  variables_["PAYONCE_MODEL"] = "/m.gguf";
+  EXPECT_EQ(load()->model_file, "/m.gguf");
 }
 
 TEST(Options, EveryDefaultReadsBackAsItself) {

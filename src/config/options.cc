@@ -137,6 +137,7 @@ constexpr Field choice() {
           }};
 }
 
+constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kKvTypes{{{"f16", "f16"}, {"q8_0", "q8_0"}}};
 constexpr std::array<std::pair<std::string_view, bool>, 2> kSampled{{{"cache", true}, {"bypass", false}}};
 constexpr std::array<std::pair<std::string_view, base::LogLevel>, 5> kLevels{{{"debug", base::LogLevel::kDebug},
                                                                               {"info", base::LogLevel::kInfo},
@@ -184,6 +185,12 @@ base::Status set_statuses(Settings& settings, std::string_view value) {
   return {};
 }
 
+base::Status set_public_prefixes(Settings& settings, std::string_view value) {
+  settings.engine.public_prefix_files.clear();
+  for (const std::string_view file : split(value)) settings.engine.public_prefix_files.emplace_back(file);
+  return {};
+}
+
 constexpr Field kListen{Kind::kText, set_listen, [](const Settings& s) { return s.listen; }};
 constexpr Field kLayers{Kind::kList, set_layers, [](const Settings& s) {
                           return s.layers.empty() ? std::string("none") : fmt::format("{}", fmt::join(s.layers, ","));
@@ -191,25 +198,55 @@ constexpr Field kLayers{Kind::kList, set_layers, [](const Settings& s) {
 constexpr Field kStatuses{Kind::kList, set_statuses,
                           [](const Settings& s) { return fmt::format("{}", fmt::join(s.retry.statuses, ",")); }};
 
+constexpr Field kPublicPrefixes{Kind::kList, set_public_prefixes, [](const Settings& s) {
+                                  return fmt::format("{}", fmt::join(s.engine.public_prefix_files, ","));
+                                }};
+
 constexpr int64_t kMaxCount = 10'000'000;
 constexpr int64_t kMaxAmount = 1'000'000'000;
 
 #define AT(member) [](auto& s) -> auto& { return s.member; }
 constexpr Option kOptions[] = {
-    {"listen", "--listen", kListen, "address to listen on; port 0 takes a free one"},
+    {"listen", "--listen", kListen, "address to listen on; port 0 takes a free one", "--listen"},
     {"data", "--data", text<AT(data_dir)>(),
      "directory of the store, the ledger and the secrets; default: $PAYONCE_HOME/data, else $XDG_DATA_HOME/payonce, "
-     "else "
-     "~/.local/share/payonce"},
+     "else ~/.local/share/payonce; `payonce engine` keeps KV on disk only when it is given",
+     "--data"},
     {"layers", "--layers", kLayers, "cache layers that act: exact, or none; semantic and prefix are not built yet"},
     {"error_bound", "--error-bound", number<AT(error_bound), 1>(),
      "semantic layer: the share of wrong answers that it may give"},
     {"threads", "--threads", whole<AT(threads), 0, 1024>(), "event loops; 0: one per core, at most 4"},
     {"max_memory", "--max-memory", size<AT(max_memory_bytes)>(), "answers held in memory"},
     {"max_disk", "--max-disk", size<AT(max_disk_bytes)>(), "answers held on disk; 0: none"},
-    {"model", "--model", text<AT(model_file)>(), "`payonce up`: GGUF file of the local model"},
-    {"llama_server", "--llama-server", text<AT(llama_server)>(),
-     "`payonce up`: the llama-server binary that runs it"},
+    {"model", "--model", text<AT(model_file)>(),
+     "`payonce up`, `payonce engine`: GGUF file of the model; default: the one that ./dev run fetches", "--model"},
+    {"engine.threads", "--engine-threads", whole<AT(engine.threads), 0, 1024>(),
+     "threads that compute; 0: one per core", "--threads"},
+    {"engine.context", "--context", whole<AT(engine.context_tokens), 0, kMaxCount>(),
+     "longest prompt and answer together, tokens; 0: as the model was trained, as far as the KV pool holds it",
+     "--context"},
+    {"engine.max_batch", "--max-batch", whole<AT(engine.max_batch), 1, 4096>(), "sequences that decode at once",
+     "--max-batch"},
+    {"engine.prefill_chunk", "--prefill-chunk", whole<AT(engine.prefill_chunk), 1, 65536>(),
+     "prompt tokens computed in one step, of all sequences together", "--prefill-chunk"},
+    {"engine.max_queue", "--max-queue", whole<AT(engine.max_queue), 1, kMaxCount>(),
+     "requests that wait; more are answered 429", "--max-queue"},
+    {"engine.kv_blocks", "--kv-blocks", whole<AT(engine.kv_blocks), 0, kMaxCount>(),
+     "blocks of 16 tokens in the KV pool; 0: as many as engine.kv_memory holds", "--kv-blocks"},
+    {"engine.kv_memory", "--kv-memory", size<AT(engine.kv_memory_bytes)>(),
+     "memory of the KV pool; 0: a quarter of the machine's, at most 2GiB", "--kv-memory"},
+    {"engine.kv_ram", "--kv-ram", size<AT(engine.kv_ram_bytes)>(),
+     "memory for KV blocks that the pool gave up; 0: none", "--kv-ram"},
+    {"engine.kv_disk_size", "--kv-disk-size", size<AT(engine.kv_disk_bytes)>(),
+     "disk for KV blocks, below the data directory: prefixes outlive a restart; 0: none", "--kv-disk-size"},
+    {"engine.kv_type", "--kv-type", choice<AT(engine.kv_type), kKvTypes>(),
+     "how keys and values are kept: f16, or q8_0 in about half the memory", "--kv-type"},
+    {"engine.chat_template", "--chat-template", text<AT(engine.chat_template_file)>(),
+     "file with a Jinja chat template instead of the model's own", "--chat-template"},
+    {"engine.public_prefix", "--public-prefix", kPublicPrefixes,
+     "files with system prompts whose KV all callers share; everything else is each caller's own", "--public-prefix"},
+    {"engine.device", "--device", text<AT(engine.device)>(), "a ggml device by name, such as CUDA0; default: the CPU",
+     "--device"},
     {"tls.certificate_file", "--tls-certificate", text<AT(tls_certificate_file)>(),
      "PEM certificate chain; with tls.key_file the gateway listens with TLS"},
     {"tls.key_file", "--tls-key", text<AT(tls_key_file)>(), "PEM private key of tls.certificate_file"},
@@ -221,12 +258,13 @@ constexpr Option kOptions[] = {
      number<AT(default_limit.requests_per_minute), kMaxAmount>(), "of each caller; 0: no limit"},
     {"limits.budget_usd_per_day", "--budget-usd-per-day", number<AT(default_limit.budget_usd_per_day), kMaxAmount>(),
      "what the upstreams' answers to each caller may cost in a day (UTC); 0: no limit"},
-    {"limits.max_body", "--max-body", size<AT(max_body_bytes)>(), "request body; a larger one is answered 413"},
+    {"limits.max_body", "--max-body", size<AT(max_body_bytes)>(), "request body; a larger one is answered 413",
+     "--max-body"},
     {"limits.max_connections", "--max-connections", whole<AT(max_connections), 1, kMaxCount>(),
-     "open client connections"},
+     "open client connections", "--max-connections"},
     {"limits.max_in_flight", "--max-in-flight", whole<AT(max_in_flight), 1, kMaxCount>(), "requests at a time"},
     {"limits.drain_timeout", "--drain-timeout", milliseconds<AT(drain_timeout_ms)>(),
-     "after SIGTERM: how long answers in flight may take"},
+     "after SIGTERM: how long answers in flight may take", "--drain-timeout"},
     {"retry.attempts", "--retry-attempts", whole<AT(retry.attempts), 1, 20>(), "tries of one request in all"},
     {"retry.base_pause", "--retry-base-pause", milliseconds<AT(retry.base_pause_ms)>(),
      "before the second try; doubles with each, with jitter"},
@@ -235,8 +273,9 @@ constexpr Option kOptions[] = {
     {"retry.statuses", "--retry-statuses", kStatuses,
      "statuses that are asked for again at the same upstream; none by default, since the SDKs retry and a try may be "
      "billed"},
-    {"log.level", "--log-level", choice<AT(log_level), kLevels>(), "debug, info, warn, error, off"},
-    {"log.format", "--log-format", choice<AT(log_format), kFormats>(), "text, or json: one object a line"},
+    {"log.level", "--log-level", choice<AT(log_level), kLevels>(), "debug, info, warn, error, off", "--log-level"},
+    {"log.format", "--log-format", choice<AT(log_format), kFormats>(), "text, or json: one object a line",
+     "--log-format"},
     {"log.requests", "--log-requests", boolean<AT(log_requests)>(),
      "one line a request; never bodies or credentials"},
     {"admin.token_file", "--admin-token-file", text<AT(admin_token_file)>(),

@@ -29,6 +29,8 @@ struct Option {
   std::string_view flag;  // "--sampled"
   Field field;
   std::string_view help;
+  std::string_view engine_flag = {};  // as `payonce engine` calls it; empty: it does not take it
+  bool of_engine() const { return key == "model" || key.starts_with("engine."); }  // no flag of `payonce serve`
 };
 std::span<const Option> options();
 const Option* find_option(std::string_view key);  // null when there is none

@@ -25,9 +25,26 @@ struct KeySettings {  // [keys.NAME]
   route::Limit limit;               // 0: as [limits]
 };
 
+struct EngineSettings {          // [engine]: `payonce engine`, and the engine inside `payonce up`
+  int threads = 0;               // that compute; 0: one per core
+  int32_t kv_blocks = 0;         // of the full pool; 0: as many as kv_memory holds
+  uint64_t kv_memory_bytes = 0;  // of the pools; 0: a quarter of the machine's, at most 2 GiB
+  uint64_t kv_ram_bytes = 256ull << 20;
+  uint64_t kv_disk_bytes = 2ull << 30;
+  std::string kv_type = "f16";  // or q8_0
+  int32_t context_tokens = 0;   // 0: as the model was trained, as far as the pool holds it
+  int32_t max_batch = 64;
+  int32_t prefill_chunk = 512;
+  int32_t max_queue = 256;
+  std::string chat_template_file;
+  std::vector<std::string> public_prefix_files;
+  std::string device;  // empty: the CPU
+};
+
 struct Settings {
   std::string listen = "127.0.0.1:4141";
-  std::string data_dir;  // default: $PAYONCE_HOME/data, $XDG_DATA_HOME/payonce or ~/.local/share/payonce
+  std::string data_dir;         // default: $PAYONCE_HOME/data, $XDG_DATA_HOME/payonce or ~/.local/share/payonce
+  bool data_dir_given = false;  // it is not the default
   std::vector<std::string> layers = {"exact"};     // empty: none; semantic and prefix are not built yet and refused
   double error_bound = 0.01;                       // semantic layer
   int threads = 0;                                 // event loops; 0: one per core, at most 4
@@ -58,7 +75,8 @@ struct Settings {
   std::vector<route::UpstreamPtr> upstreams;  // [upstreams.NAME], in the order of the file; or --upstream
   std::vector<KeySettings> keys;              // [keys.NAME]
   std::map<std::string, llm::Price> prices;   // [prices."MODEL"]: USD per 1M tokens
-  std::string model_file, llama_server;       // `up`: --model, --llama-server
+  std::string model_file;                     // `up`, `engine`; default: the one that ./dev run fetches
+  EngineSettings engine;
 };
 
 // "256MiB" → bytes; "15m" → seconds. kInvalid says what is understood.

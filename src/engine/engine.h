@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,7 +37,8 @@ struct EngineOptions {
 struct EngineStats {
   int32_t blocks_free = 0, blocks_used = 0, blocks_cached = 0;  // of the full pool; their sum is the pool
   int32_t sliding_free = 0, sliding_used = 0, sliding_cached = 0;
-  int32_t running = 0, waiting = 0;
+  int32_t running = 0, waiting = 0;                  // sequences; requests
+  std::map<std::string, int32_t> waiting_of;         // by tenant, those that wait
   uint64_t hit_tokens = 0, prompt_tokens = 0, computed_tokens = 0, evictions = 0, preemptions = 0;
 };
 

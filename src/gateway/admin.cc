@@ -25,7 +25,8 @@ constexpr Endpoint kEndpoints[] = {
     {"GET", "/readyz", "200 when a request would be served, else 503."},
     {"GET", "/metrics", "Prometheus metrics."},
     {"GET", "/payonce/v1/stats",
-     "Hits and misses by layer and reason, entries, bytes, tokens and money saved (JSON)."},
+     "Hits and misses by layer and reason, entries, bytes, tokens and money saved; blocks and tokens of an engine "
+     "inside (JSON)."},
     {"GET", "/payonce/v1/cache",
      "Entries of the caller's scope, newest first; admin: of all. Query: key, scope, version, "
      "model, older_than, limit."},
@@ -294,7 +295,7 @@ void Admin::savings(const std::shared_ptr<net::Exchange>& exchange, std::string_
 std::string Admin::stats_json() const {
   const pipeline::Pipeline::ExactStats exact = parts_.pipeline.exact_stats();
   const cache::ResponseStore::Stats store = parts_.store.stats();
-  const json::object out{
+  json::object out{
       {"layers", json::object{{"exact", json::object{{"hits", exact.hits},
                                                      {"misses", exact.misses},
                                                      {"bypassed", exact.bypassed},
@@ -311,6 +312,7 @@ std::string Admin::stats_json() const {
       {"saved", json::object{{"input_tokens", exact.saved_input_tokens},
                              {"output_tokens", exact.saved_output_tokens},
                              {"usd", exact.saved_usd}}}};
+  if (options_.engine_stats) out["engine"] = json::parse(options_.engine_stats());
   return json::serialize(out);
 }
 

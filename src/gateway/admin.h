@@ -38,9 +38,10 @@ class Admin {
     pipeline::Pipeline& pipeline;
   };
   struct Options {
-    std::string token;                    // empty: nobody is admin
-    std::function<bool()> ready;          // /readyz
-    std::function<void()> before_scrape;  // refreshes gauges
+    std::string token;                          // empty: nobody is admin
+    std::function<bool()> ready;                // /readyz
+    std::function<void()> before_scrape;        // refreshes gauges
+    std::function<std::string()> engine_stats;  // of an engine inside, a JSON object; null: none
   };
   Admin(Parts parts, Options options);
   void handle(std::shared_ptr<net::Exchange> exchange);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "llm/response.h"
+#include "net/local_service.h"
 
 namespace payonce::gateway {
 namespace {
@@ -57,13 +58,16 @@ void Fetch::cancel() {
 
 void Fetch::attempt() {
   current_ = retry_.next(clock_.unix_ms());
-  auto destination = upstreams_.destination(current_, job_.head.target, job_.dialect, job_.forward.wire);
-  if (!destination) return give_up(std::move(destination.error()));
-  net::RequestHead head;
-  head.method = job_.head.method;
-  head.target = std::move(destination->target);
+  net::RequestHead head{.method = job_.head.method, .target = job_.head.target};
   head.headers = upstream_headers(job_.head.headers, *current_, job_.dialect);
   if (!job_.traceparent.empty()) head.headers.set("traceparent", job_.traceparent);
+  if (current_->local != nullptr) {
+    call_ = current_->local->send(std::move(head), job_.body, job_.forward.scope, loop_, shared_from_this());
+    return;
+  }
+  auto destination = upstreams_.destination(current_, job_.head.target, job_.dialect, job_.forward.wire);
+  if (!destination) return give_up(std::move(destination.error()));
+  head.target = std::move(destination->target);
   const net::CallTimeouts timeouts{.connect_ms = current_->connect_timeout_ms,
                                    .first_byte_ms = current_->first_byte_timeout_ms,
                                    .idle_ms = current_->idle_timeout_ms};

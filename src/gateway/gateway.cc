@@ -267,6 +267,7 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
   Admin::Options admin;
   admin.token = state.options.admin_token;
   admin.ready = [raw = state_.get()] { return !raw->draining && raw->options.upstream_ready(); };
+  admin.engine_stats = state.options.engine_stats;
   admin.before_scrape = [&pool = parts.pool, gauge = parts.metrics.gauge("payonce_worker_queue")] {
     gauge.set(static_cast<double>(pool.queued()));
   };

@@ -38,6 +38,7 @@ class Gateway {
     bool replay_pace = false;                                    // a stream hit comes at its recorded pace
     size_t max_in_flight = 10'000;                               // forwarded requests at once; more get 429
     std::function<bool()> upstream_ready = [] { return true; };  // local upstream is up: for /readyz
+    std::function<std::string()> engine_stats;  // of an engine inside, a JSON object: for stats; null: none inside
   };
   Gateway(Parts parts, Options options);
   ~Gateway();

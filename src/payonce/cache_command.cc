@@ -126,6 +126,14 @@ int stats(const Options& options) {
                   number(exact, "bytes"), number(exact, "disk_bytes")));
   say(fmt::format("saved: {} input and {} output tokens, {:.6f} USD\n", number(saved, "input_tokens"),
                   number(saved, "output_tokens"), saved.at("usd").to_number<double>()));
+  if (const json::value* engine = answer.as_object().if_contains("engine")) {
+    const json::value& blocks = engine->at("blocks");
+    say(fmt::format(
+        "engine: {} running, {} waiting; KV blocks: {} used, {} cached, {} free; {} of {} prompt tokens "
+        "reused\n",
+        number(*engine, "running"), number(*engine, "waiting"), number(blocks, "used"), number(blocks, "cached"),
+        number(blocks, "free"), number(*engine, "hit_tokens"), number(*engine, "prompt_tokens")));
+  }
   return 0;
 }
 

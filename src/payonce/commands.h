@@ -10,6 +10,7 @@ namespace payonce {
 
 void add_serve(CLI::App& app, int& status);
 void add_up(CLI::App& app, int& status);
+void add_engine(CLI::App& app, int& status);
 void add_cache(CLI::App& app, int& status);
 void add_key(CLI::App& app, int& status);
 

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -21,6 +19,8 @@
 #include "gateway/gateway.h"
 #include "identity/profile.h"
 #include "net/event_loop.h"
+#include "payonce/address.h"
+#include "payonce/run.h"
 #include "pipeline/pipeline.h"
 #include "record/ledger.h"
 #include "record/trace.h"
@@ -57,7 +57,9 @@ base::Digest digest_of_hex(const std::string& hex) {
   return out;
 }
 
-pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::string& salt) {
+// `local`: null, or the engine inside, which comes before all others.
+pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::string& salt,
+                                const route::UpstreamPtr& local) {
   static std::atomic<uint64_t> generations{0};
   auto policy = std::make_shared<pipeline::Policy>();
   policy->generation = ++generations;
@@ -67,7 +69,9 @@ pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::str
     policy->limits[key.name] = key.limit;
   }
   policy->callers = identity::Callers(std::move(callers));
-  policy->routes = route::Routes(settings.upstreams);
+  std::vector<route::UpstreamPtr> upstreams = settings.upstreams;
+  if (local) upstreams.insert(upstreams.begin(), local);
+  policy->routes = route::Routes(std::move(upstreams));
   policy->prices = llm::PriceTable::built_in();
   for (const auto& [model, price] : settings.prices) policy->prices.set(model, price);
   policy->ttl_s = settings.ttl_s;
@@ -76,23 +80,6 @@ pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::str
   policy->exact = std::find(settings.layers.begin(), settings.layers.end(), "exact") != settings.layers.end();
   policy->cache_sampled = settings.cache_sampled;
   return policy;
-}
-
-struct Address {
-  std::string host;
-  uint16_t port = 0;
-};
-
-base::Result<Address> parse_listen(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  Address out;
-  const std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
-  if (port.empty() || error != std::errc() || end != port.data() + port.size())
-    return base::fail(base::Code::kInvalid,
-                      fmt::format("listen: expected ADDRESS:PORT as in 127.0.0.1:4141, found '{}'", text));
-  out.host = colon == 0 ? "0.0.0.0" : text.substr(0, colon);
-  return out;
 }
 
 }  // namespace
@@ -120,8 +107,26 @@ struct Instance::Parts {
                   .ledger = ledger,
                   .limits = limits,
                   .profiles = identity::Profiles::built_in().value()},
-                 make_policy(given, salt)) {}
+                 make_policy(given, salt, nullptr)) {}
 
+  void add_engine(LocalEngine::Hooks hooks) {
+    const bool on_disk = !directory.empty() && settings.engine.kv_disk_bytes > 0;
+    engine = std::make_unique<LocalEngine>(
+        settings, on_disk ? directory + "/kv" : "",
+        EngineParts::Surroundings{.clock = clock, .metrics = metrics, .pool = pool, .env = env}, std::move(hooks));
+  }
+  // The engine begins to load its model; from now on requests go to it.
+  base::Status start_engine() {
+    PAYONCE_CHECK_OK(engine->start());
+    auto upstream = std::make_shared<route::Upstream>();
+    upstream->name = "local";
+    upstream->identity = engine->identity();
+    upstream->forward_credential = false;
+    upstream->local = engine.get();
+    local = std::move(upstream);
+    pipeline.set_policy(make_policy(settings, salt, local));
+    return {};
+  }
   // A data directory that cannot be used costs the disk tier, not the service.
   std::string usable_directory(const std::string& path) {
     if (path.empty()) return path;
@@ -151,16 +156,18 @@ struct Instance::Parts {
   record::Ledger ledger;
   route::Limits limits;
   net::EventLoops loops;
+  std::unique_ptr<LocalEngine> engine;  // null: every upstream is elsewhere
+  route::UpstreamPtr local;             // the engine as an upstream
   std::unique_ptr<record::Tracer> tracer;
   pipeline::Pipeline pipeline;
   std::unique_ptr<gateway::Gateway> gateway;
-  std::function<bool()> local_upstream_ready;
   std::string token_path;
 };
 
-Instance::Instance(const config::Settings& settings, std::function<bool()> local_upstream_ready)
-    : parts_(std::make_unique<Parts>(settings)) {
-  parts_->local_upstream_ready = std::move(local_upstream_ready);
+Instance::Instance(const config::Settings& settings) : parts_(std::make_unique<Parts>(settings)) {}
+
+Instance::Instance(const config::Settings& settings, LocalEngine::Hooks hooks) : Instance(settings) {
+  parts_->add_engine(std::move(hooks));
 }
 
 Instance::~Instance() {
@@ -188,7 +195,10 @@ base::Status Instance::start() {
   options.admin_token = p.settings.admin_token.empty() ? base::random_hex(16) : p.settings.admin_token;
   options.log_requests = p.settings.log_requests;
   options.replay_pace = p.settings.replay_pace;
-  if (p.local_upstream_ready) options.upstream_ready = p.local_upstream_ready;
+  if (p.engine) {
+    options.upstream_ready = [engine = p.engine.get()] { return engine->ready(); };
+    options.engine_stats = [engine = p.engine.get()] { return engine->stats_json(); };
+  }
   const std::string token = options.admin_token;
   p.gateway = std::make_unique<gateway::Gateway>(gateway::Gateway::Parts{.clock = p.clock,
                                                                          .metrics = p.metrics,
@@ -200,6 +210,7 @@ base::Status Instance::start() {
                                                                          .loops = p.loops},
                                                  std::move(options));
   PAYONCE_CHECK_OK(p.gateway->start());
+  if (p.engine) PAYONCE_CHECK_OK(p.start_engine());
   p.loops.start();
   const std::string path = admin_token_path(p.gateway->port());
   const bool kept =
@@ -211,29 +222,18 @@ base::Status Instance::start() {
   return {};
 }
 
-std::string Instance::url() const {
-  const Parts& p = *parts_;
-  const bool tls = !p.settings.tls_certificate_file.empty();
-  std::string host = p.settings.listen.substr(0, p.settings.listen.rfind(':'));
-  if (host.empty() || host == "0.0.0.0" || host == "[::]") host = "127.0.0.1";
-  return fmt::format("{}://{}:{}", tls ? "https" : "http", host, p.gateway->port());
-}
+const LocalEngine* Instance::engine() const { return parts_->engine.get(); }
+
+std::string Instance::url() const { return url_of(parts_->settings, parts_->gateway->port()); }
 
 void Instance::reload(const config::Settings& settings) {
-  parts_->pipeline.set_policy(make_policy(settings, parts_->salt));
+  parts_->pipeline.set_policy(make_policy(settings, parts_->salt, parts_->local));
 }
 
 void Instance::drain() {
-  std::mutex mutex;
-  std::condition_variable done;
-  bool drained = false;
-  parts_->gateway->drain(parts_->settings.drain_timeout_ms, [&] {
-    const std::lock_guard lock(mutex);
-    drained = true;
-    done.notify_all();
+  wait_for([this](std::function<void()> done) {
+    parts_->gateway->drain(parts_->settings.drain_timeout_ms, std::move(done));
   });
-  std::unique_lock lock(mutex);
-  done.wait(lock, [&] { return drained; });
 }
 
 }  // namespace payonce

@@ -2,23 +2,25 @@
 // Threads: one (main's).
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "base/result.h"
 #include "config/settings.h"
+#include "payonce/local_engine.h"
 
 namespace payonce {
 
 class Instance {
  public:
-  // `local_upstream_ready`: null, or whether a supervised local model answers yet.
-  Instance(const config::Settings& settings, std::function<bool()> local_upstream_ready);
+  explicit Instance(const config::Settings& settings);
+  // The same with an engine inside, which is the first upstream; it is ready when the engine is.
+  Instance(const config::Settings& settings, LocalEngine::Hooks hooks);
   ~Instance();
 
   base::Status start();
-  std::string url() const;  // "http://127.0.0.1:4141"
+  std::string url() const;            // "http://127.0.0.1:4141"
+  const LocalEngine* engine() const;  // null: none inside
   void reload(
       const config::Settings& settings);  // what a running instance can change: upstreams, keys, prices, policy
   void drain();                           // returns when the last answer is out, or the deadline has passed

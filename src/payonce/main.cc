@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
       "  payonce serve --upstream https://api.openai.com/v1\n"
       "  payonce serve --config payonce.toml --check\n"
       "  payonce up --model model.gguf\n"
+      "  payonce engine --model model.gguf\n"
       "  payonce cache stats\n\n"
       "Each command has a --help of its own.");
   app.set_version_flag("--version", payonce::kVersion);
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
   int status = 0;
   payonce::add_serve(app, status);
   payonce::add_up(app, status);
+  payonce::add_engine(app, status);
   payonce::add_cache(app, status);
   payonce::add_key(app, status);
   try {

@@ -3,8 +3,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <optional>
 
 #include "base/env.h"
@@ -53,23 +55,38 @@ sigset_t prepare_process() {
   return set;
 }
 
-void run_until_told(Instance& instance, const sigset_t& signals, const Reload& reload) {
+void run_until_told(const sigset_t& signals, const Told& told) {
   while (true) {
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) continue;
     if (signal != SIGHUP) break;
-    const auto settings = reload();
-    if (settings) {
-      instance.reload(*settings);
+    if (!told.reload) {
+      base::log_info("SIGHUP: nothing that could be read again");
+    } else if (const auto taken = told.reload(); taken) {
       base::log_info("configuration read again: upstreams, keys, prices, limits and policy are in force");
     } else {
-      base::log_error("configuration not taken, the old one stays: {}", settings.error().message);
+      base::log_error("configuration not taken, the old one stays: {}", taken.error().message);
     }
   }
   base::log_info("ending: no new requests; waiting for answers in progress (again to end at once)");
   for (const int signal : {SIGTERM, SIGINT}) (void)std::signal(signal, [](int) { _exit(kFailed); });
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
-  instance.drain();
+  told.drain();
+}
+
+void end_process() { (void)kill(getpid(), SIGTERM); }
+
+void wait_for(const std::function<void(std::function<void()> done)>& start) {
+  std::mutex mutex;
+  std::condition_variable told;
+  bool is_done = false;
+  start([&] {
+    const std::lock_guard lock(mutex);
+    is_done = true;
+    told.notify_all();
+  });
+  std::unique_lock lock(mutex);
+  told.wait(lock, [&] { return is_done; });
 }
 
 }  // namespace payonce

@@ -1,4 +1,4 @@
-// What `serve` and `up` share: reading the settings, signals, running until told to end.
+// What `serve`, `up` and `engine` share: reading the settings, signals, running until told to end.
 // Threads: main's alone.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "config/load.h"
-#include "payonce/instance.h"
+#include "config/settings.h"
 
 namespace payonce {
 
@@ -23,9 +23,17 @@ int complain(const base::Error& error, int status);  // to standard error; retur
 // files as the system allows.
 sigset_t prepare_process();
 
-using Reload = std::function<base::Result<config::Settings>()>;
-// SIGHUP reads the configuration again; a bad one is reported and the old one stays. SIGTERM or SIGINT drains and
-// returns.
-void run_until_told(Instance& instance, const sigset_t& signals, const Reload& reload);
+struct Told {
+  std::function<void()> drain;           // SIGTERM or SIGINT; returns when the last answer is out
+  std::function<base::Status()> reload;  // SIGHUP; null: ignored. An error is reported, and all stays as it was
+};
+// Returns after the drain.
+void run_until_told(const sigset_t& signals, const Told& told);
+
+// As SIGTERM from outside would: run_until_told() drains and returns.  Threads: any.
+void end_process();
+
+// Calls `start` with a function, and returns when that has been called, on whatever thread.
+void wait_for(const std::function<void(std::function<void()> done)>& start);
 
 }  // namespace payonce

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "payonce/commands.h"
+#include "payonce/instance.h"
 #include "payonce/run.h"
 
 namespace payonce {
@@ -25,10 +26,15 @@ int run_serve(const config::Flags& flags, bool check) {
     return 0;
   }
   base::configure_log(settings->log_level, settings->log_format);
-  Instance instance(*settings, nullptr);
+  Instance instance(*settings);
   if (const auto started = instance.start(); !started) return complain(started.error(), kFailed);
   base::log_info("listening on {} for {} upstream(s)", instance.url(), settings->upstreams.size());
-  run_until_told(instance, signals, [&] { return load_settings(flags); });
+  run_until_told(signals, {.drain = [&] { instance.drain(); },
+                           .reload = [&]() -> base::Status {
+                             PAYONCE_TRY(const config::Settings fresh, load_settings(flags));
+                             instance.reload(fresh);
+                             return {};
+                           }});
   return 0;
 }
 
@@ -45,7 +51,7 @@ void add_serve(CLI::App& app, int& status) {
       "SIGHUP reads the configuration again, SIGTERM ends after the answers in progress.");
   const auto flags = std::make_shared<config::Flags>();
   const auto check = std::make_shared<bool>(false);
-  config::add_flags(*command, *flags);
+  config::add_flags(*command, config::Command::kServe, *flags);
   command->add_flag("--check", *check, "Validate the configuration and exit");
   command->callback([flags, check, &status] { status = run_serve(*flags, *check); });
 }

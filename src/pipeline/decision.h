@@ -77,6 +77,7 @@ struct Load {
 // To an upstream.
 struct Forward {
   PreparedPtr prepared;  // null: passes through untouched and unrecorded
+  std::string scope;     // Caller::scope_id, of what passes through as well: whose KV a local engine may use for it
   Directives directives;
   Forwarded why = Forwarded::kBypass;
   bool store = false;                                       // a complete, successful answer is written

@@ -215,6 +215,7 @@ Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, c
   out.collapse = store && why == Forwarded::kMiss;
   out.candidates = prepared->candidates;
   out.wire = route::wire_of(prepared->dialect);
+  out.scope = prepared->scope;
   out.prepared = std::move(prepared);
   out.policy = policy;
   return out;
@@ -227,7 +228,7 @@ Decision Pipeline::pass_through(const Incoming& incoming, const PolicyPtr& polic
   auto candidates = policy->routes.choose("", wire_of(incoming));
   if (!candidates) return refuse(candidates.error());
   count(incoming.dialect, Outcome::kBypass);
-  Forward out{.why = Forwarded::kBypass, .wire = wire_of(incoming)};
+  Forward out{.scope = caller->scope_id, .why = Forwarded::kBypass, .wire = wire_of(incoming)};
   out.candidates = *std::move(candidates);
   out.policy = policy;
   return out;

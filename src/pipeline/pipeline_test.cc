@@ -162,5 +162,15 @@ TEST_F(PipelineTest, ABudgetEndsBuyingForTheDay) {
   EXPECT_TRUE(hits(ask()));
 }
 
+TEST_F(PipelineTest, WhatGoesForwardCarriesItsNarrowedScopeAlsoWhenItPassesThrough) {
+  const auto scope = [](const Decision& decision) { return std::get<Forward>(decision).scope; };
+  const std::string own = scope(ask());
+  const std::string narrowed = scope(ask(kBody, {{"X-Payonce-Scope", "user:1"}}));
+  EXPECT_FALSE(own.empty());
+  EXPECT_NE(own, narrowed);
+  EXPECT_EQ(scope(ask(kBody, {}, llm::Dialect::kOther)), own);
+  EXPECT_EQ(scope(ask(kBody, {{"X-Payonce-Scope", "user:1"}}, llm::Dialect::kOther)), narrowed);
+}
+
 }  // namespace
 }  // namespace payonce::pipeline

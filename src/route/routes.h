@@ -11,6 +11,10 @@
 #include "llm/dialect.h"
 #include "route/breaker.h"
 
+namespace payonce::net {
+class LocalService;  // carried for the gateway; route itself calls nothing of it
+}
+
 namespace payonce::route {
 
 enum class UpstreamKind : uint8_t { kOpenAi, kAnthropic };
@@ -33,6 +37,7 @@ struct Upstream {
   bool http2 = false;  // h2c by prior knowledge on http://; on https:// ALPN decides
   bool verify_tls = true;
   std::string ca_file;
+  net::LocalService* local = nullptr;  // serves it inside the process: no URL, no timeouts; outlives every request
   std::shared_ptr<Breaker> breaker = std::make_shared<Breaker>();
 };
 using UpstreamPtr = std::shared_ptr<const Upstream>;

@@ -10,6 +10,7 @@ import time
 
 import http_sf
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 READY_TIMEOUT_S = 30
 EXIT_TIMEOUT_S = 30
@@ -49,10 +50,17 @@ def run_cli(*arguments, home, env=None, timeout_s=60):
                           env=environment(home) | (env or {}), check=False)
 
 
-class Gateway:
-    """A running `payonce serve` (or `up`). `arguments` are its flags; the address and data directory are added."""
+def model_file():
+    path = os.environ.get("PAYONCE_MODEL", "")
+    assert path and os.path.exists(path), f"PAYONCE_MODEL is '{path}', no file: run ./dev test"
+    return path
 
-    def __init__(self, folder, *arguments, command="serve", env=None, scheme="http", preexec=None):
+
+class Gateway:
+    """A running `payonce serve` (or `up`, `engine`). `arguments` are its flags; the address and, unless `keep` is
+    false, the data directory are added."""
+
+    def __init__(self, folder, *arguments, command="serve", env=None, scheme="http", preexec=None, keep=True):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
@@ -61,16 +69,22 @@ class Gateway:
         self.address = f"127.0.0.1:{self.port}"
         self.root = f"{scheme}://{self.address}"
         self.url = self.root + "/v1"
-        self._command = [binary(), command, "--listen", self.address, "--data", str(self.data), *map(str, arguments)]
+        data = ["--data", str(self.data)] if keep else []
+        self._command = [binary(), command, "--listen", self.address, *data, *map(str, arguments)]
         self._env = environment(self.folder) | (env or {})
         self._preexec = preexec
         self.process = None
         self.client = httpx.Client(base_url=self.root, timeout=30, trust_env=False, verify=False)
 
-    def start(self, timeout_s=READY_TIMEOUT_S):
+    def launch(self):
+        """Starts it and does not wait until it is ready."""
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._env,
                                             preexec_fn=self._preexec)
+        return self
+
+    def start(self, timeout_s=READY_TIMEOUT_S):
+        self.launch()
         deadline = time.monotonic() + timeout_s
         while not self._is_ready():
             assert self.process.poll() is None, f"exit status {self.process.returncode} at start:\n{self.log()}"
@@ -130,6 +144,12 @@ class Gateway:
 
     def metrics(self):
         return self.client.get("/metrics").raise_for_status().text
+
+    def metric(self, sample_name, **labels):
+        """Sum of the samples of that name whose labels include `labels`."""
+        return sum(sample.value for family in text_string_to_metric_families(self.metrics())
+                   for sample in family.samples
+                   if sample.name == sample_name and labels.items() <= sample.labels.items())
 
     def connect(self):
         """A raw connection."""

@@ -8,7 +8,7 @@ import pytest
 
 from harness import chat_body, eventually, free_port, is_hit, run_cli, write_config
 
-COMMANDS = [[], ["serve"], ["up"], ["cache"], ["cache", "ls"], ["cache", "get"], ["cache", "purge"],
+COMMANDS = [[], ["serve"], ["up"], ["engine"], ["cache"], ["cache", "ls"], ["cache", "get"], ["cache", "purge"],
             ["cache", "stats"], ["key"]]
 
 
@@ -23,7 +23,10 @@ def test_every_command_explains_itself(tmp_path, command):
 
 @pytest.mark.parametrize("arguments", [[], ["sing"], ["serve", "--sing"], ["serve"], ["serve", "--threads", "many"],
                                        ["serve", "--upstream", "nowhere"], ["serve", "--layers", "quantum"],
-                                       ["cache"], ["cache", "purge"], ["cache", "get"], ["key"]], ids=" ".join)
+                                       ["cache"], ["cache", "purge"], ["cache", "get"], ["key"],
+                                       ["engine", "--role", "decode"], ["engine", "--role", "both", "--kv", "h:1"],
+                                       ["engine", "--kv-memory", "2GB"], ["engine", "--upstream", "http://h/v1"]],
+                         ids=" ".join)
 def test_wrong_usage_is_status_2_and_says_what_is_right(tmp_path, arguments):
     ended = run_cli(*arguments, home=tmp_path)
     assert ended.returncode == 2, ended

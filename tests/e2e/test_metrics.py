@@ -19,12 +19,6 @@ def families(gateway):
     return {family.name: family for family in text_string_to_metric_families(gateway.metrics())}
 
 
-def value(gateway, sample_name, **labels):
-    """Sum of the samples of that name whose labels include `labels`."""
-    return sum(sample.value for family in families(gateway).values() for sample in family.samples
-               if sample.name == sample_name and labels.items() <= sample.labels.items())
-
-
 def make_traffic(gateway, upstream):
     for _ in range(3):
         gateway.chat()
@@ -50,16 +44,16 @@ def test_every_metric_of_the_contract_is_there_and_parses(gateway, upstream):
 def test_the_numbers_are_right(gateway, upstream):
     make_traffic(gateway, upstream)
     exact = {"dialect": "openai_chat", "layer": "exact"}
-    assert value(gateway, "payonce_requests_total", outcome="hit", **exact) == 2
-    assert value(gateway, "payonce_requests_total", outcome="miss") == 3
-    assert value(gateway, "payonce_requests_total", outcome="bypass") == 1
-    assert value(gateway, "payonce_upstream_errors_total", code="500") == 1
-    assert value(gateway, "payonce_entries", layer="exact") == 0  # purged
+    assert gateway.metric("payonce_requests_total", outcome="hit", **exact) == 2
+    assert gateway.metric("payonce_requests_total", outcome="miss") == 3
+    assert gateway.metric("payonce_requests_total", outcome="bypass") == 1
+    assert gateway.metric("payonce_upstream_errors_total", code="500") == 1
+    assert gateway.metric("payonce_entries", layer="exact") == 0  # purged
     hits = [request for request in upstream.requests if request.number == 1]
     prompt, completion = len(hits[0].body) // 4 + 1, 11
-    assert value(gateway, "payonce_saved_tokens_total", layer="exact") == 2 * (prompt + completion)
-    assert value(gateway, "payonce_tokens_total") > 0
-    assert value(gateway, "payonce_request_seconds_count", phase="total") >= 6
+    assert gateway.metric("payonce_saved_tokens_total", layer="exact") == 2 * (prompt + completion)
+    assert gateway.metric("payonce_tokens_total") > 0
+    assert gateway.metric("payonce_request_seconds_count", phase="total") >= 6
 
 
 def test_stats_tell_hits_misses_reasons_and_savings(gateway, upstream):
@@ -80,7 +74,7 @@ def test_savings_are_priced(make_gateway, upstream, tmp_path):
     saved = dict(part.split("=") for part in gateway.chat().headers["x-payonce-saved"].split(","))
     expected = (int(saved["input"]) * 100 + int(saved["output"]) * 1000) / 1e6
     assert float(saved["usd"]) == pytest.approx(expected, rel=1e-3)
-    assert value(gateway, "payonce_saved_usd_total", layer="exact") == pytest.approx(expected, rel=1e-3)
+    assert gateway.metric("payonce_saved_usd_total", layer="exact") == pytest.approx(expected, rel=1e-3)
 
 
 class Collector(http.server.BaseHTTPRequestHandler):

@@ -1,14 +1,12 @@
 """`payonce up` with the real small model: from start to the first answer and its first hit, by official clients."""
 
-import os
-import pathlib
 import time
 
 import anthropic
 import openai
 import pytest
 
-from harness import CacheStatus, Gateway, is_hit, run_cli
+from harness import CacheStatus, Gateway, eventually, is_hit, model_file, run_cli
 
 READY_LIMIT_S = 120
 ASK = {"model": "local", "temperature": 0, "max_tokens": 16,
@@ -18,16 +16,13 @@ ASK = {"model": "local", "temperature": 0, "max_tokens": 16,
 @pytest.fixture(scope="module")
 def up(tmp_path_factory):
     """One running model for all tests here, as loading it is the slow part; each asks something of its own."""
-    for name in ("PAYONCE_MODEL", "PAYONCE_LLAMA_SERVER"):
-        assert os.path.exists(os.environ.get(name, "")), f"{name} is not set to a file: run ./dev test"
-    running = Gateway(tmp_path_factory.mktemp("up"), "--model", os.environ["PAYONCE_MODEL"], "--llama-server",
-                      os.environ["PAYONCE_LLAMA_SERVER"], command="up")
+    running = Gateway(tmp_path_factory.mktemp("up"), "--model", model_file(), "--kv-memory", "512MiB", command="up")
     started = time.monotonic()
     running.start(timeout_s=READY_LIMIT_S)
     running.ready_after_s = time.monotonic() - started
     running.client.timeout = 120
     yield running
-    assert running.stop() == 0
+    assert running.stop() == 0, running.log()
     running.client.close()
 
 
@@ -84,32 +79,42 @@ def test_it_greets_with_a_request_that_works(up):
     assert up.ready_after_s < READY_LIMIT_S
 
 
-def test_a_model_that_is_not_there_is_told(tmp_path):
-    ended = run_cli("up", "--model", tmp_path / "none.gguf", "--llama-server", os.environ["PAYONCE_LLAMA_SERVER"],
-                    "--listen", "127.0.0.1:0", "--data", tmp_path / "data", home=tmp_path)
-    assert ended.returncode in (1, 2) and "none.gguf" in ended.stderr
+def test_a_model_that_is_not_there_is_told_with_what_to_do(tmp_path):
+    ended = run_cli("up", "--model", tmp_path / "none.gguf", "--listen", "127.0.0.1:0", "--data", tmp_path / "data",
+                    home=tmp_path)
+    assert ended.returncode == 1 and "none.gguf" in ended.stderr and "./dev run" in ended.stderr
 
 
-def test_nothing_of_it_is_left_running(tmp_path):
-    gateway = Gateway(tmp_path, "--model", os.environ["PAYONCE_MODEL"], "--llama-server",
-                      os.environ["PAYONCE_LLAMA_SERVER"], command="up").start(READY_LIMIT_S)
-    children = children_of(gateway.process.pid)
-    assert children, "the model's server is not a child"
-    gateway.kill()
-    deadline = time.monotonic() + 10
-    while any(is_running(child) for child in children):
-        assert time.monotonic() < deadline, "the model's server outlives a killed gateway"
-        time.sleep(0.02)
+def test_stats_tell_of_the_engine_inside(up, client):
+    client.chat.completions.create(**ASK | {"messages": [{"role": "user", "content": "Name a colour."}]})
+    engine = up.stats()["engine"]
+    assert engine["ready"] and engine["running"] == 0
+    assert sum(engine["blocks"].values()) > 0 and engine["blocks"]["used"] == 0
+    assert engine["prompt_tokens"] > 0
 
 
-def children_of(pid):
-    listings = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for listing in listings for child in listing.read_text().split()]
+def test_a_miss_computes_only_what_its_scope_has_not_asked_before(up):
+    """Distinct requests, so the exact layer misses; the engine shares their prefix in one scope, never across."""
+    def cached(text, **headers):
+        system = {"role": "system", "content": "You count sheep. " * 20}
+        answer = up.chat({"model": "local", "temperature": 0, "max_tokens": 1,
+                          "messages": [system, {"role": "user", "content": text}]}, **headers)
+        assert not is_hit(answer)
+        return answer.json()["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+    own = {"Authorization": "Bearer sheep"}
+    assert cached("one", **own) < 50
+    assert cached("two", **own) > 80
+    assert cached("three", **own, X_Payonce_Scope="user:1") < 50
+    assert cached("four", **own, X_Payonce_Scope="user:1") > 80
+    assert cached("five", Authorization="Bearer wolf") < 50
 
 
-def is_running(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
+def test_a_client_that_leaves_frees_the_engine(up):
+    body = {"model": "local", "stream": True, "max_tokens": 1000, "temperature": 0,
+            "messages": [{"role": "user", "content": "Tell me all that you know of trees."}]}
+    with up.client.stream("POST", "/v1/chat/completions", json=body) as answer:
+        next(answer.iter_raw())
+        assert up.stats()["engine"]["running"] == 1
+    eventually(lambda: up.stats()["engine"]["running"] == 0)
+    assert up.stats()["engine"]["blocks"]["used"] == 0
