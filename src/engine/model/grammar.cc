@@ -172,7 +172,8 @@ base::Result<std::unique_ptr<Grammar>> Grammar::make(const Vocab& vocab, const S
     what = error.what();
   }
   if (!sampler) {
-    return base::fail(base::Code::kInvalid, fmt::format("grammar: {}", what.empty() ? errors.first() : what));
+    if (what.empty()) what = errors.first();
+    return base::fail(base::Code::kInvalid, fmt::format("grammar: {}", what.empty() ? "it cannot be parsed" : what));
   }
   auto grammar =
       std::make_unique<LlamaGrammar>(vocab, vocab.token_tree(), std::move(sampler), names_tokens(source.gbnf));
