@@ -83,6 +83,55 @@ TEST_P(RandomWeights, GiveTheLogitsOfLlamaCpp) {
   EXPECT_LT(worst, 0.03F);  // llama.cpp rounds queries and sums of values to F16
 }
 
+TEST_P(RandomWeights, GatheredAttentionComesCloseWhateverTheBatchIsMadeOf) {
+  const auto model = load_model(file_.path(), {.full_blocks = 64, .sliding_blocks = 64, .gathered_attention = true});
+  ASSERT_TRUE(model);
+  EXPECT_FALSE(model->exact());
+  EXPECT_TRUE(model->layout().ends_with("/rows1"));
+  Stepper stepper(*model);
+  // Three sequences at different places decode beside one that is filled in; then all four decode.
+  std::vector<TestSequence> sequences;
+  for (int32_t i = 0; i < 4; ++i) sequences.emplace_back(golden_.tokens, 10 * i + 9, 4, -2);
+  const int32_t before[] = {15, 16, 40, 0};
+  for (size_t i = 0; i < 3; ++i) {
+    stepper.add(sequences[i], before[i], 0);
+    EXPECT_TRUE(stepper.run().empty());
+  }
+  for (size_t i = 0; i < 3; ++i) stepper.add(sequences[i], 1);
+  stepper.add(sequences[3], 63, 1);
+  auto found = stepper.run();
+  ASSERT_EQ(found.size(), 4U);
+  for (size_t i = 0; i < 3; ++i) {
+    const auto& [position, expected] = golden_.rows[i + 2];
+    ASSERT_EQ(position, static_cast<size_t>(before[i]));
+    EXPECT_LT(worst_difference(found[i], expected), 0.03F) << position;
+  }
+  for (TestSequence& each : sequences) {
+    if (each.computed < 63) {
+      stepper.add(each, 63 - each.computed, 0);
+      stepper.run();
+    }
+    if (model->info().window) each.sliding[0] = kNoBlock;  // behind the window of 24
+    stepper.add(each, 1);
+    found = stepper.run();
+    EXPECT_LT(worst_difference(found[0], golden_.rows[5].second), 0.03F);
+  }
+  // A block moves to another place as bytes.
+  for (const Pool pool : {Pool::kFull, Pool::kSliding}) {
+    if (!model->block_bytes(pool)) continue;
+    std::vector<std::byte> bytes(model->block_bytes(pool));
+    for (size_t i = 1; i < 4; ++i) {
+      const auto& table = pool == Pool::kFull ? sequences[0].full : sequences[0].sliding;
+      model->export_block(pool, table[i], bytes);
+      model->import_block(pool, 50 + static_cast<int32_t>(i), bytes);
+    }
+    model->copy_block(pool, sequences[0].full[0], 50);
+  }
+  TestSequence moved(golden_.tokens, 50, 4);
+  moved.computed = 63;
+  EXPECT_EQ(stepper.run_one(moved, 1), found[0]);
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, RandomWeights,
                          testing::Values("llama-tiny", "qwen2-yarn-tiny", "gemma3-tiny", "qwen2.5-0.5b", "qwen3-0.6b"),
                          [](const auto& each) {

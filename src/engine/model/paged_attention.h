@@ -20,7 +20,7 @@ class PagedAttention final : public KvPools, public AttentionNodes {
   ~PagedAttention() override;
 
   AttentionNodes& nodes() override { return *this; }
-  size_t nodes_per_layer() const override { return 3; }
+  size_t nodes_per_layer(const GraphShape&) const override { return 3; }
   GraphShape shape_of(const Batch&) const override { return {}; }
   std::unique_ptr<GraphInputs> begin_build(const GraphShape&) override { return nullptr; }
   void begin_step(const Batch& batch, GraphInputs* inputs) override;
@@ -29,6 +29,7 @@ class PagedAttention final : public KvPools, public AttentionNodes {
   void copy_block(Pool pool, int32_t from, int32_t to) override;
   void export_block(Pool pool, int32_t block, std::span<std::byte> out) const override;
   void import_block(Pool pool, int32_t block, std::span<const std::byte> bytes) override;
+  const char* layout() const override { return "pages1"; }
 
   ggml_tensor* attend(ggml_context* context, ggml_cgraph* graph, int layer, ggml_tensor* q, ggml_tensor* k,
                       ggml_tensor* v) override;
