@@ -37,10 +37,8 @@ int32_t token_at(int32_t stream, int32_t position) { return 100 + (stream * 131 
 class Ours {
  public:
   Ours(const char* file, int threads, engine::Exactness exactness) {
-    auto model = Model::load(file, {.threads = threads,
-                                    .full_blocks = kBlocks,
-                                    .sliding_blocks = kBlocks,
-                                    .exactness = exactness});
+    auto model = Model::load(
+        file, {.threads = threads, .full_blocks = kBlocks, .sliding_blocks = kBlocks, .exactness = exactness});
     if (!model) {
       fmt::print(stderr, "{}\n", model.error().message);
       std::exit(1);
@@ -119,7 +117,8 @@ double median(std::vector<double> values) {
 }
 
 // Steps of both in turn, one after the other, so that what else the machine does hits both.
-void compare(const char* name, Ours& ours, Theirs& theirs, int32_t streams, int32_t rows, int32_t position, int runs) {
+void compare(const char* name, Ours& ours, Theirs& theirs, int32_t streams, int32_t rows, int32_t position,
+             int runs) {
   std::vector<double> a, b;
   for (int i = 0; i < runs; ++i) {
     const int32_t at = rows == 1 ? position + i : position;

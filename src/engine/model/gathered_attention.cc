@@ -15,7 +15,8 @@ constexpr int32_t kBlocksStep = 16;  // 256 tokens, which CUDA's kernels want
 int32_t round_up(int32_t value, int32_t step) { return (value + step - 1) / step * step; }
 
 // The same bytes under another type and shape, for which ggml has no operation.
-ggml_tensor* seen_as(ggml_context* context, ggml_tensor* tensor, ggml_type type, const std::array<int64_t, 4>& shape) {
+ggml_tensor* seen_as(ggml_context* context, ggml_tensor* tensor, ggml_type type,
+                     const std::array<int64_t, 4>& shape) {
   ggml_tensor* out = ggml_view_1d(context, tensor, 1, 0);
   out->type = type;
   out->nb[0] = ggml_type_size(type);
@@ -137,10 +138,10 @@ std::pair<size_t, size_t> GatheredAttention::place_of(int layer) const {
 }
 
 // Whole pages as rows of I32, so that they are copied bit by bit; seen as [head_dim, tokens, kv_heads, sequences].
-ggml_tensor* GatheredAttention::gather(ggml_context* context, ggml_tensor* stored, ggml_tensor* ids, const Group& group,
-                                       int32_t blocks) {
-  ggml_tensor* pages = seen_as(context, stored, GGML_TYPE_I32,
-                               {stored->ne[0] * kPageTokens / 2, stored->ne[1] / kPageTokens, 1, 1});
+ggml_tensor* GatheredAttention::gather(ggml_context* context, ggml_tensor* stored, ggml_tensor* ids,
+                                       const Group& group, int32_t blocks) {
+  ggml_tensor* pages =
+      seen_as(context, stored, GGML_TYPE_I32, {stored->ne[0] * kPageTokens / 2, stored->ne[1] / kPageTokens, 1, 1});
   ggml_tensor* rows = seen_as(context, ggml_get_rows(context, pages, ids), GGML_TYPE_F16,
                               {head_dim_, kv_heads_, int64_t{blocks} * kPageTokens, group.sequences});
   return ggml_permute(context, rows, 0, 2, 1, 3);
@@ -151,10 +152,10 @@ ggml_tensor* GatheredAttention::attend(ggml_context* context, ggml_cgraph*, int 
   const auto [pool, place] = place_of(layer);
   KindInputs& inputs = inputs_for(context, pool);
   const int64_t width = kv_heads_ * head_dim_;
-  ggml_tensor* keys = ggml_set_rows(context, kinds_[pool].keys[place], ggml_reshape_2d(context, k, width, k->ne[2]),
-                                    inputs.slots);
-  ggml_tensor* values = ggml_set_rows(context, kinds_[pool].values[place],
-                                      ggml_reshape_2d(context, v, width, v->ne[2]), inputs.slots);
+  ggml_tensor* keys =
+      ggml_set_rows(context, kinds_[pool].keys[place], ggml_reshape_2d(context, k, width, k->ne[2]), inputs.slots);
+  ggml_tensor* values =
+      ggml_set_rows(context, kinds_[pool].values[place], ggml_reshape_2d(context, v, width, v->ne[2]), inputs.slots);
   ggml_tensor* out = nullptr;
   size_t first_row = 0;
   for (size_t i = 0; i < current_->groups.size(); ++i) {
@@ -212,14 +213,16 @@ void GatheredAttention::fill(const Kind& kind, KindInputs& inputs, const std::ve
         PAYONCE_ASSERT(block >= 0 && block < kind.blocks);
         slots_[static_cast<size_t>(sequence.first_row + i)] = int64_t{block} * kPageTokens + position % kPageTokens;
         const int32_t from = kind.window ? std::max(0, position - kind.window + 1) : 0;
-        auto row = mask_.begin() + static_cast<ptrdiff_t>((s * static_cast<size_t>(sequence.rows) +
-                                                           static_cast<size_t>(i)) * tokens);
+        auto row = mask_.begin() +
+                   static_cast<ptrdiff_t>((s * static_cast<size_t>(sequence.rows) + static_cast<size_t>(i)) * tokens);
         std::fill(row + (from - first * kPageTokens), row + (position - first * kPageTokens + 1), seen);
       }
     }
     // A last layer that only stores leaves them without memory.
-    if (inputs.blocks[g]->data) ggml_backend_tensor_set(inputs.blocks[g], ids_.data(), 0, ggml_nbytes(inputs.blocks[g]));
-    if (inputs.masks[g]->data) ggml_backend_tensor_set(inputs.masks[g], mask_.data(), 0, ggml_nbytes(inputs.masks[g]));
+    if (inputs.blocks[g]->data)
+      ggml_backend_tensor_set(inputs.blocks[g], ids_.data(), 0, ggml_nbytes(inputs.blocks[g]));
+    if (inputs.masks[g]->data)
+      ggml_backend_tensor_set(inputs.masks[g], mask_.data(), 0, ggml_nbytes(inputs.masks[g]));
   }
   ggml_backend_tensor_set(inputs.slots, slots_.data(), 0, ggml_nbytes(inputs.slots));
 }

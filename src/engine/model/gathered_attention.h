@@ -1,8 +1,7 @@
 // KV pools and attention of back ends that run none of our code: keys and values lie token by token in F16 tensors of
-// the device, are written by ggml_set_rows, gathered page by page with ggml_get_rows (as rows of I32: a plain copy), and
-// attended to by ggml_flash_attn_ext under a mask. Slower and less exact than pages (sums may be made in F16), and a
-// token's last bits depend on its batch.
-// Threads: one.
+// the device, are written by ggml_set_rows, gathered page by page with ggml_get_rows (as rows of I32: a plain copy),
+// and attended to by ggml_flash_attn_ext under a mask. Slower and less exact than pages (sums may be made in F16),
+// and a token's last bits depend on its batch. Threads: one.
 #pragma once
 
 #include <cstddef>
@@ -42,20 +41,20 @@ class GatheredAttention final : public KvPools, public AttentionNodes {
   // Sequences next to each other that attend together: of one row each, or a single one of several rows.
   struct Group {
     int32_t sequences = 0, rows = 0;  // rows of each sequence
-    int32_t blocks[2] = {0, 0};       // by Pool: gathered for each sequence, rounded up so that graphs are found again
+    int32_t blocks[2] = {0, 0};  // by Pool: gathered for each sequence, rounded up so that graphs are found again
   };
   // Inputs of one graph for the layers of one kind.
   struct KindInputs {
-    ggml_tensor* slots = nullptr;         // I64 [rows]: where keys and values go
-    std::vector<ggml_tensor*> blocks;     // by group: I32 [blocks * sequences]
-    std::vector<ggml_tensor*> masks;      // by group: F16 [blocks * 16, rows, 1, sequences]
+    ggml_tensor* slots = nullptr;      // I64 [rows]: where keys and values go
+    std::vector<ggml_tensor*> blocks;  // by group: I32 [blocks * sequences]
+    std::vector<ggml_tensor*> masks;   // by group: F16 [blocks * 16, rows, 1, sequences]
   };
   struct Inputs final : GraphInputs {
     std::vector<Group> groups;
     KindInputs kinds[2];
   };
   struct Kind {
-    std::vector<int> layers;  // of the model
+    std::vector<int> layers;                 // of the model
     std::vector<ggml_tensor*> keys, values;  // F16 [kv_heads * head_dim, blocks * 16], by place in `layers`
     int32_t blocks = 0;
     int32_t window = 0;
@@ -66,7 +65,8 @@ class GatheredAttention final : public KvPools, public AttentionNodes {
   int32_t blocks_needed(const SequenceRows& sequence, const Kind& kind) const;
   int32_t first_block(const SequenceRows& sequence, const Kind& kind) const;
   KindInputs& inputs_for(ggml_context* context, size_t pool);
-  ggml_tensor* gather(ggml_context* context, ggml_tensor* stored, ggml_tensor* ids, const Group& group, int32_t blocks);
+  ggml_tensor* gather(ggml_context* context, ggml_tensor* stored, ggml_tensor* ids, const Group& group,
+                      int32_t blocks);
   void fill(const Kind& kind, KindInputs& inputs, const std::vector<Group>& groups, size_t pool,
             std::span<const SequenceRows> sequences, size_t rows);
   std::pair<size_t, size_t> place_of(int layer) const;  // pool, place in its layers

@@ -86,7 +86,8 @@ class Damaged : public testing::Test {
     const auto model = Model::load(file_.path(), {.threads = 1, .full_blocks = 2});
     if (model) {
       const std::vector<int32_t> table = {1, 0};
-      const Batch batch{.tokens = {1, 0, 1}, .full = {{0, 3, 0, table}}, .sliding = {{0, 3, 0, table}}, .output_rows = {2}};
+      const Batch batch{
+          .tokens = {1, 0, 1}, .full = {{0, 3, 0, table}}, .sliding = {{0, 3, 0, table}}, .output_rows = {2}};
       (void)(*model)->compute(batch);
       ++loaded_;
     } else {
@@ -182,10 +183,12 @@ TEST_F(Damaged, AnUnknownArchitectureIsNamedWithTheKnownOnes) {
 
 TEST_F(Damaged, WhatTheGraphCannotServeIsNamed) {
   const std::pair<std::function<void(gguf_context*)>, const char*> cases[] = {
-      {[](gguf_context* keys) { gguf_set_val_u32(keys, "llama.block_count", 2); }, "'blk.1.attn_norm.weight' is missing"},
+      {[](gguf_context* keys) { gguf_set_val_u32(keys, "llama.block_count", 2); },
+       "'blk.1.attn_norm.weight' is missing"},
       {[](gguf_context* keys) { gguf_remove_key(keys, "llama.block_count"); }, "'llama.block_count' is missing"},
       {[](gguf_context* keys) { gguf_set_val_u32(keys, "llama.attention.head_count", 3); }, "do not divide"},
-      {[](gguf_context* keys) { gguf_set_val_u32(keys, "llama.embedding_length", 96); }, "is [64, 259], expected [96, 259]"},
+      {[](gguf_context* keys) { gguf_set_val_u32(keys, "llama.embedding_length", 96); },
+       "is [64, 259], expected [96, 259]"},
       {[](gguf_context* keys) { gguf_set_val_u32(keys, "llama.expert_count", 8); }, "mixture of experts"},
       {[](gguf_context* keys) { gguf_set_val_str(keys, "llama.rope.scaling.type", "longrope"); }, "'longrope'"},
       {[](gguf_context* keys) { gguf_set_val_f32(keys, "llama.block_count", 1); }, "expected an integer"},

@@ -1,5 +1,5 @@
-// Our graphs beside transformers (golden values, tests/data/golden_logits) and llama.cpp, on random F32 weights, where
-// nothing is quantised but the KV cache's F16.
+// Our graphs beside transformers (golden values, tests/data/golden_logits) and llama.cpp, on random F32 weights,
+// where nothing is quantised but the KV cache's F16.
 #include <fmt/format.h>
 
 #include <fstream>
@@ -133,7 +133,8 @@ TEST_P(RandomWeights, GatheredAttentionComesCloseWhateverTheBatchIsMadeOf) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, RandomWeights,
-                         testing::Values("llama-tiny", "qwen2-yarn-tiny", "gemma3-tiny", "qwen2.5-0.5b", "qwen3-0.6b"),
+                         testing::Values("llama-tiny", "qwen2-yarn-tiny", "gemma3-tiny", "qwen2.5-0.5b",
+                                         "qwen3-0.6b"),
                          [](const auto& each) {
                            std::string name = each.param;
                            for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';

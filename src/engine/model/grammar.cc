@@ -31,7 +31,8 @@ class LlamaGrammar final : public Grammar {
       : vocab_(vocab), tree_(&tree), sampler_(std::move(sampler)), by_token_(by_token) {}
 
   std::unique_ptr<Grammar> clone() const override {
-    auto copy = std::make_unique<LlamaGrammar>(vocab_, *tree_, Sampler(llama_sampler_clone(sampler_.get())), by_token_);
+    auto copy =
+        std::make_unique<LlamaGrammar>(vocab_, *tree_, Sampler(llama_sampler_clone(sampler_.get())), by_token_);
     copy->broken_ = broken_;
     return copy;
   }

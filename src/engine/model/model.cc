@@ -112,8 +112,8 @@ class GgmlModel final : public Model {
   bool exact() const override { return exact_; }
 
   std::string layout() const override {
-    const std::string kind = fmt::format("{}/{}x{}x{}/{}", kv_type_name(options_.kv_type), info_.layers, info_.kv_heads,
-                                         info_.head_dim, kPageTokens);
+    const std::string kind = fmt::format("{}/{}x{}x{}/{}", kv_type_name(options_.kv_type), info_.layers,
+                                         info_.kv_heads, info_.head_dim, kPageTokens);
     const std::string window = info_.window ? fmt::format("/w{}x{}", info_.window, info_.sliding_layers) : "";
     return fmt::format("{}{}/{}", kind, window, pools_->layout());
   }

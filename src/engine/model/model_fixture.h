@@ -82,7 +82,8 @@ class Stepper {
     if (!result) return out;
     const auto vocab = static_cast<size_t>(model_.vocab_size());
     for (size_t i = 0; i < result->size(); i += vocab) {
-      out.emplace_back(result->begin() + static_cast<ptrdiff_t>(i), result->begin() + static_cast<ptrdiff_t>(i + vocab));
+      out.emplace_back(result->begin() + static_cast<ptrdiff_t>(i),
+                       result->begin() + static_cast<ptrdiff_t>(i + vocab));
     }
     return out;
   }

@@ -18,12 +18,13 @@ std::vector<int32_t> tokens_of(const std::string& file, const std::string& text)
 
 std::string long_text(int sentences) {
   std::string out;
-  for (int i = 0; i < sentences; ++i) out += fmt::format("Item {} costs {} euros and weighs {} grams. ", i, i * 7, i * i);
+  for (int i = 0; i < sentences; ++i)
+    out += fmt::format("Item {} costs {} euros and weighs {} grams. ", i, i * 7, i * i);
   return out;
 }
 
-// Both engines get the same text, chosen by llama.cpp. Where they would go on differently, llama.cpp's own choice must
-// have been close: activations are rounded to 8 bits before each product, which turns the last bits of attention
+// Both engines get the same text, chosen by llama.cpp. Where they would go on differently, llama.cpp's own choice
+// must have been close: activations are rounded to 8 bits before each product, which turns the last bits of attention
 // (theirs sums in F16) into differences of about 1 in a logit. On F32 weights the same comparison gives 0.03.
 void expect_greedy_equal(const std::string& file, const std::string& prompt) {
   const auto model = load_model(file);
@@ -89,7 +90,8 @@ TEST(SmolModel, IsDescribedByItsFile) {
   EXPECT_EQ(model->layout(), "f16/30x3x64/16/pages1");
 }
 
-// Bits: whatever way a token's logits are computed. SmolLM2's q4_1 weights give it for free, gemma's K-quants when asked.
+// Bits: whatever way a token's logits are computed. SmolLM2's q4_1 weights give it for free, gemma's K-quants when
+// asked.
 class Bits : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {

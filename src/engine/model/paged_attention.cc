@@ -33,10 +33,8 @@ base::Result<std::unique_ptr<PagedAttention>> PagedAttention::make(const Hyper& 
   for (const Pool pool : {Pool::kFull, Pool::kSliding}) {
     Kind& kind = out->kind_of(pool);
     const bool sliding = pool == Pool::kSliding;
-    kind.shape = {.q_heads = hyper.q_heads,
-                  .page = page,
-                  .scale = hyper.attention_scale,
-                  .window = sliding ? hyper.window : 0};
+    kind.shape = {
+        .q_heads = hyper.q_heads, .page = page, .scale = hyper.attention_scale, .window = sliding ? hyper.window : 0};
     for (int i = 0; i < hyper.layers; ++i) {
       if (hyper.layer_is_sliding[static_cast<size_t>(i)] == sliding) kind.layers.push_back(i);
     }
@@ -64,11 +62,11 @@ base::Status PagedAttention::reserve(Kind& kind) {
   if (kind.layers.empty()) return {};
   if (kind.blocks < 1) return base::fail(base::Code::kInvalid, "a KV pool of no blocks");
   kind.memory_bytes = kind.layers.size() * static_cast<size_t>(kind.blocks) * kind.page_bytes();
-  void* memory = mmap(nullptr, kind.memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                      -1, 0);
+  void* memory =
+      mmap(nullptr, kind.memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
-    return base::fail(base::Code::kExhausted, fmt::format("no memory for a KV pool of {} bytes: {}", kind.memory_bytes,
-                                                          std::strerror(errno)));
+    return base::fail(base::Code::kExhausted, fmt::format("no memory for a KV pool of {} bytes: {}",
+                                                          kind.memory_bytes, std::strerror(errno)));
   }
   madvise(memory, kind.memory_bytes, MADV_HUGEPAGE);
   kind.memory = static_cast<std::byte*>(memory);
@@ -146,7 +144,8 @@ size_t PagedAttention::block_bytes(Pool pool) const {
 
 void PagedAttention::copy_block(Pool pool, int32_t from, int32_t to) {
   const Kind& kind = kind_of(pool);
-  for (size_t i = 0; i < kind.layers.size(); ++i) std::memcpy(kind.page(i, to), kind.page(i, from), kind.page_bytes());
+  for (size_t i = 0; i < kind.layers.size(); ++i)
+    std::memcpy(kind.page(i, to), kind.page(i, from), kind.page_bytes());
 }
 
 void PagedAttention::export_block(Pool pool, int32_t block, std::span<std::byte> out) const {

@@ -61,7 +61,8 @@ class Text : public testing::Test {
 };
 
 TEST_F(Text, ComesBackFromTokens) {
-  for (const std::string text : {"Hello, world!", "naïve café – 東京 🙂", " leading and trailing ", "\n\ttabs\n", ""}) {
+  for (const std::string text :
+       {"Hello, world!", "naïve café – 東京 🙂", " leading and trailing ", "\n\ttabs\n", ""}) {
     const auto tokens = vocab_->tokenize(text, false, false);
     ASSERT_TRUE(tokens.has_value());
     EXPECT_EQ(vocab_->text(*tokens), text);
@@ -85,8 +86,8 @@ TEST_F(Text, SpecialTokensAreLettersUnlessAskedFor) {
 }
 
 TEST_F(Text, ThatIsNotUtf8IsAnErrorWithItsPlace) {
-  for (const std::string bad : {"ab\xff", "ab\xc3", "ab\xc0\x80", "ab\xed\xa0\x80", "ab\xf4\x90\x80\x80", "ab\xe0\x80\x80",
-                                "ab\xf8\x88\x80\x80\x80", "ab\x80"}) {
+  for (const std::string bad : {"ab\xff", "ab\xc3", "ab\xc0\x80", "ab\xed\xa0\x80", "ab\xf4\x90\x80\x80",
+                                "ab\xe0\x80\x80", "ab\xf8\x88\x80\x80\x80", "ab\x80"}) {
     const auto tokens = vocab_->tokenize(bad, false, false);
     ASSERT_FALSE(tokens.has_value()) << testing::PrintToString(bad);
     EXPECT_EQ(tokens.error().code, base::Code::kInvalid);
@@ -106,14 +107,15 @@ TEST_F(Text, TemplatesWriteChatMl) {
 }
 
 TEST_F(Text, TemplatesGiveToolsAndTheirCallsComeBack) {
-  const auto rendered = chat()->render(
-      {.messages_json = R"([{"role":"user","content":"Weather in Paris?"}])", .tools_json = kTools});
+  const auto rendered =
+      chat()->render({.messages_json = R"([{"role":"user","content":"Weather in Paris?"}])", .tools_json = kTools});
   ASSERT_TRUE(rendered.has_value()) << rendered.error().message;
   EXPECT_THAT(rendered->prompt, HasSubstr("get_weather"));
   EXPECT_TRUE(rendered->grammar_lazy);
   ASSERT_FALSE(rendered->grammar_triggers.empty());
 
-  const std::string call = "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call>";
+  const std::string call =
+      "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call>";
   const auto constrained = grammar({.gbnf = rendered->grammar, .lazy = true, .triggers = rendered->grammar_triggers});
   EXPECT_EQ(accepted(*constrained, "Sure. " + call), "Sure. " + call + ".");
   const auto wrong = grammar({.gbnf = rendered->grammar, .lazy = true, .triggers = rendered->grammar_triggers});
@@ -139,7 +141,8 @@ TEST_F(Text, RequiredToolsAreForcedFromTheStart) {
   const auto constrained = grammar({.gbnf = rendered->grammar, .prefill = rendered->grammar_prefill});
   ASSERT_TRUE(constrained);
   EXPECT_FALSE(constrained->allows(vocab_->eos()));
-  const std::string call = "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Rome\"}}</tool_call>";
+  const std::string call =
+      "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Rome\"}}</tool_call>";
   EXPECT_EQ(accepted(*constrained, call), call + ".");
 }
 
@@ -164,7 +167,8 @@ TEST_F(Text, WhatATemplateRefusesIsAnErrorInItsWords) {
     EXPECT_EQ(rendered.error().code, base::Code::kInvalid);
   }
   const std::string user = R"([{"role":"user","content":"x"}])";
-  EXPECT_FALSE(chat()->render({.messages_json = user, .tools_json = kTools, .grammar = "root ::= \"a\""}).has_value());
+  EXPECT_FALSE(
+      chat()->render({.messages_json = user, .tools_json = kTools, .grammar = "root ::= \"a\""}).has_value());
   EXPECT_FALSE(chat()->render({.messages_json = user, .tool_choice = "maybe"}).has_value());
   EXPECT_FALSE(chat()->render({.messages_json = std::string(5000, '[')}).has_value());
   const auto no_tools = chat("{% for m in messages %}{{ m.content }}{% endfor %}");
@@ -252,7 +256,8 @@ TEST(TokenTree, ParentsAreTheLongestProperBeginning) {
   ASSERT_EQ(tree.tokens.size(), pieces.size());
   EXPECT_EQ(tree.levels.size(), 3U);
   for (const TokenTree::Node& node : tree.tokens) {
-    const std::string parent = node.parent < 0 ? "-" : pieces[static_cast<size_t>(tree.tokens[static_cast<size_t>(node.parent)].token)];
+    const std::string parent =
+        node.parent < 0 ? "-" : pieces[static_cast<size_t>(tree.tokens[static_cast<size_t>(node.parent)].token)];
     const std::string expected[] = {"-", "a", "ab", "-", "-", "ab", "a", "-", "-", "-"};
     EXPECT_EQ(parent, expected[node.token]) << node.token;
   }
