@@ -72,6 +72,20 @@ ChatTemplate::Input input_of(const Conversation& conversation) {
   return input;
 }
 
+// A required call is the whole answer. llama.cpp's grammar lets any text stand before it, in which a small model
+// loses itself: `root ::= … until-7? tool-calls`. Where the grammar does not look like that, it stays as it is.
+void drop_text_before_calls(std::string& gbnf) {
+  constexpr std::string_view kRoot = "root ::= ", kText = "until-", kCalls = "? tool-calls";
+  const size_t root = gbnf.starts_with(kRoot) ? 0 : gbnf.find("\n" + std::string(kRoot));
+  if (root == std::string::npos) return;
+  const size_t line_end = std::min(gbnf.find('\n', root + 1), gbnf.size());
+  const size_t calls = gbnf.find(kCalls, root);
+  const size_t text = gbnf.rfind(kText, calls);
+  if (calls >= line_end || text == std::string::npos || text < root) return;
+  const std::string_view number = std::string_view(gbnf).substr(text + kText.size(), calls - text - kText.size());
+  if (number.find_first_not_of("0123456789") == std::string_view::npos) gbnf.erase(text, calls + 2 - text);
+}
+
 // Some templates write BOS themselves, where the tokenizer adds it too.
 base::Result<std::vector<int32_t>> tokenize(const VocabPort& vocab, const std::string& prompt) {
   PAYONCE_TRY(std::vector<int32_t> tokens, vocab.tokenize(prompt));
@@ -151,6 +165,7 @@ base::Result<Prompt> render(const RequestContext& context, const Conversation& c
   }
   if (conversation.continue_last)
     prompt += text_of(conversation.turns.back(), conversation.turns.back().parts.size());
+  if (conversation.tool_choice == "required") drop_text_before_calls(rendered.grammar);
   Prompt out;
   PAYONCE_TRY(out.tokens, tokenize(context.vocab, prompt));
   if (out.tokens.empty()) return base::fail(base::Code::kInvalid, "'messages' render to an empty prompt");
