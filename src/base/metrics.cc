@@ -47,6 +47,16 @@ constexpr MetricInfo kTable[] = {
     {"payonce_engine_preemptions_total", "counter", "",
      "Sequences set back because KV blocks ran out; their tokens are computed again."},
     {"payonce_engine_step_seconds", "histogram", "kind", "Time of one step of the engine: prefill, decode, mixed."},
+    {"payonce_kv_store_blocks", "gauge", "tier", "Blocks in the KV block store, by tier: memory, disk."},
+    {"payonce_kv_store_bytes", "gauge", "tier", "Bytes of the KV block store, by tier; of the disk: of its files."},
+    {"payonce_kv_store_hits_total", "counter", "tier", "KV blocks read from the store, by tier."},
+    {"payonce_kv_store_misses_total", "counter", "", "KV blocks asked of the store that it did not have."},
+    {"payonce_kv_store_deduplicated_total", "counter", "", "KV blocks put into the store that it already had."},
+    {"payonce_kv_store_damaged_total", "counter", "",
+     "KV blocks that failed a check or could not be read; each became a miss."},
+    {"payonce_kv_store_dropped_total", "counter", "",
+     "KV blocks not written to the disk: the queue was full or the disk failing."},
+    {"payonce_kv_store_evictions_total", "counter", "tier", "KV blocks dropped to make room, by tier."},
 };
 
 template <typename Metric>

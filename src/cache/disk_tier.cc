@@ -28,7 +28,7 @@ uint64_t segment_bytes(const DiskTier::Options& options) {
 base::Result<std::shared_ptr<DiskTier>> DiskTier::open(Options options, base::Env& env, const base::Clock& clock,
                                                        base::WorkerPool& pool, Tally& tally) {
   PAYONCE_CHECK_OK(env.make_directories(options.directory));
-  PAYONCE_TRY(DirectoryLock lock, DirectoryLock::take(options.directory));
+  PAYONCE_TRY(base::DirectoryLock lock, base::DirectoryLock::take(options.directory));
   PAYONCE_TRY(ResponseLog::Opened opened,
               ResponseLog::open(env, {.directory = options.directory, .segment_bytes = segment_bytes(options)}));
   if (opened.faults > 0) tally.fault(opened.faults);
@@ -39,7 +39,7 @@ base::Result<std::shared_ptr<DiskTier>> DiskTier::open(Options options, base::En
 }
 
 DiskTier::DiskTier(Options options, const base::Clock& clock, base::WorkerPool& pool, Tally& tally,
-                   DirectoryLock lock, std::unique_ptr<ResponseLog> log)
+                   base::DirectoryLock lock, std::unique_ptr<ResponseLog> log)
     : options_(std::move(options)),
       clock_(clock),
       pool_(pool),

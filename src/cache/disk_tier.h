@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/directory_lock.h"
 #include "base/env.h"
 #include "base/worker_pool.h"
-#include "cache/directory_lock.h"
 #include "cache/disk_index.h"
 #include "cache/entry.h"
 #include "cache/response_log.h"
@@ -64,7 +64,7 @@ class DiskTier : public std::enable_shared_from_this<DiskTier> {
     uint64_t bytes() const { return entry ? entry->charged_bytes() : 0; }
   };
 
-  DiskTier(Options options, const base::Clock& clock, base::WorkerPool& pool, Tally& tally, DirectoryLock lock,
+  DiskTier(Options options, const base::Clock& clock, base::WorkerPool& pool, Tally& tally, base::DirectoryLock lock,
            std::unique_ptr<ResponseLog> log);
   uint64_t next_sequence() { return (log_->session() << 40) + ++counter_; }
 
@@ -94,7 +94,7 @@ class DiskTier : public std::enable_shared_from_this<DiskTier> {
   const base::Clock& clock_;
   base::WorkerPool& pool_;
   Tally& tally_;
-  std::optional<DirectoryLock> lock_;
+  std::optional<base::DirectoryLock> lock_;
   const std::unique_ptr<ResponseLog> log_;
   DiskIndex index_;
   std::atomic<uint64_t> counter_{0};

@@ -9,13 +9,15 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "cache/little_endian.h"
+#include "base/little_endian.h"
 
 namespace payonce::cache {
 namespace {
 
 using base::Code;
 using base::fail;
+using base::NumberReader;
+using base::put_number;
 
 constexpr std::string_view kSegmentMagic = "PAYRESP1";
 constexpr uint8_t kCompressed = 1;

@@ -1,7 +1,10 @@
 #include "engine/tier.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
+
+#include "base/log.h"
 
 namespace payonce::engine {
 namespace {
@@ -60,20 +63,21 @@ void Tier::store_all(BlockManager& blocks) {
 void Tier::store(BlockManager& blocks, int32_t id) {
   const BlockManager::Block& block = blocks.block(id);
   const bool with_sliding = block.sliding != kNoBlock;
-  kv::StoredBlock out;
+  kv::Block out;
   out.hash = blocks.name_of(id);
   out.parent = block.parent;
   out.tokens.assign(block.tokens.begin(), block.tokens.begin() + block.count);
   out.keep_until_ms = block.keep_until_ms;
   blocks.set_stored(id);
   if (store_.where(out.hash) != kv::Where::kNone) return;
-  out.payload.resize(payload_bytes(with_sliding));
-  out.payload[0] = with_sliding ? kWithSliding : kWithoutSliding;
-  const std::span<std::byte> pages = std::as_writable_bytes(std::span(out.payload)).subspan(1);
+  std::string payload(payload_bytes(with_sliding), '\0');
+  payload[0] = with_sliding ? kWithSliding : kWithoutSliding;
+  const std::span<std::byte> pages = std::as_writable_bytes(std::span(payload)).subspan(1);
   const size_t full_bytes = executor_.block_bytes(Pool::kFull);
   executor_.export_block(Pool::kFull, id, pages.first(full_bytes));
   if (with_sliding) executor_.export_block(Pool::kSliding, block.sliding, pages.subspan(full_bytes));
-  store_.put(std::move(out));
+  out.payload = base::Bytes(std::move(payload));
+  if (const auto put = store_.put(std::move(out)); !put) base::log_warn("KV block not stored: {}", put.error().message);
 }
 
 // ---- in ------------------------------------------------------------------------------------------
@@ -111,9 +115,7 @@ bool Tier::loading_pays(const std::vector<Wanted>& wanted) const {
   double load_us = 0;
   size_t tokens = 0;
   for (const Wanted& block : wanted) {
-    const kv::ReadCost cost = store_.read_cost(block.where);
-    load_us += cost.latency_us;
-    if (cost.bytes_per_us > 0) load_us += static_cast<double>(payload_bytes(true)) / cost.bytes_per_us;
+    load_us += store_.read_cost(block.where).us(payload_bytes(true));
     tokens += block.tokens.size();
   }
   return prefill_us_per_token_ == 0 || load_us < prefill_us_per_token_ * static_cast<double>(tokens);
@@ -145,7 +147,8 @@ void Tier::read_loads() {
     asked_.pop_front();
     lock.unlock();
     for (const Wanted& block : load.blocks) {
-      std::shared_ptr<const kv::StoredBlock> found = store_.get(block.hash);
+      // The store counts what was damaged; here it is a miss.
+      kv::BlockPtr found = store_.get(block.hash).value_or(nullptr);
       // The store vouches for its bytes; whose tokens they are is compared here.
       if (!found || found->tokens != block.tokens || found->parent != block.parent) break;
       load.came.push_back(std::move(found));
@@ -170,7 +173,7 @@ std::vector<uint64_t> Tier::receive(BlockManager& blocks) {
     --loads_under_way_;
     ended.push_back(load.sequence);
     for (size_t i = 0; i < load.came.size(); ++i) {
-      const std::string& payload = load.came[i]->payload;
+      const std::string_view payload = load.came[i]->payload.view();
       const bool with_sliding = !payload.empty() && payload[0] == kWithSliding;
       if (payload.size() != payload_bytes(with_sliding)) break;  // of another layout
       const std::span<const std::byte> pages = std::as_bytes(std::span(payload)).subspan(1);

@@ -53,7 +53,7 @@ class Tier {
   struct Load {
     uint64_t sequence = 0;
     std::vector<Wanted> blocks;
-    std::vector<std::shared_ptr<const kv::StoredBlock>> came;  // the first so many of them
+    std::vector<kv::BlockPtr> came;  // the first so many of them
   };
   void read_loads();
   std::vector<Wanted> there(Sequence& sequence, BlockManager& blocks, int32_t limit) const;

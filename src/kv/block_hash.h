@@ -28,9 +28,9 @@ struct BlockHashHasher {
 // layers, heads, page order), both as opaque text.
 BlockHash root_hash(std::string_view model, std::string_view layout);
 
-// h[i] = H(h[i-1], salt, tokens[i]). `tokens`: 1 … kBlockTokens of them; a partial block has a hash of its own. `salt`
-// is the tenant's, or that of public prefixes; it is mixed in at every block, so that a chain may begin public and go
-// on private.
+// h[i] = H(h[i-1], salt, tokens[i]). `tokens`: 1 … kBlockTokens of them; a partial block has a hash of its own.
+// `salt` is the tenant's, or that of public prefixes; it is mixed in at every block, so that a chain may begin public
+// and go on private.
 BlockHash chain_hash(const BlockHash& previous, std::string_view salt, std::span<const int32_t> tokens);
 
 }  // namespace payonce::kv

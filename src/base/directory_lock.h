@@ -6,11 +6,11 @@
 
 #include "base/result.h"
 
-namespace payonce::cache {
+namespace payonce::base {
 
 class DirectoryLock {
  public:
-  static base::Result<DirectoryLock> take(const std::string& directory);
+  static Result<DirectoryLock> take(const std::string& directory);
   DirectoryLock(DirectoryLock&& other) noexcept;
   DirectoryLock& operator=(DirectoryLock&&) = delete;
   ~DirectoryLock();
@@ -20,4 +20,4 @@ class DirectoryLock {
   int fd_;
 };
 
-}  // namespace payonce::cache
+}  // namespace payonce::base

@@ -1,4 +1,4 @@
-// Numbers as the log keeps them: little-endian, whatever the machine.  Threads: an object one thread at a time.
+// Numbers as files keep them: little-endian, whatever the machine.  Threads: an object one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <type_traits>
 
-namespace payonce::cache {
+namespace payonce::base {
 
 template <typename T>
 void put_number(std::string& out, T value) {
@@ -49,4 +49,4 @@ class NumberReader {
   bool ok_ = true;
 };
 
-}  // namespace payonce::cache
+}  // namespace payonce::base
