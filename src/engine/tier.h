@@ -30,15 +30,18 @@ class Tier {
   Tier(kv::BlockStore& store, Executor& executor, const base::Clock& clock, std::function<void()> wake);
   ~Tier();
 
-  // Starts to bring what the tier has of the sequence's next tokens, up to `limit`. False: nothing there, or computing
-  // it is quicker, or too much is under way.
-  bool begin_load(Sequence& sequence, BlockManager& blocks, int32_t limit);
+  // Starts to bring what the tier has of the sequence's next tokens. False: nothing there, or computing it is quicker,
+  // or too much is under way.
+  bool begin_load(Sequence& sequence, BlockManager& blocks);
   // Puts what came into the pool; ids of the sequences whose loads have ended, well or not.
   std::vector<uint64_t> receive(BlockManager& blocks);
   bool is_loading() const { return loads_under_way_ > 0; }
 
   void wanted(const BlockTable& table, BlockManager& blocks);  // these blocks are worth keeping
-  bool store_some(BlockManager& blocks);                       // a few of those; false: none left
+  // A prompt's last, partial block as it is now: the sequence goes on to grow it, but another run of the same prompt
+  // wants it like this.
+  void store_tail(const BlockTable& table, BlockManager& blocks);
+  bool store_some(BlockManager& blocks);                       // a few of those wanted; false: none left
   void store_all(BlockManager& blocks);                        // before the end
   void store(BlockManager& blocks, int32_t id);                // one that is about to be evicted
   void prefilled(int32_t tokens, int64_t duration_us);         // what computing costs
@@ -56,7 +59,7 @@ class Tier {
     std::vector<kv::BlockPtr> came;  // the first so many of them
   };
   void read_loads();
-  std::vector<Wanted> there(Sequence& sequence, BlockManager& blocks, int32_t limit) const;
+  std::vector<Wanted> there(Sequence& sequence, BlockManager& blocks) const;
   bool loading_pays(const std::vector<Wanted>& wanted) const;
   size_t payload_bytes(bool with_sliding) const;
 

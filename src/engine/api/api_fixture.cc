@@ -140,7 +140,7 @@ ChatMessage FakeChat::parse(const std::string& text, const ChatSyntax* syntax, b
     const bool whole = end != std::string_view::npos;
     if (!whole && !partial) return {.content = text};
     std::string_view inner = rest.substr(0, end);
-    if (!whole) inner.remove_suffix(std::min(inner.size(), std::max<size_t>(held_back(inner, kCallEnd), 1)));
+    if (!whole) inner.remove_suffix(std::min(inner.size(), held_back(inner, kCallEnd) + 1));
     if (ToolCall call = call_of(inner, whole); !call.name.empty()) out.tool_calls.push_back(std::move(call));
     rest.remove_prefix(whole ? end + kCallEnd.size() : rest.size());
   }

@@ -80,9 +80,8 @@ TEST_F(CompletionsTest, ChoicesAreNumberedPromptByPrompt) {
     texts.emplace_back(choice.at("text").as_string());
   }
   EXPECT_EQ(texts, (std::vector<std::string>{"00", "01", "10", "11"}));
-  EXPECT_EQ(
-      body.at("usage"),
-      J(R"({"prompt_tokens":3,"completion_tokens":8,"total_tokens":11,"prompt_tokens_details":{"cached_tokens":1}})"));
+  EXPECT_EQ(body.at("usage"), J(R"({"prompt_tokens":3,"completion_tokens":8,"total_tokens":11,
+        "prompt_tokens_details":{"cached_tokens":1}})"));
 }
 
 TEST_F(CompletionsTest, OneRefusedPromptEndsThemAll) {

@@ -151,7 +151,7 @@ TEST_F(MessagesTest, ToolUseStreamsAsItsOwnBlock) {
     const std::string type(event.at("type").as_string());
     if (type == "content_block_start") {
       order.emplace_back(event.at("content_block").at("type").as_string());
-      EXPECT_EQ(event.at("index"), order.size() - 1);
+      EXPECT_EQ(event.at("index"), order.size() / 2) << "a start and a stop for each block";
     }
     if (type == "content_block_stop") order.emplace_back("stop");
     if (type != "content_block_delta") continue;
@@ -223,8 +223,8 @@ TEST_F(MessagesTest, CacheControlMarksTheTokenWhereItsBlockEnds) {
   }
   ASSERT_EQ(request.marks.size(), 4u) << text;
   // This template writes the system's text first and the tools behind it.
-  EXPECT_TRUE(before[0].ends_with("S1")) << before[0];
-  EXPECT_EQ(before[2], "\nlong") << text;
+  EXPECT_TRUE(before[0].ends_with("S1\n")) << before[0];
+  EXPECT_TRUE(before[2].ends_with("\nlong")) << before[2];
   EXPECT_TRUE(before[3].ends_with("\n")) << before[3];
   EXPECT_EQ(request.marks[0].ttl_s, 3600);
   EXPECT_EQ(request.marks[1].ttl_s, 3600);
@@ -273,12 +273,12 @@ TEST_F(MessagesTest, TokensAreCountedWithoutTheEngine) {
 }
 
 TEST_F(MessagesTest, ATooLongPromptSpeaksAnthropicsWords) {
-  context_tokens = 60;
+  context_tokens = 40;
   make();
   EXPECT_EQ(refused("max_tokens", "20"),
             "input length and `max_tokens` exceed context limit: " +
                 std::to_string(byte_tokens("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n").size()) +
-                " + 20 > 60, decrease input length or `max_tokens` and try again");
+                " + 20 > 40, decrease input length or `max_tokens` and try again");
   EXPECT_TRUE(refused("system", "\"" + std::string(100, 's') + "\"").starts_with("prompt is too long: "));
 }
 

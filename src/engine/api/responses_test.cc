@@ -32,11 +32,11 @@ TEST_F(ResponsesTest, AWholeAnswerLooksAsTheApiSays) {
   EXPECT_TRUE(std::string_view(item["id"].as_string()).starts_with("msg_"));
   item["id"] = "MSG";
   body["id"] = "ID";
-  EXPECT_EQ(
-      body,
-      J(R"({"id":"ID","object":"response","created_at":1790000000,"status":"completed","background":false,"error":null,
+  EXPECT_EQ(body, J(R"({"id":"ID","object":"response","created_at":1790000000,"status":"completed","background":false,
+        "error":null,
     "incomplete_details":null,"model":"m","output":[{"id":"MSG","type":"message","status":"completed","role":"assistant","content":[
-    {"type":"output_text","annotations":[],"logprobs":[],"text":"Hello"}]}],"instructions":"Be brief","max_output_tokens":9,"metadata":{},
+    {"type":"output_text","annotations":[],"logprobs":[],"text":"Hello"}]}],"instructions":"Be brief",
+        "max_output_tokens":9,"metadata":{},
     "parallel_tool_calls":true,"previous_response_id":null,"reasoning":{"effort":null,"summary":null},"service_tier":"default","store":false,
     "temperature":1.0,"text":{"format":{"type":"text"}},"tool_choice":"auto","tools":[],"top_p":1.0,"truncation":"disabled","user":null,
     "usage":{"input_tokens":8,"input_tokens_details":{"cached_tokens":5},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":0},
@@ -119,13 +119,15 @@ TEST_F(ResponsesTest, AnAnswerThatIsCutIsIncomplete) {
 TEST_F(ResponsesTest, ItemsBecomeTurns) {
   send(kPath, with(kBody, "input", R"([{"role":"developer","content":"D"},{"type":"message","role":"user","content":[
     {"type":"input_text","text":"a"}]},{"type":"reasoning","id":"rs","summary":[]},{"role":"assistant","content":[
-    {"type":"output_text","text":"b","annotations":[]}]},{"type":"function_call","call_id":"c1","name":"f","arguments":"{}"},
+    {"type":"output_text","text":"b","annotations":[]}]},{"type":"function_call","call_id":"c1","name":"f",
+        "arguments":"{}"},
     {"type":"function_call","call_id":"c2","name":"g","arguments":"{}"},
     {"type":"function_call_output","call_id":"c1","output":"r1"},
     {"type":"function_call_output","call_id":"c2","output":[{"type":"input_text","text":"r2"}]}])"));
   EXPECT_EQ(json::parse(chat.inputs.at(0).messages_json),
             J(R"([{"role":"system","content":"D"},{"role":"user","content":"a"},
-    {"role":"assistant","content":"b","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}},
+    {"role":"assistant","content":"b","tool_calls":[{"id":"c1","type":"function","function":{"name":"f",
+        "arguments":"{}"}},
     {"id":"c2","type":"function","function":{"name":"g","arguments":"{}"}}]},
     {"role":"tool","content":"r1","tool_call_id":"c1"},{"role":"tool","content":"r2","tool_call_id":"c2"}])"));
 }

@@ -8,8 +8,14 @@ namespace {
 
 class Builder {
  public:
-  Builder(const Weights& weights, const Hyper& hyper, AttentionNodes& attention, StepGraph& out, int64_t rows)
-      : weights_(weights), hyper_(hyper), attention_(attention), out_(out), c_(out.context.get()), rows_(rows) {}
+  Builder(const GraphPlan& plan, StepGraph& out, int64_t rows)
+      : weights_(plan.weights),
+        hyper_(plan.hyper),
+        attention_(plan.attention),
+        at_least_(plan.at_least),
+        out_(out),
+        c_(out.context.get()),
+        rows_(rows) {}
 
   void build(int64_t outputs) {
     out_.tokens = input(rows_);
@@ -39,8 +45,17 @@ class Builder {
   }
 
   ggml_tensor* linear(ggml_tensor* matrix, ggml_tensor* x, ggml_tensor* bias) {
+    const int64_t columns = x->ne[1], least = least_columns(matrix->type);
+    if (columns < least) x = ggml_pad(c_, x, 0, static_cast<int>(least - columns), 0, 0);
     ggml_tensor* y = ggml_mul_mat(c_, matrix, x);
+    if (columns < least) y = ggml_view_2d(c_, y, y->ne[0], columns, y->nb[1], 0);
     return bias ? ggml_add(c_, y, bias) : y;
+  }
+
+  int64_t least_columns(ggml_type type) const {
+    if (!at_least_) return 1;
+    const auto found = at_least_->find(type);
+    return found == at_least_->end() ? 1 : found->second;
   }
 
   ggml_tensor* rope(ggml_tensor* x, bool sliding) {
@@ -101,6 +116,7 @@ class Builder {
   const Weights& weights_;
   const Hyper& hyper_;
   AttentionNodes& attention_;
+  const ColumnClasses* at_least_;
   StepGraph& out_;
   ggml_context* c_;
   int64_t rows_;
@@ -108,15 +124,14 @@ class Builder {
 
 }  // namespace
 
-StepGraph build_graph(const Weights& weights, const Hyper& hyper, AttentionNodes& attention, int64_t rows,
-                      int64_t outputs, size_t extra_nodes) {
-  constexpr size_t kNodesPerLayer = 48, kOtherNodes = 32;  // more than the richest architecture has
-  const size_t nodes = weights.layers.size() * (kNodesPerLayer + extra_nodes) + kOtherNodes;
+StepGraph build_graph(const GraphPlan& plan, int64_t rows, int64_t outputs) {
+  constexpr size_t kNodesPerLayer = 64, kOtherNodes = 32;  // more than the richest architecture has
+  const size_t nodes = plan.weights.layers.size() * (kNodesPerLayer + plan.attention_nodes) + kOtherNodes;
   StepGraph out;
   const size_t bytes = nodes * ggml_tensor_overhead() + ggml_graph_overhead_custom(nodes, false);
   out.context.reset(ggml_init({bytes, nullptr, /*no_alloc=*/true}));
   out.graph = ggml_new_graph_custom(out.context.get(), nodes, false);
-  Builder(weights, hyper, attention, out, rows).build(outputs);
+  Builder(plan, out, rows).build(outputs);
   return out;
 }
 

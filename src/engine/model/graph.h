@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "engine/model/architecture.h"
+#include "engine/model/batch_invariance.h"
 #include "engine/model/weights.h"
 
 namespace payonce::engine {
@@ -31,8 +32,15 @@ struct StepGraph {
   ggml_tensor* logits = nullptr;       // F32 [vocab, outputs]; null: none
 };
 
-// outputs: 0 … rows. `extra_nodes`: what `attention` adds for each layer.
-StepGraph build_graph(const Weights& weights, const Hyper& hyper, AttentionNodes& attention, int64_t rows,
-                      int64_t outputs, size_t extra_nodes);
+struct GraphPlan {
+  const Weights& weights;
+  const Hyper& hyper;
+  AttentionNodes& attention;
+  size_t attention_nodes = 0;             // that it adds for each layer
+  const ColumnClasses* at_least = nullptr;  // products are made of no fewer columns than this says; null: of any number
+};
+
+// outputs: 0 … rows.
+StepGraph build_graph(const GraphPlan& plan, int64_t rows, int64_t outputs);
 
 }  // namespace payonce::engine

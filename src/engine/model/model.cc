@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
 #include "base/assert.h"
 #include "engine/model/architecture.h"
 #include "engine/model/backend.h"
+#include "engine/model/batch_invariance.h"
 #include "engine/model/gguf_file.h"
 #include "engine/model/graph.h"
 #include "engine/model/library_log.h"
@@ -71,6 +72,11 @@ class GgmlModel final : public Model {
     PAYONCE_CHECK_OK(backend_->on_cpu() ? weights_.map(*file_) : weights_.copy(*file_, backend_->buffer_type()));
     const KvSizes sizes{options_.full_blocks, options_.sliding_blocks, options_.kv_type};
     PAYONCE_TRY(pools_, PagedAttention::make(hyper_, sizes, backend_->threads()));
+    if (backend_->on_cpu() && !options_.gathered_attention) {
+      PAYONCE_TRY(classes_, find_column_classes(weights_, *backend_));
+      exact_ = options_.exactness == Exactness::kAlways ||
+               std::all_of(classes_.begin(), classes_.end(), [](const auto& each) { return each.second == 1; });
+    }
     return {};
   }
 
@@ -100,6 +106,7 @@ class GgmlModel final : public Model {
     pools_->import_block(pool, block, bytes);
   }
   const ModelInfo& info() const override { return info_; }
+  bool exact() const override { return exact_; }
 
   std::string layout() const override {
     const std::string kind = fmt::format("{}/{}x{}x{}/{}", kv_type_name(options_.kv_type), info_.layers, info_.kv_heads,
@@ -125,7 +132,12 @@ class GgmlModel final : public Model {
     StepCache::Step step;
     step.key = key;
     step.inputs = pools_->begin_build(key.shape);
-    step.graph = build_graph(weights_, hyper_, pools_->nodes(), key.rows, key.outputs, pools_->nodes_per_layer());
+    const GraphPlan plan{.weights = weights_,
+                         .hyper = hyper_,
+                         .attention = pools_->nodes(),
+                         .attention_nodes = pools_->nodes_per_layer(),
+                         .at_least = options_.exactness == Exactness::kAlways ? &classes_ : nullptr};
+    step.graph = build_graph(plan, key.rows, key.outputs);
     PAYONCE_TRY(step.memory, backend_->allocate(step.graph.graph));
     step.bytes = ggml_get_mem_size(step.graph.context.get()) + step.memory.bytes();
     return step;
@@ -160,6 +172,8 @@ class GgmlModel final : public Model {
   ModelOptions options_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<KvPools> pools_;
+  ColumnClasses classes_;
+  bool exact_ = false;
   StepCache cache_;
   std::vector<int32_t> positions_;
   std::vector<float> logits_;  // of another device than the CPU

@@ -17,13 +17,20 @@ struct ModelInfo {
   std::string file;          // path
   std::string name;          // general.name, else the file's name
   std::string architecture;  // "llama", "qwen2", "qwen3", "gemma3"
-  std::string digest;        // hex SHA-256 over header and weights' bytes or a fast equivalent: see model.cc
+  std::string digest;        // hex SHA-256 over size, header and samples of the weights: GgufFile::digest()
   uint64_t file_bytes = 0;
   uint64_t parameters = 0;
   int32_t layers = 0, width = 0, q_heads = 0, kv_heads = 0, head_dim = 0, vocab_size = 0;
   int32_t context_tokens = 0;  // as trained
   int32_t window = 0;          // of sliding layers; 0: none
   int32_t sliding_layers = 0;
+};
+
+// Bit equality of a token's logits whatever else is in its batch (cold or cached, alone or among others).
+enum class Exactness : uint8_t {
+  kWhereFree,  // only where ggml's kernels give it at no cost: exact() tells; q4_0, q4_1, q5_0, q5_1, q8_0 weights
+  kAlways,     // products of few columns are padded to the width from which on they are equal: decoding one stream of
+               // F16 weights costs about a quarter more, of K-quants several times as much
 };
 
 struct ModelOptions {
@@ -33,6 +40,7 @@ struct ModelOptions {
   KvType kv_type = KvType::kF16;
   std::string device;             // "" or "cpu"; else a ggml device by name ("CUDA0", "Metal", "Vulkan0")
   bool gathered_attention = false;  // pages gathered and the library's flash attention, as GPU back ends do it
+  Exactness exactness = Exactness::kWhereFree;
 };
 
 class Model : public Executor {
@@ -45,9 +53,12 @@ class Model : public Executor {
   };
   // kNotFound; kInvalid: not a GGUF file, truncated, damaged, unknown architecture, missing tensor: named.
   static base::Result<Probe> probe(const std::string& gguf_file, KvType kv_type);
+  // The same, and kInvalid for an unknown device, kExhausted for no memory.
   static base::Result<std::unique_ptr<Model>> load(const std::string& gguf_file, const ModelOptions& options);
 
   virtual const ModelInfo& info() const = 0;
+  // True: a token's logits are bit-equal whatever else is in its batch.
+  virtual bool exact() const = 0;
   // What makes a block's bytes readable by another engine: "f16/30x3x64/16/…"; goes into the root hash.
   virtual std::string layout() const = 0;
 };

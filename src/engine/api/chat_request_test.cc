@@ -1,6 +1,4 @@
-// POST /v1/chat/completions.
-#include <set>
-
+// Requests of POST /v1/chat/completions: what reaches template and engine, and what is refused.
 #include "engine/api/api_fixture.h"
 
 namespace payonce::engine {
@@ -14,94 +12,29 @@ const std::string kAssistant = "<|im_start|>assistant\n";
 std::string chat_with(std::string_view name, std::string_view value) { return with(kChat, name, value); }
 std::string tools_body() { return chat_with("tools", "[" + std::string(kWeatherTool) + "]"); }
 
-class ChatTest : public ApiTest {
+class ChatRequestTest : public ApiTest {
  protected:
   std::string refused(std::string_view name, std::string_view value) {
     return refusal(kPath, chat_with(name, value));
   }
-  json::object whole(const std::string& body, const std::string& text, Finish why = Finish::kStop) {
-    engine.requests.clear();
-    const auto received = send(kPath, body);
-    EXPECT_EQ(engine.requests.size(), 1u) << received->body();
-    if (engine.requests.empty()) return {};
-    engine.answer(0, text, why);
-    run();
-    EXPECT_EQ(received->head.status, 200);
-    EXPECT_EQ(received->ends, 1);
-    return received->object();
-  }
 };
 
-TEST_F(ChatTest, AWholeAnswerLooksAsTheApiSays) {
-  const auto received = send(kPath, kChat);
-  engine.say(0, "Hel");
-  engine.say(0, "lo \xE2\x98\x83");
-  run();
-  EXPECT_EQ(received->heads, 0);
-  engine.end(0);
-  engine.done(0, {.prompt_tokens = 11, .cached_tokens = 7, .completion_tokens = 3});
-  run();
-  json::object body = received->object();
-  EXPECT_TRUE(std::string_view(body["id"].as_string()).starts_with("chatcmpl-"));
-  body["id"] = "ID";
-  EXPECT_EQ(
-      json::serialize(body),
-      R"({"id":"ID","object":"chat.completion","created":1790000000,"model":"m","system_fingerprint":"fp_0123456789","choices":[{"index":0,"message":{"role":"assistant","content":"Hello ☃","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":11,"completion_tokens":3,"total_tokens":14,"prompt_tokens_details":{"cached_tokens":7}}})");
-  EXPECT_EQ(received->header("content-type"), "application/json");
-  EXPECT_TRUE(received->header("x-request-id").starts_with("req_"));
-  EXPECT_EQ(asked().prompt, byte_tokens(kUser + kAssistant));
-}
-
-TEST_F(ChatTest, AStreamSendsEachPieceAtOnce) {
-  const auto received = send(kPath, chat_with("stream", "true"));
-  engine.say(0, "Hel");
-  run();
-  const std::vector<json::object> first = received->events();
-  ASSERT_EQ(first.size(), 2u);
-  EXPECT_EQ(first[0].at("object"), "chat.completion.chunk");
-  EXPECT_EQ(first[0].at("choices").at(0),
-            J(R"({"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null})"));
-  EXPECT_EQ(first[1].at("choices").at(0).at("delta"), J(R"({"content":"Hel"})"));
-  EXPECT_FALSE(first[1].contains("usage"));
-  engine.say(0, "lo");
-  engine.end(0, Finish::kLength);
-  engine.done(0, {});
-  run();
-  const std::vector<json::object> all = received->events();
-  ASSERT_EQ(all.size(), 4u);
-  EXPECT_EQ(all[2].at("choices").at(0).at("delta"), J(R"({"content":"lo"})"));
-  EXPECT_EQ(all[3].at("choices").at(0), J(R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"length"})"));
-  EXPECT_TRUE(received->body().ends_with("data: [DONE]\n\n"));
-  EXPECT_EQ(received->ends, 1);
-  EXPECT_TRUE(received->header("content-type").starts_with("text/event-stream"));
-  for (const json::object& chunk : all) EXPECT_EQ(chunk.at("id"), all[0].at("id"));
-}
-
-TEST_F(ChatTest, UsageIsAChunkOfItsOwnWhenAskedFor) {
-  const auto received = send(kPath, with(chat_with("stream", "true"), "stream_options", R"({"include_usage":true})"));
-  engine.answer(0, "Hi");
-  run();
-  const std::vector<json::object> all = received->events();
-  for (size_t i = 0; i + 1 < all.size(); ++i) EXPECT_TRUE(all[i].at("usage").is_null());
-  EXPECT_EQ(all.back().at("choices"), json::array());
-  EXPECT_EQ(all.back().at("usage").at("completion_tokens"), 2);
-  EXPECT_NE(refusal(kPath, chat_with("stream_options", R"({"include_usage":true})")).find("stream"),
-            std::string::npos);
-}
-
-TEST_F(ChatTest, RolesAndPartsReachTheTemplate) {
+TEST_F(ChatRequestTest, RolesAndPartsReachTheTemplate) {
   send(
       kPath,
       R"({"messages":[{"role":"developer","content":"D"},{"role":"user","name":"bob","content":[{"type":"text","text":"a"},
-    {"type":"text","text":"b"}]},{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":
-    {"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c1","content":"r"},{"role":"user","content":"go"}]})");
+    {"type":"text","text":"b"}]},{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function",
+        "function":
+    {"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c1","content":"r"},{"role":"user",
+        "content":"go"}]})");
   ASSERT_EQ(chat.inputs.size(), 1u);
   EXPECT_EQ(json::parse(chat.inputs[0].messages_json), J(R"([{"role":"system","content":"D"},
-    {"role":"user","content":"a\nb","name":"bob"},{"role":"assistant","content":"","tool_calls":[{"id":"c1","type":"function",
+    {"role":"user","content":"a\nb","name":"bob"},{"role":"assistant","content":"","tool_calls":[{"id":"c1",
+        "type":"function",
     "function":{"name":"f","arguments":"{}"}}]},{"role":"tool","content":"r","tool_call_id":"c1"},{"role":"user","content":"go"}])"));
 }
 
-TEST_F(ChatTest, WhatThisModelCannotReadIsNamed) {
+TEST_F(ChatRequestTest, WhatThisModelCannotReadIsNamed) {
   EXPECT_EQ(refused("messages", R"([{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}])"),
             "'messages[0].content[0].type' is \"image_url\": this model reads text only");
   EXPECT_EQ(refused("messages", "[]"), "'messages' must be a list of at least one message");
@@ -112,7 +45,7 @@ TEST_F(ChatTest, WhatThisModelCannotReadIsNamed) {
   EXPECT_NE(refused("messages", R"([{"role":"user","content":7}])").find("'messages[0].content'"), std::string::npos);
 }
 
-TEST_F(ChatTest, SamplingReachesTheEngine) {
+TEST_F(ChatRequestTest, SamplingReachesTheEngine) {
   send(kPath, R"({"messages":[{"role":"user","content":"x"}],"temperature":0.5,"top_p":0.9,"top_k":-1,"min_p":0.1,
     "presence_penalty":1,"frequency_penalty":-1,"repetition_penalty":1.1,"logit_bias":{"7":-100,"8":2.5},"seed":42,
     "stop":["a","b"],"stop_token_ids":[3],"min_tokens":2,"ignore_eos":true,"n":3,"best_of":5,"max_completion_tokens":9,
@@ -137,7 +70,7 @@ TEST_F(ChatTest, SamplingReachesTheEngine) {
   EXPECT_EQ(request.logprobs, 4);
 }
 
-TEST_F(ChatTest, DefaultsAreThoseOfTheApi) {
+TEST_F(ChatRequestTest, DefaultsAreThoseOfTheApi) {
   send(kPath, with(with(kChat, "temperature", "null"), "stop", "null"));
   EXPECT_EQ(asked().sampling.temperature, 1);
   EXPECT_EQ(asked().sampling.seed, std::nullopt);
@@ -148,7 +81,7 @@ TEST_F(ChatTest, DefaultsAreThoseOfTheApi) {
   EXPECT_TRUE(chat.inputs[0].enable_thinking);
 }
 
-TEST_F(ChatTest, ValuesOutOfRangeNameTheirField) {
+TEST_F(ChatRequestTest, ValuesOutOfRangeNameTheirField) {
   const std::pair<const char*, const char*> kWrong[] = {{"temperature", "-0.1"},
                                                         {"temperature", "\"hot\""},
                                                         {"temperature", "101"},
@@ -201,12 +134,12 @@ TEST_F(ChatTest, ValuesOutOfRangeNameTheirField) {
         << name << ": " << value << " -> " << message;
   }
   const auto received = send(kPath, chat_with("temperature", "-1"));
-  EXPECT_EQ(
-      received->object().at("error"),
-      J(R"({"message":"'temperature' must be a number from 0 to 100, but is -1","type":"invalid_request_error","param":"temperature","code":"invalid_request"})"));
+  EXPECT_EQ(received->object().at("error"),
+            J(R"({"message":"'temperature' must be a number from 0 to 100, but is -1","type":"invalid_request_error",
+        "param":"temperature","code":"invalid_request"})"));
 }
 
-TEST_F(ChatTest, FieldsThatContradictEachOtherAreRefused) {
+TEST_F(ChatRequestTest, FieldsThatContradictEachOtherAreRefused) {
   const std::pair<std::string, const char*> kWrong[] = {
       {with(chat_with("n", "3"), "best_of", "2"), "best_of"},
       {with(chat_with("max_tokens", "3"), "max_completion_tokens", "2"), "max_completion_tokens"},
@@ -223,7 +156,7 @@ TEST_F(ChatTest, FieldsThatContradictEachOtherAreRefused) {
   for (const auto& [body, word] : kWrong) EXPECT_NE(refusal(kPath, body).find(word), std::string::npos) << body;
 }
 
-TEST_F(ChatTest, BeamsAreCountedByEitherName) {
+TEST_F(ChatRequestTest, BeamsAreCountedByEitherName) {
   send(kPath, with(with(chat_with("use_beam_search", "true"), "best_of", "4"), "n", "2"));
   send(kPath, with(with(with(chat_with("use_beam_search", "true"), "beam_width", "6"), "length_penalty", "0.5"),
                    "early_stopping", "true"));
@@ -236,7 +169,7 @@ TEST_F(ChatTest, BeamsAreCountedByEitherName) {
   EXPECT_TRUE(asked(1).early_stopping);
 }
 
-TEST_F(ChatTest, APromptBeyondTheContextIsToldWithItsNumbers) {
+TEST_F(ChatRequestTest, APromptBeyondTheContextIsToldWithItsNumbers) {
   context_tokens = 100;
   make();
   const auto received = send(kPath, chat_with("max_tokens", "90"));
@@ -251,79 +184,7 @@ TEST_F(ChatTest, APromptBeyondTheContextIsToldWithItsNumbers) {
   EXPECT_NE(refused("messages", longer).find("the prompt alone has"), std::string::npos);
 }
 
-TEST_F(ChatTest, ToolCallsInAWholeAnswer) {
-  const json::object body =
-      whole(tools_body(), R"(Well.<tool_call>{"name": "weather", "arguments": {"city":"Bonn"}}</tool_call>)"
-                          R"(<tool_call>{"name": "weather", "arguments": {}}</tool_call>)");
-  const json::object choice = body.at("choices").at(0).as_object();
-  EXPECT_EQ(choice.at("finish_reason"), "tool_calls");
-  EXPECT_EQ(choice.at("message").at("content"), "Well.");
-  const json::array calls = choice.at("message").at("tool_calls").as_array();
-  ASSERT_EQ(calls.size(), 2u);
-  EXPECT_EQ(calls[0].at("function"), J(R"({"name":"weather","arguments":"{\"city\":\"Bonn\"}"})"));
-  EXPECT_EQ(calls[0].at("type"), "function");
-  EXPECT_TRUE(std::string_view(calls[0].at("id").as_string()).starts_with("call_"));
-  EXPECT_NE(calls[0].at("id"), calls[1].at("id"));
-}
-
-TEST_F(ChatTest, AnAnswerOfCallsAloneHasNoContent) {
-  const json::object body = whole(tools_body(), R"(<tool_call>{"name": "weather", "arguments": {}}</tool_call>)");
-  EXPECT_TRUE(body.at("choices").at(0).at("message").at("content").is_null());
-}
-
-TEST_F(ChatTest, ACallThatIsCutOffStaysACall) {
-  const json::object body =
-      whole(tools_body(), R"(<tool_call>{"name": "weather", "arguments": {"ci)", Finish::kLength);
-  const json::object choice = body.at("choices").at(0).as_object();
-  EXPECT_EQ(choice.at("finish_reason"), "length");
-  EXPECT_EQ(choice.at("message").at("tool_calls").at(0).at("function").at("name"), "weather");
-}
-
-TEST_F(ChatTest, ToolCallsSplitOverPiecesAreSentOnceAndInOrder) {
-  const auto received = send(kPath, with(tools_body(), "stream", "true"));
-  const std::string text =
-      R"(Well <b>.<tool_call>{"name": "weather", "arguments": {"city":"Bonn"}}</tool_call><tool_call>{"name": "other", "arguments": {"a":[1,2]}}</tool_call>)";
-  for (const char c : text) {
-    engine.say(0, std::string(1, c));
-    run();
-  }
-  engine.end(0);
-  engine.done(0, {});
-  run();
-  std::string content, finish;
-  std::vector<std::string> names, ids, arguments;
-  for (const json::object& chunk : received->events()) {
-    const json::object choice = chunk.at("choices").at(0).as_object();
-    const json::object delta = choice.at("delta").as_object();
-    if (delta.contains("content")) content += delta.at("content").as_string();
-    if (!choice.at("finish_reason").is_null()) finish = choice.at("finish_reason").as_string();
-    if (!delta.contains("tool_calls")) continue;
-    const json::object call = delta.at("tool_calls").at(0).as_object();
-    const auto index = static_cast<size_t>(call.at("index").as_int64());
-    if (call.contains("id")) {
-      ASSERT_EQ(index, names.size());
-      names.emplace_back(call.at("function").at("name").as_string());
-      ids.emplace_back(call.at("id").as_string());
-      arguments.emplace_back();
-    }
-    ASSERT_EQ(index + 1, names.size());
-    arguments[index] += call.at("function").at("arguments").as_string();
-  }
-  EXPECT_EQ(content, "Well <b>.");
-  EXPECT_EQ(names, (std::vector<std::string>{"weather", "other"}));
-  EXPECT_EQ(arguments, (std::vector<std::string>{R"({"city":"Bonn"})", R"({"a":[1,2]})"}));
-  EXPECT_NE(ids[0], ids[1]);
-  EXPECT_EQ(finish, "tool_calls");
-}
-
-TEST_F(ChatTest, ReasoningIsAFieldOfItsOwn) {
-  const json::object message = whole(kChat, "<think>hm</think>Yes").at("choices").at(0).at("message").as_object();
-  EXPECT_EQ(message.at("reasoning_content"), "hm");
-  EXPECT_EQ(message.at("content"), "Yes");
-  EXPECT_FALSE(whole(kChat, "Yes").at("choices").at(0).at("message").as_object().contains("reasoning_content"));
-}
-
-TEST_F(ChatTest, AChosenToolBindsTheGrammarAndLeavesThePromptAlone) {
+TEST_F(ChatRequestTest, AChosenToolBindsTheGrammarAndLeavesThePromptAlone) {
   const std::string two = "[" + std::string(kWeatherTool) + R"(,{"type":"function","function":{"name":"other"}}])";
   send(kPath, chat_with("tools", two));
   send(kPath, with(chat_with("tools", two), "tool_choice", R"({"type":"function","function":{"name":"other"}})"));
@@ -341,7 +202,7 @@ TEST_F(ChatTest, AChosenToolBindsTheGrammarAndLeavesThePromptAlone) {
   EXPECT_EQ(chat.inputs.back().tool_choice, "none");
 }
 
-TEST_F(ChatTest, FormatsBecomeASchemaOrAGrammar) {
+TEST_F(ChatRequestTest, FormatsBecomeASchemaOrAGrammar) {
   send(kPath, chat_with("response_format", R"({"type":"json_object"})"));
   EXPECT_EQ(asked().grammar.gbnf, R"(schema:{"type":"object"})");
   send(kPath,
@@ -356,70 +217,14 @@ TEST_F(ChatTest, FormatsBecomeASchemaOrAGrammar) {
   EXPECT_EQ(asked(4).grammar.gbnf, "");
 }
 
-TEST_F(ChatTest, LogprobsHaveBytesAndTheLikeliest) {
-  const std::string body = with(chat_with("logprobs", "true"), "top_logprobs", "2");
-  const auto give = [&] {
-    engine.requests.back().sink->piece({.text = "A\xC3\xA4",
-                                        .tokens = {'A', 0xC3, 0xA4},
-                                        .logprobs = {{'A', -0.5F}, {0xC3, -1.F}, {0xA4, -2.F}},
-                                        .likeliest = {{{'A', -0.5F}, {'B', -INFINITY}}, {}, {}}});
-    engine.end(engine.requests.size() - 1);
-    engine.done(engine.requests.size() - 1, {});
-    run();
-  };
-  const auto whole_answer = send(kPath, body);
-  give();
-  const json::value expected = J(
-      R"([{"token":"A","logprob":-0.5,"bytes":[65],"top_logprobs":[{"token":"A","logprob":-0.5,"bytes":[65]},{"token":"B","logprob":-9999.0,"bytes":[66]}]},
-      {"token":"\ufffd","logprob":-1.0,"bytes":[195],"top_logprobs":[]},{"token":"\ufffd","logprob":-2.0,"bytes":[164],"top_logprobs":[]}])");
-  EXPECT_EQ(whole_answer->object().at("choices").at(0).at("logprobs").at("content"), expected);
-  const auto streamed = send(kPath, with(body, "stream", "true"));
-  give();
-  const auto events = streamed->events();
-  EXPECT_TRUE(events[0].at("choices").at(0).at("logprobs").is_null());
-  EXPECT_EQ(events[1].at("choices").at(0).at("logprobs").at("content"), expected);
-}
-
-TEST_F(ChatTest, EveryChoiceHasItsOwnIndex) {
-  const auto received = send(kPath, with(chat_with("n", "2"), "stream", "true"));
-  engine.say(0, "b", 1);
-  engine.say(0, "a", 0);
-  engine.end(0, Finish::kStop, "", 1);
-  engine.end(0, Finish::kLength, "", 0);
-  engine.done(0, {});
-  run();
-  std::map<int64_t, std::string> texts, reasons;
-  for (const json::object& chunk : received->events()) {
-    const json::object choice = chunk.at("choices").at(0).as_object();
-    const int64_t index = choice.at("index").as_int64();
-    if (choice.at("delta").as_object().contains("content"))
-      texts[index] += choice.at("delta").at("content").as_string();
-    if (choice.at("finish_reason").is_string()) reasons[index] = choice.at("finish_reason").as_string();
-  }
-  EXPECT_EQ(texts, (std::map<int64_t, std::string>{{0, "a"}, {1, "b"}}));
-  EXPECT_EQ(reasons, (std::map<int64_t, std::string>{{0, "length"}, {1, "stop"}}));
-}
-
-TEST_F(ChatTest, AnAnswerWithoutTextIsStillWhole) {
-  const auto received = send(kPath, chat_with("stream", "true"));
-  engine.end(0);
-  engine.done(0, {});
-  run();
-  const auto events = received->events();
-  ASSERT_EQ(events.size(), 2u);
-  EXPECT_EQ(events[0].at("choices").at(0).at("delta").at("role"), "assistant");
-  EXPECT_EQ(events[1].at("choices").at(0).at("finish_reason"), "stop");
-  EXPECT_EQ(whole(kChat, "").at("choices").at(0).at("message").at("content"), "");
-}
-
-TEST_F(ChatTest, TheLastMessageMayBeContinued) {
+TEST_F(ChatRequestTest, TheLastMessageMayBeContinued) {
   send(kPath,
        with(chat_with("messages", R"([{"role":"user","content":"Hi"},{"role":"assistant","content":"Once upon"}])"),
             "continue_final_message", "true"));
   EXPECT_EQ(asked().prompt, byte_tokens(kUser + kAssistant + "Once upon"));
 }
 
-TEST_F(ChatTest, TemplateSwitchesAreHandedOver) {
+TEST_F(ChatRequestTest, TemplateSwitchesAreHandedOver) {
   send(kPath, with(chat_with("chat_template_kwargs", R"({"enable_thinking":false,"x":[1]})"), "add_generation_prompt",
                    "false"));
   EXPECT_FALSE(chat.inputs[0].enable_thinking);
@@ -430,7 +235,7 @@ TEST_F(ChatTest, TemplateSwitchesAreHandedOver) {
   EXPECT_FALSE(chat.inputs[1].enable_thinking);
 }
 
-TEST_F(ChatTest, CacheControlOnPartsMarksThePrompt) {
+TEST_F(ChatRequestTest, CacheControlOnPartsMarksThePrompt) {
   send(
       kPath,
       chat_with(
@@ -442,7 +247,7 @@ TEST_F(ChatTest, CacheControlOnPartsMarksThePrompt) {
   EXPECT_EQ(asked().marks[0].ttl_s, 300);
 }
 
-TEST_F(ChatTest, ABosThatTheTemplateWroteIsNotDoubled) {
+TEST_F(ChatRequestTest, ABosThatTheTemplateWroteIsNotDoubled) {
   make(/*with_bos=*/true);
   send(kPath, kChat);
   EXPECT_EQ(asked().prompt.front(), kBosToken);
