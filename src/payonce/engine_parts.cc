@@ -94,16 +94,18 @@ std::unique_ptr<kv::BlockStore> open_store(const config::EngineSettings& setting
 #ifdef PAYONCE_BACKENDS
 // In a package ggml's code for the CPU lies beside the program, once for each generation of CPUs; ggml takes the
 // best.
-void load_back_ends() {
+base::Status load_back_ends() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  const auto folder = program.parent_path() / PAYONCE_BACKENDS;
+  const auto folder = (program.parent_path() / PAYONCE_BACKENDS).lexically_normal();
   ggml_backend_load_all_from_path(folder.c_str());
-  if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) == nullptr)
-    base::log_error("{}: no code for this CPU; is the package unpacked as a whole?", folder.string());
+  if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) != nullptr) return {};
+  return base::fail(
+      base::Code::kUnavailable,
+      fmt::format("no code for this CPU in {}; install or unpack the package as a whole", folder.string()));
 }
 #else
-void load_back_ends() {}
+base::Status load_back_ends() { return {}; }
 #endif
 
 }  // namespace
@@ -123,7 +125,7 @@ base::Result<std::unique_ptr<EngineParts>> EngineParts::make(const config::Setti
   if (!wanted.chat_template_file.empty()) {
     PAYONCE_TRY(template_source, base::read_file(around.env, wanted.chat_template_file));
   }
-  load_back_ends();
+  PAYONCE_CHECK_OK(load_back_ends());
   std::unique_ptr<EngineParts> out(new EngineParts);
   const BlockCosts costs{.full_block_bytes = probe.full_block_bytes,
                          .sliding_block_bytes = probe.sliding_block_bytes,
