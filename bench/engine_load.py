@@ -1,0 +1,73 @@
+"""Streams of token-id prompts against an OpenAI-compatible completions endpoint, timed on the client's side."""
+
+import dataclasses
+import http.client
+import json
+import random
+import threading
+import time
+
+TIMEOUT_S = 300
+FIRST_TOKEN, LAST_TOKEN = 1000, 40000  # plain words of every vocabulary in use
+
+
+def random_prompt(count, seed):
+    chosen = random.Random(seed)
+    return [chosen.randint(FIRST_TOKEN, LAST_TOKEN) for _ in range(count)]
+
+
+@dataclasses.dataclass
+class Timed:
+    ttft_s: float       # from sending to the first text
+    total_s: float
+    tokens: int
+    cached: int
+    token_times: list   # seconds from sending, one a chunk
+    text: str
+
+
+def complete(port, prompt, max_tokens, **more):
+    body = {"model": "bench", "prompt": prompt, "max_tokens": max_tokens, "temperature": 0, "ignore_eos": True,
+            "stream": True, "stream_options": {"include_usage": True}, **more}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+    started = time.monotonic()
+    connection.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    if answer.status != 200:
+        raise RuntimeError(f"{answer.status}: {answer.read().decode()}")
+    times, usage, text = [], {}, []
+    for line in answer:
+        if not line.startswith(b"data: {"):
+            continue
+        event = json.loads(line[6:])
+        usage = event.get("usage") or usage
+        # A token may have no text yet (part of a character); any chunk with a choice tells that one has come.
+        if event.get("choices") and not event["choices"][0].get("finish_reason"):
+            times.append(time.monotonic() - started)
+            text.append(event["choices"][0]["text"])
+    connection.close()
+    total = time.monotonic() - started
+    return Timed(times[0] if times else total, total, usage["completion_tokens"],
+                 usage.get("prompt_tokens_details", {}).get("cached_tokens", 0), times, "".join(text))
+
+
+def together(port, prompts, max_tokens, **more):
+    """All prompts at once: (seconds from the first send to the last end, one Timed a prompt)."""
+    results = [None] * len(prompts)
+    barrier = threading.Barrier(len(prompts) + 1)
+
+    def one(index):
+        barrier.wait()
+        results[index] = complete(port, prompts[index], max_tokens, **more)
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(len(prompts))]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    started = time.monotonic()
+    for thread in threads:
+        thread.join()
+    wall = time.monotonic() - started
+    if None in results:
+        raise RuntimeError("a request failed, see above")
+    return wall, results
