@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes a GGUF file with random F32 weights of a real model's layer shape, the same bytes for the same arguments.
 
-For comparing our graphs with another implementation where no real weights can be had (qwen2, qwen3), or where real ones
-are quantised and hide small differences. The value of element i of a tensor is a hash of its name, the seed and i, so
-that src/engine/model/random_model.h makes the same weights inside the tests. Needs numpy.
+For comparing our graphs with another implementation where no real weights can be had (qwen2, qwen3), or where real
+ones are quantised and hide small differences. The value of element i of a tensor is a hash of its name, the seed and
+i, so that src/engine/model/random_model.h makes the same weights inside the tests. Needs numpy.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 
 import numpy
 
-U32, F32, BOOL, STRING, ARRAY = 4, 6, 7, 8, 9
+U32, F32, STRING = 4, 6, 8
 ALIGNMENT_BYTES = 32
 GOLDEN = 0x9E3779B97F4A7C15
 
@@ -147,8 +147,8 @@ def text(value):
 
 
 def key_bytes(key, kind, value):
-    packed = {U32: lambda: struct.pack("<I", value), F32: lambda: struct.pack("<f", value), STRING: lambda: text(value)}
-    return text(key) + struct.pack("<I", kind) + packed[kind]()
+    packed = text(value) if kind == STRING else struct.pack("<I" if kind == U32 else "<f", value)
+    return text(key) + struct.pack("<I", kind) + packed
 
 
 def padding(size):

@@ -14,8 +14,13 @@ constexpr Architecture kArchitectures[] = {
     {.name = "llama"},
     {.name = "qwen2", .rope_halves = true},
     {.name = "qwen3", .rope_halves = true, .qk_norm = true},
-    {.name = "gemma3", .rope_halves = true, .qk_norm = true, .post_norms = true, .gelu = true,
-     .scaled_embedding = true, .sliding = true},
+    {.name = "gemma3",
+     .rope_halves = true,
+     .qk_norm = true,
+     .post_norms = true,
+     .gelu = true,
+     .scaled_embedding = true,
+     .sliding = true},
 };
 constexpr int64_t kMaxLayers = 512;
 constexpr int64_t kMaxWidth = 1 << 20;
@@ -52,8 +57,9 @@ class Reader {
     PAYONCE_TRY(const int64_t value, file_.integer(key(rest), absent));
     if (value < least || value > most) {
       const bool missing = !file_.has(key(rest));
-      return invalid(file_, missing ? fmt::format("key '{}' is missing", key(rest))
-                                    : fmt::format("key '{}' is {}, expected {} to {}", key(rest), value, least, most));
+      return invalid(file_, missing
+                                ? fmt::format("key '{}' is missing", key(rest))
+                                : fmt::format("key '{}' is {}, expected {} to {}", key(rest), value, least, most));
     }
     out = static_cast<int32_t>(value);
     return {};
@@ -98,8 +104,8 @@ class Reader {
   base::Status rope() {
     PAYONCE_CHECK_OK(integer(out_.rope_dims, "rope.dimension_count", out_.head_dim, 2, out_.head_dim));
     if (out_.rope_dims % 2) return invalid(file_, fmt::format("RoPE over {} dimensions", out_.rope_dims));
-    PAYONCE_CHECK_OK(integer(out_.rope_original_context, "rope.scaling.original_context_length", out_.context_tokens, 1,
-                             kMaxContext));
+    PAYONCE_CHECK_OK(integer(out_.rope_original_context, "rope.scaling.original_context_length", out_.context_tokens,
+                             1, kMaxContext));
     PAYONCE_CHECK_OK(real(out_.rope.base, "rope.freq_base", 10000, 1, 1e12F));
     PAYONCE_CHECK_OK(real(out_.rope_sliding.base, "rope.freq_base_swa", 10000, 1, 1e12F));
     float factor = 0;
@@ -113,8 +119,8 @@ class Reader {
     PAYONCE_CHECK_OK(real(out_.rope_attention_factor, "rope.scaling.attn_factor", 1, 0, 1e6F));
     if (kind == "yarn") {
       out_.rope_extrapolation = 1;
-      // ggml multiplies by 1 + 0.1 ln(1/scale) where YaRN is on, llama.cpp by the same where the scale is below 1, and
-      // divides by it first: what is left differs from 1 for a factor below 1 only.
+      // ggml multiplies by 1 + 0.1 ln(1/scale) where YaRN is on, llama.cpp by the same where the scale is below 1,
+      // and divides by it first: what is left differs from 1 for a factor below 1 only.
       const float log_factor = 0.1F * std::log(1.0F / out_.rope.scale);
       out_.rope_attention_factor *= (out_.rope.scale < 1 ? 1 + log_factor : 1.0F) * (1.0F / (1.0F + log_factor));
     }
@@ -128,7 +134,8 @@ class Reader {
     if (!out_.window) return {};
     PAYONCE_TRY(const std::vector<int64_t> listed, file_.integers(key("attention.sliding_window_pattern")));
     if (!listed.empty() && listed.size() != out_.layer_is_sliding.size()) {
-      return invalid(file_, fmt::format("{} layers, but sliding_window_pattern lists {}", out_.layers, listed.size()));
+      return invalid(file_,
+                     fmt::format("{} layers, but sliding_window_pattern lists {}", out_.layers, listed.size()));
     }
     int64_t pattern = kGemmaPattern;
     if (listed.empty()) {

@@ -14,13 +14,13 @@
 namespace payonce::engine {
 
 struct Architecture {
-  std::string_view name;        // general.architecture
-  bool rope_halves = false;     // RoPE turns dimension i with i + d/2 ("NEOX"); else 2i with 2i + 1
-  bool qk_norm = false;         // RMS norm of each query and key head before RoPE
-  bool post_norms = false;      // norms also after attention and after the feed-forward part
-  bool gelu = false;            // activation of the gate; else SiLU
+  std::string_view name;          // general.architecture
+  bool rope_halves = false;       // RoPE turns dimension i with i + d/2 ("NEOX"); else 2i with 2i + 1
+  bool qk_norm = false;           // RMS norm of each query and key head before RoPE
+  bool post_norms = false;        // norms also after attention and after the feed-forward part
+  bool gelu = false;              // activation of the gate; else SiLU
   bool scaled_embedding = false;  // by sqrt(width)
-  bool sliding = false;         // may have sliding-window layers
+  bool sliding = false;           // may have sliding-window layers
 };
 
 // kInvalid: names the unknown architecture and the known ones.
@@ -44,7 +44,7 @@ struct Hyper {
   // YaRN (Peng et al. 2023); extrapolation 0: off.
   float rope_extrapolation = 0, rope_attention_factor = 1, rope_beta_fast = 32, rope_beta_slow = 1;
   int32_t rope_original_context = 0;
-  int32_t window = 0;                // of sliding layers; 0: the model has none
+  int32_t window = 0;                  // of sliding layers; 0: the model has none
   std::vector<bool> layer_is_sliding;  // [layers]
   int32_t sliding_layers() const;
 };

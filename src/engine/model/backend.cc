@@ -73,8 +73,8 @@ base::Status Backend::start_threads() {
   ggml_backend_reg_t registry = ggml_backend_dev_backend_reg(ggml_backend_get_device(cpu_.get()));
   const auto set_threads = procedure<ggml_backend_set_n_threads_t>(registry, "ggml_backend_set_n_threads");
   const auto make_pool = procedure<ggml_threadpool* (*)(ggml_threadpool_params*)>(registry, "ggml_threadpool_new");
-  const auto use_pool = procedure<void (*)(ggml_backend_t, ggml_threadpool*)>(registry,
-                                                                             "ggml_backend_cpu_set_threadpool");
+  const auto use_pool =
+      procedure<void (*)(ggml_backend_t, ggml_threadpool*)>(registry, "ggml_backend_cpu_set_threadpool");
   pool_ = std::make_unique<ThreadPool>();
   pool_->free = procedure<ThreadPool::Free>(registry, "ggml_threadpool_free");
   if (!set_threads || !make_pool || !use_pool || !pool_->free) {
@@ -96,7 +96,7 @@ ggml_backend_buffer_type_t Backend::buffer_type() const {
 base::Result<Backend::Memory> Backend::allocate(ggml_cgraph* graph) {
   const LibraryErrors errors;
   Memory memory;
-  scheduled_ = nullptr;  // a new graph may stand where an old one stood
+  scheduled_ = nullptr;           // a new graph may stand where an old one stood
   if (scheduler_) return memory;  // it has one layout at a time, made in prepare()
   memory.allocator.reset(ggml_gallocr_new(buffer_type()));
   if (!ggml_gallocr_alloc_graph(memory.allocator.get(), graph)) {
@@ -105,9 +105,7 @@ base::Result<Backend::Memory> Backend::allocate(ggml_cgraph* graph) {
   return memory;
 }
 
-size_t Backend::Memory::bytes() const {
-  return allocator ? ggml_gallocr_get_buffer_size(allocator.get(), 0) : 0;
-}
+size_t Backend::Memory::bytes() const { return allocator ? ggml_gallocr_get_buffer_size(allocator.get(), 0) : 0; }
 
 base::Status Backend::prepare(ggml_cgraph* graph) {
   if (!scheduler_ || scheduled_ == graph) return {};

@@ -1,6 +1,5 @@
-// ggml's back ends, found through its registry so that built-in and dynamically loaded ones work alike: the CPU always,
-// and one other device when asked for. Owns the thread pool.
-// Threads: one.
+// ggml's back ends, found through its registry so that built-in and dynamically loaded ones work alike: the CPU
+// always, and one other device when asked for. Owns the thread pool. Threads: one.
 #pragma once
 
 #include <ggml-cpp.h>

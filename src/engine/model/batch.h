@@ -1,5 +1,5 @@
-// One step's work, and who does it. The scheduler fills a Batch; an Executor runs it: the real model (model.h), or the
-// simulated one of the tests, which finds any use of a block that does not hold what it should.
+// One step's work, and who does it. The scheduler fills a Batch; an Executor runs it: the real model (model.h), or
+// the simulated one of the tests, which finds any use of a block that does not hold what it should.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +16,10 @@ namespace payonce::engine {
 enum class Pool : uint8_t { kFull, kSliding };
 
 struct Batch {
-  std::vector<int32_t> tokens;           // [rows]
-  std::vector<SequenceRows> full;        // the block tables of the full-attention pool; rows without gaps
-  std::vector<SequenceRows> sliding;     // same sequences, tables of the sliding pool; empty when the model has none
-  std::vector<int32_t> output_rows;      // rows whose logits are wanted, ascending
+  std::vector<int32_t> tokens;        // [rows]
+  std::vector<SequenceRows> full;     // the block tables of the full-attention pool; rows without gaps
+  std::vector<SequenceRows> sliding;  // same sequences, tables of the sliding pool; empty when the model has none
+  std::vector<int32_t> output_rows;   // rows whose logits are wanted, ascending
 };
 
 // Threads: one (the engine's).  Owner: Engine.

@@ -102,8 +102,7 @@ std::string escaped(const std::string& word) {
 
 std::string pattern_of(const common_grammar_trigger& trigger) {
   switch (trigger.type) {
-    case COMMON_GRAMMAR_TRIGGER_TYPE_PATTERN:
-      return trigger.value;
+    case COMMON_GRAMMAR_TRIGGER_TYPE_PATTERN: return trigger.value;
     case COMMON_GRAMMAR_TRIGGER_TYPE_PATTERN_FULL:
       return fmt::format("{}{}{}", trigger.value.starts_with('^') ? "" : "^", trigger.value,
                          trigger.value.ends_with('$') && trigger.value.size() > 1 ? "" : "$");
@@ -203,7 +202,8 @@ class LlamaChatTemplate final : public ChatTemplate {
 
 }  // namespace
 
-base::Result<std::unique_ptr<ChatTemplate>> ChatTemplate::make(const Vocab& vocab, const std::string& override_source) {
+base::Result<std::unique_ptr<ChatTemplate>> ChatTemplate::make(const Vocab& vocab,
+                                                               const std::string& override_source) {
   return guarded("chat template", [&]() -> base::Result<std::unique_ptr<ChatTemplate>> {
     auto templates = common_chat_templates_init(vocab.llama(), override_source);
     common_chat_templates_ptr with_tools;

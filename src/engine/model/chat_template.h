@@ -17,8 +17,8 @@ namespace payonce::engine {
 struct ChatSyntax;
 
 struct RenderedChat {
-  std::string prompt;   // special tokens spelled out: tokenize with parse_special
-  std::string grammar;  // GBNF; empty: free text. This and the next three go into Grammar::Source as they are.
+  std::string prompt;         // special tokens spelled out: tokenize with parse_special
+  std::string grammar;        // GBNF; empty: free text. This and the next three go into Grammar::Source as they are.
   bool grammar_lazy = false;  // the grammar holds only after one of the triggers appeared
   // ECMAScript regular expressions, searched for in all text of the answer so far (one in ^…$ must match all of it);
   // the grammar then reads from the first non-empty capture group on, or from the match. Plain words come escaped.
@@ -46,11 +46,11 @@ class ChatTemplate {
   virtual ~ChatTemplate() = default;
 
   struct Input {
-    std::string messages_json;     // OpenAI chat form: [{"role","content",…}]
-    std::string tools_json;        // OpenAI form, or empty
+    std::string messages_json;         // OpenAI chat form: [{"role","content",…}]
+    std::string tools_json;            // OpenAI form, or empty
     std::string tool_choice = "auto";  // auto, none, required
-    std::string json_schema;       // the answer must fit it; empty: free
-    std::string grammar;           // GBNF given by the caller; empty: none
+    std::string json_schema;           // the answer must fit it; empty: free
+    std::string grammar;               // GBNF given by the caller; empty: none
     bool parallel_tool_calls = false;
     bool add_generation_prompt = true;
     bool enable_thinking = true;

@@ -28,7 +28,8 @@ auto invalid(const std::string& path, const std::string& what) {
 }
 
 auto wrong_type(const GgufFile& file, const std::string& key, const char* expected, gguf_type found) {
-  return invalid(file.path(), fmt::format("key '{}' is of type {}, expected {}", key, gguf_type_name(found), expected));
+  return invalid(file.path(),
+                 fmt::format("key '{}' is of type {}, expected {}", key, gguf_type_name(found), expected));
 }
 
 }  // namespace
@@ -53,7 +54,7 @@ base::Status GgufFile::map() {
     const base::Code code = errno == ENOENT || errno == ENOTDIR ? base::Code::kNotFound : base::Code::kInvalid;
     return base::fail(code, fmt::format("{}: {}", path_, std::strerror(errno)));
   }
-  struct stat found {};
+  struct stat found{};
   void* mapping = MAP_FAILED;
   int error = 0;
   if (fstat(fd, &found) != 0) {
@@ -104,27 +105,19 @@ base::Result<int64_t> GgufFile::integer(const std::string& key, int64_t absent) 
   const int64_t id = gguf_find_key(keys_, key.c_str());
   if (id < 0) return absent;
   switch (const gguf_type type = gguf_get_kv_type(keys_, id)) {
-    case GGUF_TYPE_UINT8:
-      return gguf_get_val_u8(keys_, id);
-    case GGUF_TYPE_INT8:
-      return gguf_get_val_i8(keys_, id);
-    case GGUF_TYPE_UINT16:
-      return gguf_get_val_u16(keys_, id);
-    case GGUF_TYPE_INT16:
-      return gguf_get_val_i16(keys_, id);
-    case GGUF_TYPE_UINT32:
-      return gguf_get_val_u32(keys_, id);
-    case GGUF_TYPE_INT32:
-      return gguf_get_val_i32(keys_, id);
-    case GGUF_TYPE_INT64:
-      return gguf_get_val_i64(keys_, id);
+    case GGUF_TYPE_UINT8: return gguf_get_val_u8(keys_, id);
+    case GGUF_TYPE_INT8: return gguf_get_val_i8(keys_, id);
+    case GGUF_TYPE_UINT16: return gguf_get_val_u16(keys_, id);
+    case GGUF_TYPE_INT16: return gguf_get_val_i16(keys_, id);
+    case GGUF_TYPE_UINT32: return gguf_get_val_u32(keys_, id);
+    case GGUF_TYPE_INT32: return gguf_get_val_i32(keys_, id);
+    case GGUF_TYPE_INT64: return gguf_get_val_i64(keys_, id);
     case GGUF_TYPE_UINT64: {
       const uint64_t value = gguf_get_val_u64(keys_, id);
       if (value <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return static_cast<int64_t>(value);
       return invalid(path_, fmt::format("key '{}' is {}, too large", key, value));
     }
-    default:
-      return wrong_type(*this, key, "an integer", type);
+    default: return wrong_type(*this, key, "an integer", type);
   }
 }
 
@@ -171,8 +164,9 @@ base::Result<std::vector<int64_t>> GgufFile::integers(const std::string& key) co
 }
 
 const GgufFile::Tensor* GgufFile::find(const std::string& name) const {
-  const auto place = std::lower_bound(tensors_.begin(), tensors_.end(), name,
-                                      [](const Tensor& tensor, const std::string& wanted) { return tensor.name < wanted; });
+  const auto place =
+      std::lower_bound(tensors_.begin(), tensors_.end(), name,
+                       [](const Tensor& tensor, const std::string& wanted) { return tensor.name < wanted; });
   return place != tensors_.end() && place->name == name ? &*place : nullptr;
 }
 
@@ -183,7 +177,8 @@ std::string GgufFile::digest() const {
   hash.update(bytes_.substr(0, header_bytes));
   const std::string_view weights = bytes_.substr(header_bytes);
   const size_t step_bytes = std::max(kSampleBytes, weights.size() / kSamples);
-  for (size_t place = 0; place < weights.size(); place += step_bytes) hash.update(weights.substr(place, kSampleBytes));
+  for (size_t place = 0; place < weights.size(); place += step_bytes)
+    hash.update(weights.substr(place, kSampleBytes));
   return base::hex(hash.finish());
 }
 

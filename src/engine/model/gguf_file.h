@@ -46,9 +46,9 @@ class GgufFile {
 
   const std::string& path() const { return path_; }
   std::string_view bytes() const { return bytes_; }
-  // Names these weights without reading them all: SHA-256 over the file's size, its header (every key, the vocabulary,
-  // names, shapes and types of the tensors) and 64 KiB of the weights at each of 256 even steps. Files that differ in a
-  // few bytes elsewhere get the same digest; a re-quantised, fine-tuned or converted model does not.
+  // Names these weights without reading them all: SHA-256 over the file's size, its header (every key, the
+  // vocabulary, names, shapes and types of the tensors) and 64 KiB of the weights at each of 256 even steps. Files
+  // that differ in a few bytes elsewhere get the same digest; a re-quantised, fine-tuned or converted model does not.
   std::string digest() const;
 
  private:

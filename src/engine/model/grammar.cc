@@ -31,7 +31,8 @@ class LlamaGrammar final : public Grammar {
       : vocab_(vocab), tree_(&tree), sampler_(std::move(sampler)), by_token_(by_token) {}
 
   std::unique_ptr<Grammar> clone() const override {
-    auto copy = std::make_unique<LlamaGrammar>(vocab_, *tree_, Sampler(llama_sampler_clone(sampler_.get())), by_token_);
+    auto copy =
+        std::make_unique<LlamaGrammar>(vocab_, *tree_, Sampler(llama_sampler_clone(sampler_.get())), by_token_);
     copy->broken_ = broken_;
     return copy;
   }
@@ -172,7 +173,8 @@ base::Result<std::unique_ptr<Grammar>> Grammar::make(const Vocab& vocab, const S
     what = error.what();
   }
   if (!sampler) {
-    return base::fail(base::Code::kInvalid, fmt::format("grammar: {}", what.empty() ? errors.first() : what));
+    if (what.empty()) what = errors.first();
+    return base::fail(base::Code::kInvalid, fmt::format("grammar: {}", what.empty() ? "it cannot be parsed" : what));
   }
   auto grammar =
       std::make_unique<LlamaGrammar>(vocab, vocab.token_tree(), std::move(sampler), names_tokens(source.gbnf));

@@ -25,8 +25,8 @@ class Grammar {
   static base::Result<std::unique_ptr<Grammar>> make(const Vocab& vocab, const Source& source);
   virtual ~Grammar() = default;
   virtual std::unique_ptr<Grammar> clone() const = 0;  // a fork's own state
-  // Sets the logits of tokens that may not come next to -infinity. logits: [vocab]. Some ms for a large vocabulary where
-  // much is allowed: sample first, ask allows(), and mask only when it says no.
+  // Sets the logits of tokens that may not come next to -infinity. logits: [vocab]. Some ms for a large vocabulary
+  // where much is allowed: sample first, ask allows(), and mask only when it says no.
   virtual void mask(std::span<float> logits) = 0;
   virtual bool allows(int32_t token) = 0;
   // A token that is not allowed changes nothing.

@@ -26,8 +26,8 @@ class AttentionNodes {
 struct StepGraph {
   ggml_context_ptr context;
   ggml_cgraph* graph = nullptr;
-  ggml_tensor* tokens = nullptr;     // I32 [rows]
-  ggml_tensor* positions = nullptr;  // I32 [rows]
+  ggml_tensor* tokens = nullptr;       // I32 [rows]
+  ggml_tensor* positions = nullptr;    // I32 [rows]
   ggml_tensor* output_rows = nullptr;  // I32 [outputs]; null: all rows, or none
   ggml_tensor* logits = nullptr;       // F32 [vocab, outputs]; null: none
 };
@@ -36,8 +36,9 @@ struct GraphPlan {
   const Weights& weights;
   const Hyper& hyper;
   AttentionNodes& attention;
-  size_t attention_nodes = 0;             // that it adds for each layer
-  const ColumnClasses* at_least = nullptr;  // products are made of no fewer columns than this says; null: of any number
+  size_t attention_nodes = 0;  // that it adds for each layer
+  const ColumnClasses* at_least =
+      nullptr;  // products are made of no fewer columns than this says; null: of any number
 };
 
 // outputs: 0 … rows.

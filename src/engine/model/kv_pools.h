@@ -36,7 +36,7 @@ class KvPools {
   virtual ~KvPools() = default;
 
   virtual AttentionNodes& nodes() = 0;
-  virtual size_t nodes_per_layer() const = 0;
+  virtual size_t nodes_per_layer(const GraphShape& shape) const = 0;
   virtual GraphShape shape_of(const Batch& batch) const = 0;
   // Before a graph is built with nodes(); what it gives belongs to that graph. Null: none.
   virtual std::unique_ptr<GraphInputs> begin_build(const GraphShape& shape) = 0;
@@ -47,6 +47,7 @@ class KvPools {
   virtual void copy_block(Pool pool, int32_t from, int32_t to) = 0;
   virtual void export_block(Pool pool, int32_t block, std::span<std::byte> out) const = 0;
   virtual void import_block(Pool pool, int32_t block, std::span<const std::byte> bytes) = 0;
+  virtual const char* layout() const = 0;  // names how a block's bytes are arranged
 };
 
 }  // namespace payonce::engine

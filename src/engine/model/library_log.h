@@ -1,6 +1,6 @@
-// What ggml, libllama and llama.cpp's common library would print. They log to standard error by default; we stay quiet
-// and keep the error lines of a call, to put them into our own message.
-// Threads: any; an object keeps the lines of the thread that made it.
+// What ggml, libllama and llama.cpp's common library would print. They log to standard error by default; we stay
+// quiet and keep the error lines of a call, to put them into our own message. Threads: any; an object keeps the lines
+// of the thread that made it.
 #pragma once
 
 #include <string>

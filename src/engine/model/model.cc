@@ -10,6 +10,7 @@
 #include "engine/model/architecture.h"
 #include "engine/model/backend.h"
 #include "engine/model/batch_invariance.h"
+#include "engine/model/gathered_attention.h"
 #include "engine/model/gguf_file.h"
 #include "engine/model/graph.h"
 #include "engine/model/library_log.h"
@@ -71,8 +72,10 @@ class GgmlModel final : public Model {
   base::Status set_up() {
     PAYONCE_CHECK_OK(backend_->on_cpu() ? weights_.map(*file_) : weights_.copy(*file_, backend_->buffer_type()));
     const KvSizes sizes{options_.full_blocks, options_.sliding_blocks, options_.kv_type};
-    PAYONCE_TRY(pools_, PagedAttention::make(hyper_, sizes, backend_->threads()));
-    if (backend_->on_cpu() && !options_.gathered_attention) {
+    if (options_.gathered_attention || !backend_->on_cpu()) {
+      PAYONCE_TRY(pools_, GatheredAttention::make(hyper_, sizes, backend_->buffer_type()));
+    } else {
+      PAYONCE_TRY(pools_, PagedAttention::make(hyper_, sizes, backend_->threads()));
       PAYONCE_TRY(classes_, find_column_classes(weights_, *backend_));
       exact_ = options_.exactness == Exactness::kAlways ||
                std::all_of(classes_.begin(), classes_.end(), [](const auto& each) { return each.second == 1; });
@@ -109,10 +112,10 @@ class GgmlModel final : public Model {
   bool exact() const override { return exact_; }
 
   std::string layout() const override {
-    const std::string kind = fmt::format("{}/{}x{}x{}/{}", kv_type_name(options_.kv_type), info_.layers, info_.kv_heads,
-                                         info_.head_dim, kPageTokens);
+    const std::string kind = fmt::format("{}/{}x{}x{}/{}", kv_type_name(options_.kv_type), info_.layers,
+                                         info_.kv_heads, info_.head_dim, kPageTokens);
     const std::string window = info_.window ? fmt::format("/w{}x{}", info_.window, info_.sliding_layers) : "";
-    return kind + window + "/pages1";
+    return fmt::format("{}{}/{}", kind, window, pools_->layout());
   }
 
  private:
@@ -135,7 +138,7 @@ class GgmlModel final : public Model {
     const GraphPlan plan{.weights = weights_,
                          .hyper = hyper_,
                          .attention = pools_->nodes(),
-                         .attention_nodes = pools_->nodes_per_layer(),
+                         .attention_nodes = pools_->nodes_per_layer(key.shape),
                          .at_least = options_.exactness == Exactness::kAlways ? &classes_ : nullptr};
     step.graph = build_graph(plan, key.rows, key.outputs);
     PAYONCE_TRY(step.memory, backend_->allocate(step.graph.graph));

@@ -1,6 +1,6 @@
-// The model: weights out of a GGUF file (memory-mapped), one graph builder for llama, qwen2, qwen3 and gemma3 on ggml,
-// and the KV pools. Its differences between architectures are data (Architecture).
-// Threads: load() any; the rest one (the engine's); it runs `threads` threads of its own during compute().
+// The model: weights out of a GGUF file (memory-mapped), one graph builder for llama, qwen2, qwen3 and gemma3 on
+// ggml, and the KV pools. Its differences between architectures are data (Architecture). Threads: load() any; the
+// rest one (the engine's); it runs `threads` threads of its own during compute().
 #pragma once
 
 #include <cstdint>
@@ -34,11 +34,11 @@ enum class Exactness : uint8_t {
 };
 
 struct ModelOptions {
-  int threads = 0;                // 0: one per core
-  int32_t full_blocks = 0;        // of the full-attention pool
-  int32_t sliding_blocks = 0;     // of the sliding pool; ignored when the model has none
+  int threads = 0;             // 0: one per core
+  int32_t full_blocks = 0;     // of the full-attention pool
+  int32_t sliding_blocks = 0;  // of the sliding pool; ignored when the model has none
   KvType kv_type = KvType::kF16;
-  std::string device;             // "" or "cpu"; else a ggml device by name ("CUDA0", "Metal", "Vulkan0")
+  std::string device;               // "" or "cpu"; else a ggml device by name ("CUDA0", "Metal", "Vulkan0")
   bool gathered_attention = false;  // pages gathered and the library's flash attention, as GPU back ends do it
   Exactness exactness = Exactness::kWhereFree;
 };
@@ -48,7 +48,7 @@ class Model : public Executor {
   // What a file holds, and what a block of it costs, without loading the weights: to size the pools.
   struct Probe {
     ModelInfo info;
-    size_t full_block_bytes = 0;     // for a kv_type
+    size_t full_block_bytes = 0;  // for a kv_type
     size_t sliding_block_bytes = 0;
   };
   // kNotFound; kInvalid: not a GGUF file, truncated, damaged, unknown architecture, missing tensor: named.

@@ -14,12 +14,6 @@ namespace {
 
 constexpr int32_t kQ8Group = 32;
 
-// One row's keys or values within a [head_dim, kv_heads, rows] tensor.
-const float* row_of(const ggml_tensor* tensor, int64_t row) {
-  return reinterpret_cast<const float*>(static_cast<const char*>(tensor->data) +
-                                        static_cast<size_t>(row) * tensor->nb[2]);
-}
-
 }  // namespace
 
 std::byte* PagedAttention::Kind::page(size_t layer_of_kind, int32_t block) const {
@@ -39,10 +33,8 @@ base::Result<std::unique_ptr<PagedAttention>> PagedAttention::make(const Hyper& 
   for (const Pool pool : {Pool::kFull, Pool::kSliding}) {
     Kind& kind = out->kind_of(pool);
     const bool sliding = pool == Pool::kSliding;
-    kind.shape = {.q_heads = hyper.q_heads,
-                  .page = page,
-                  .scale = hyper.attention_scale,
-                  .window = sliding ? hyper.window : 0};
+    kind.shape = {
+        .q_heads = hyper.q_heads, .page = page, .scale = hyper.attention_scale, .window = sliding ? hyper.window : 0};
     for (int i = 0; i < hyper.layers; ++i) {
       if (hyper.layer_is_sliding[static_cast<size_t>(i)] == sliding) kind.layers.push_back(i);
     }
@@ -70,11 +62,11 @@ base::Status PagedAttention::reserve(Kind& kind) {
   if (kind.layers.empty()) return {};
   if (kind.blocks < 1) return base::fail(base::Code::kInvalid, "a KV pool of no blocks");
   kind.memory_bytes = kind.layers.size() * static_cast<size_t>(kind.blocks) * kind.page_bytes();
-  void* memory = mmap(nullptr, kind.memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                      -1, 0);
+  void* memory =
+      mmap(nullptr, kind.memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
-    return base::fail(base::Code::kExhausted, fmt::format("no memory for a KV pool of {} bytes: {}", kind.memory_bytes,
-                                                          std::strerror(errno)));
+    return base::fail(base::Code::kExhausted, fmt::format("no memory for a KV pool of {} bytes: {}",
+                                                          kind.memory_bytes, std::strerror(errno)));
   }
   madvise(memory, kind.memory_bytes, MADV_HUGEPAGE);
   kind.memory = static_cast<std::byte*>(memory);
@@ -89,13 +81,13 @@ void PagedAttention::begin_step(const Batch& batch, GraphInputs*) {
 void PagedAttention::begin_kind(Kind& kind, std::span<const SequenceRows> sequences, size_t rows) {
   kind.plan.reset();
   if (kind.layers.empty()) return;
-  kind.places.resize(rows);
+  kind.slots.resize(rows);
   for (const SequenceRows& each : sequences) {
     for (int32_t i = 0; i < each.rows; ++i) {
       const int32_t position = each.first_position + i;
       const int32_t block = each.blocks[static_cast<size_t>(position / kPageTokens)];
       PAYONCE_ASSERT(block >= 0 && block < kind.blocks);
-      kind.places[static_cast<size_t>(each.first_row + i)] = {block, position % kPageTokens};
+      kind.slots[static_cast<size_t>(each.first_row + i)] = int64_t{block} * kPageTokens + position % kPageTokens;
     }
   }
   kind.plan = AttentionPlan::make(kind.shape, sequences, threads_);
@@ -103,6 +95,7 @@ void PagedAttention::begin_kind(Kind& kind, std::span<const SequenceRows> sequen
 
 ggml_tensor* PagedAttention::attend(ggml_context* context, ggml_cgraph*, int layer, ggml_tensor* q, ggml_tensor* k,
                                     ggml_tensor* v) {
+  PAYONCE_ASSERT(ggml_is_contiguous(q) && ggml_is_contiguous(k) && ggml_is_contiguous(v));
   void* data = &layers_[static_cast<size_t>(layer)];
   ggml_tensor* kv[] = {k, v};
   ggml_tensor* stored = ggml_custom_4d(context, GGML_TYPE_F32, 1, 1, 1, 1, kv, 2, run_store, GGML_N_TASKS_MAX, data);
@@ -121,14 +114,10 @@ void PagedAttention::store(ggml_context* context, ggml_cgraph* graph, int layer,
 void PagedAttention::run_store(ggml_tensor* out, int thread, int threads, void* data) {
   const Layer& layer = *static_cast<const Layer*>(data);
   const Kind& kind = *layer.kind;
-  const ggml_tensor *keys = out->src[0], *values = out->src[1];
-  const auto rows = static_cast<int64_t>(kind.places.size());
-  const size_t page_bytes = kind.page_bytes();
-  for (int64_t row = rows * thread / threads; row < rows * (thread + 1) / threads; ++row) {
-    const Place& place = kind.places[static_cast<size_t>(row)];
-    store_token(kind.shape.page, layer.pages + static_cast<size_t>(place.block) * page_bytes, place.slot,
-                row_of(keys, row), row_of(values, row));
-  }
+  const int rows = static_cast<int>(kind.slots.size());
+  const int first = rows * thread / threads, end = rows * (thread + 1) / threads;
+  store_rows(kind.shape.page, layer.pages, kind.slots.data(), static_cast<const float*>(out->src[0]->data),
+             static_cast<const float*>(out->src[1]->data), first, end - first);
 }
 
 // The plan counts on layer.threads threads; with fewer, some play several parts.
@@ -155,7 +144,8 @@ size_t PagedAttention::block_bytes(Pool pool) const {
 
 void PagedAttention::copy_block(Pool pool, int32_t from, int32_t to) {
   const Kind& kind = kind_of(pool);
-  for (size_t i = 0; i < kind.layers.size(); ++i) std::memcpy(kind.page(i, to), kind.page(i, from), kind.page_bytes());
+  for (size_t i = 0; i < kind.layers.size(); ++i)
+    std::memcpy(kind.page(i, to), kind.page(i, from), kind.page_bytes());
 }
 
 void PagedAttention::export_block(Pool pool, int32_t block, std::span<std::byte> out) const {

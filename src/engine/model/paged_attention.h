@@ -20,7 +20,7 @@ class PagedAttention final : public KvPools, public AttentionNodes {
   ~PagedAttention() override;
 
   AttentionNodes& nodes() override { return *this; }
-  size_t nodes_per_layer() const override { return 3; }
+  size_t nodes_per_layer(const GraphShape&) const override { return 3; }
   GraphShape shape_of(const Batch&) const override { return {}; }
   std::unique_ptr<GraphInputs> begin_build(const GraphShape&) override { return nullptr; }
   void begin_step(const Batch& batch, GraphInputs* inputs) override;
@@ -29,15 +29,13 @@ class PagedAttention final : public KvPools, public AttentionNodes {
   void copy_block(Pool pool, int32_t from, int32_t to) override;
   void export_block(Pool pool, int32_t block, std::span<std::byte> out) const override;
   void import_block(Pool pool, int32_t block, std::span<const std::byte> bytes) override;
+  const char* layout() const override { return "pages1"; }
 
   ggml_tensor* attend(ggml_context* context, ggml_cgraph* graph, int layer, ggml_tensor* q, ggml_tensor* k,
                       ggml_tensor* v) override;
   void store(ggml_context* context, ggml_cgraph* graph, int layer, ggml_tensor* k, ggml_tensor* v) override;
 
  private:
-  struct Place {
-    int32_t block = 0, slot = 0;
-  };
   // What one kind of layers shares: a pool, and the step's plan for it.
   struct Kind {
     AttentionShape shape;
@@ -45,7 +43,7 @@ class PagedAttention final : public KvPools, public AttentionNodes {
     int32_t blocks = 0;
     std::byte* memory = nullptr;  // [layers][blocks] pages
     size_t memory_bytes = 0;
-    std::vector<Place> places;  // of the step's rows
+    std::vector<int64_t> slots;  // of the step's rows, see store_rows()
     std::unique_ptr<AttentionPlan> plan;
     size_t page_bytes() const { return engine::page_bytes(shape.page); }
     std::byte* page(size_t layer_of_kind, int32_t block) const;

@@ -1,4 +1,5 @@
-// GGUF files with random F32 weights, the same as tools/make_random_model.py writes (there the reasons). For tests only.
+// GGUF files with random F32 weights, the same as tools/make_random_model.py writes (there the reasons). For tests
+// only.
 #pragma once
 
 #include <ggml-cpp.h>
@@ -27,28 +28,47 @@ inline RandomShape random_shape(std::string_view name) {
     return {.architecture = "llama", .norm_epsilon = 1e-5F, .rope_factors = {1, 1, 4.3076181F, 8, 8, 8, 8, 8}};
   }
   if (name == "qwen2.5-0.5b") {
-    return {.architecture = "qwen2", .width = 896, .heads = 14, .kv_heads = 2, .head_dim = 64, .ffn_width = 4864,
-            .rope_base = 1e6F, .qkv_bias = true};
+    return {.architecture = "qwen2",
+            .width = 896,
+            .heads = 14,
+            .kv_heads = 2,
+            .head_dim = 64,
+            .ffn_width = 4864,
+            .rope_base = 1e6F,
+            .qkv_bias = true};
   }
   if (name == "qwen2-yarn-tiny") {
     return {.architecture = "qwen2", .qkv_bias = true, .yarn_factor = 4, .yarn_original_context = 32};
   }
   if (name == "qwen3-0.6b") {
-    return {.architecture = "qwen3", .width = 1024, .heads = 16, .kv_heads = 8, .head_dim = 128, .ffn_width = 3072,
-            .rope_base = 1e6F, .qk_norm = true};
+    return {.architecture = "qwen3",
+            .width = 1024,
+            .heads = 16,
+            .kv_heads = 8,
+            .head_dim = 128,
+            .ffn_width = 3072,
+            .rope_base = 1e6F,
+            .qk_norm = true};
   }
-  return {.architecture = "gemma3", .kv_heads = 1, .head_dim = 32, .rope_base = 1e6F, .window = 24, .qk_norm = true,
+  return {.architecture = "gemma3",
+          .kv_heads = 1,
+          .head_dim = 32,
+          .rope_base = 1e6F,
+          .window = 24,
+          .qk_norm = true,
           .post_norms = true};
 }
 
 class RandomModel {
  public:
-  RandomModel(RandomShape shape, int64_t layers, int64_t vocab) : shape_(std::move(shape)), layers_(layers), vocab_(vocab) {
+  RandomModel(RandomShape shape, int64_t layers, int64_t vocab)
+      : shape_(std::move(shape)), layers_(layers), vocab_(vocab) {
     const int64_t width = shape_.width, ffn = shape_.ffn_width, head = shape_.head_dim;
     const int64_t q = shape_.heads * head, kv = shape_.kv_heads * head;
     const size_t floats = static_cast<size_t>(
         2 * width * vocab + layers * (width * (2 * q + 2 * kv + 3 * ffn) + 4 * width + q + 2 * kv + 2 * head) + 4096);
-    context_.reset(ggml_init({floats * sizeof(float) + (static_cast<size_t>(layers) * 20 + 16) * 1024, nullptr, false}));
+    context_.reset(
+        ggml_init({floats * sizeof(float) + (static_cast<size_t>(layers) * 20 + 16) * 1024, nullptr, false}));
     keys_.reset(gguf_init_empty());
     keys();
     const float spread = std::sqrt(3.0F / (shape_.architecture == "gemma3" ? static_cast<float>(width) : 1.0F));

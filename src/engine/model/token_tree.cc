@@ -23,8 +23,8 @@ TokenTree TokenTree::make(std::span<const std::string> pieces, std::span<const i
     const bool nul = !alone[place] && (text(token).empty() || text(token)[0] == '\0');
     if (nul) out.never = token;
     if (nul || alone[place]) continue;
-    while (!beginnings.empty() &&
-           (text(beginnings.back()).size() == text(token).size() || !text(token).starts_with(text(beginnings.back())))) {
+    while (!beginnings.empty() && (text(beginnings.back()).size() == text(token).size() ||
+                                   !text(token).starts_with(text(beginnings.back())))) {
       beginnings.pop_back();
     }
     if (!beginnings.empty()) parents[place] = beginnings.back();

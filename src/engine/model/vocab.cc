@@ -73,7 +73,8 @@ base::Result<std::unique_ptr<Vocab>> Vocab::load(const std::string& gguf_file) {
   const bool no_bos = llama_vocab_get_add_bos(handle) && llama_vocab_bos(handle) == LLAMA_TOKEN_NULL;
   const bool no_eos = llama_vocab_get_add_eos(handle) && llama_vocab_eos(handle) == LLAMA_TOKEN_NULL;
   if (no_bos || no_eos) {
-    return base::fail(base::Code::kInvalid, gguf_file + ": the tokenizer adds a BOS or EOS token that it does not have");
+    return base::fail(base::Code::kInvalid,
+                      gguf_file + ": the tokenizer adds a BOS or EOS token that it does not have");
   }
   return vocab;
 }
@@ -83,7 +84,8 @@ Vocab::~Vocab() { llama_model_free(model_); }
 
 const llama_vocab* Vocab::llama_vocab_handle() const { return llama_model_get_vocab(model_); }
 
-base::Result<std::vector<int32_t>> Vocab::tokenize(std::string_view text, bool add_special, bool parse_special) const {
+base::Result<std::vector<int32_t>> Vocab::tokenize(std::string_view text, bool add_special,
+                                                   bool parse_special) const {
   if (text.size() > kMaxTextBytes) return base::fail(base::Code::kTooLarge, "the text is longer than 1 GiB");
   PAYONCE_CHECK_OK(check_utf8(text));
   // A token covers a byte at least; besides BOS and EOS a tokenizer may put a space in front of each piece of text
@@ -108,8 +110,8 @@ std::string Vocab::piece(int32_t token, bool special) const {
   if (token < 0 || token >= size()) return {};
   std::string out(32, '\0');
   for (int attempt = 0; attempt < 2; ++attempt) {
-    const int32_t length = llama_token_to_piece(llama_vocab_handle(), token, out.data(),
-                                                static_cast<int32_t>(out.size()), 0, special);
+    const int32_t length =
+        llama_token_to_piece(llama_vocab_handle(), token, out.data(), static_cast<int32_t>(out.size()), 0, special);
     out.resize(static_cast<size_t>(length < 0 ? -length : length));
     if (length >= 0) return out;
   }

@@ -27,8 +27,8 @@ class Vocab {
   Vocab(const Vocab&) = delete;
   Vocab& operator=(const Vocab&) = delete;
 
-  // `parse_special`: "<|im_start|>" in the text is one token (templates, raw completions as vLLM does) rather than its
-  // letters. `add_special`: BOS where the model asks for it. kInvalid for text that is not UTF-8.
+  // `parse_special`: "<|im_start|>" in the text is one token (templates, raw completions as vLLM does) rather than
+  // its letters. `add_special`: BOS where the model asks for it. kInvalid for text that is not UTF-8.
   base::Result<std::vector<int32_t>> tokenize(std::string_view text, bool add_special, bool parse_special) const;
   std::string piece(int32_t token, bool special = false) const;  // bytes; a token may hold part of a UTF-8 sequence
   std::string text(std::span<const int32_t> tokens) const;

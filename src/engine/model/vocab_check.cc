@@ -54,8 +54,7 @@ base::Status check_tokenizer(const GgufFile& file) {
   if (model != "llama" && model != "gpt2") {
     return invalid(file, fmt::format("tokenizer '{}' is not supported (known: llama, gpt2)", model));
   }
-  PAYONCE_TRY(const Table tokens,
-              table(file, "tokenizer.ggml.tokens", GGUF_TYPE_STRING, GGUF_TYPE_STRING));
+  PAYONCE_TRY(const Table tokens, table(file, "tokenizer.ggml.tokens", GGUF_TYPE_STRING, GGUF_TYPE_STRING));
   if (tokens.items < 2) return invalid(file, "no vocabulary (key 'tokenizer.ggml.tokens' is missing or empty)");
   PAYONCE_CHECK_OK(check_unique(file, tokens));
   PAYONCE_TRY(const Table scores, table(file, "tokenizer.ggml.scores", GGUF_TYPE_FLOAT32, GGUF_TYPE_INT32));

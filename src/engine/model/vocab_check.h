@@ -1,5 +1,5 @@
-// What must hold of a file's tokenizer before libllama may see it: libllama ends the process where some of it does not.
-// Threads: pure function.
+// What must hold of a file's tokenizer before libllama may see it: libllama ends the process where some of it does
+// not. Threads: pure function.
 #pragma once
 
 #include "base/result.h"

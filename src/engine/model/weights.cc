@@ -54,7 +54,8 @@ class Finder {
       return invalid(file_, "LongRoPE is not supported");
     }
     out_.layers.resize(static_cast<size_t>(hyper_.layers));
-    for (size_t i = 0; i < out_.layers.size(); ++i) PAYONCE_CHECK_OK(layer(fmt::format("blk.{}.", i), out_.layers[i]));
+    for (size_t i = 0; i < out_.layers.size(); ++i)
+      PAYONCE_CHECK_OK(layer(fmt::format("blk.{}.", i), out_.layers[i]));
     for (const GgufFile::Tensor& tensor : file_.tensors()) {
       out_.parameters += static_cast<uint64_t>(tensor.shape[0] * tensor.shape[1] * tensor.shape[2] * tensor.shape[3]);
     }
@@ -113,8 +114,8 @@ class Finder {
     if (!found) return invalid(file_, fmt::format("tensor '{}' is missing", name));
     const int64_t expected[4] = {in_width, out_width, 1, 1};
     if (!std::equal(expected, expected + 4, found->shape)) {
-      return invalid(file_, fmt::format("tensor '{}' is {}, expected {}", name, shape_text(found->shape),
-                                        shape_text(expected)));
+      return invalid(
+          file_, fmt::format("tensor '{}' is {}, expected {}", name, shape_text(found->shape), shape_text(expected)));
     }
     if (is_matrix ? !is_matrix_type(found->type) : found->type != GGML_TYPE_F32) {
       return invalid(file_, fmt::format("tensor '{}' has type {}, which is not supported there", name,

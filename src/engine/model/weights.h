@@ -25,9 +25,9 @@ struct LayerWeights {
 };
 
 struct Weights {
-  ggml_tensor *embedding = nullptr;  // [width, vocab]
+  ggml_tensor* embedding = nullptr;  // [width, vocab]
   ggml_tensor *output_norm = nullptr, *output = nullptr, *output_bias = nullptr;
-  ggml_tensor *rope_factors = nullptr;  // [rope_dims / 2]
+  ggml_tensor* rope_factors = nullptr;  // [rope_dims / 2]
   std::vector<LayerWeights> layers;
   int32_t vocab_size = 0;
   uint64_t parameters = 0;
