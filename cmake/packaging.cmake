@@ -6,10 +6,12 @@ set(DOCUMENTS ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE ${PR
 set(CONFIG ${PROJECT_SOURCE_DIR}/packaging/payonce.toml)
 set(SERVICE ${PROJECT_SOURCE_DIR}/packaging/payonce.service)
 
-install(PROGRAMS $<TARGET_FILE:payonce> DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+install(TARGETS payonce RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
 install(FILES ${DOCUMENTS} DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT program)
 # llama.cpp's libraries and ggml's code for each generation of CPUs, where the program looks for them.
 if(PAYONCE_PORTABLE)
+  install(DIRECTORY ${LLAMA_DIR}/licenses DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT program)
+  install(DIRECTORY ${LLAMA_DIR}/licenses DESTINATION usr/share/doc/payonce COMPONENT debian EXCLUDE_FROM_ALL)
   file(GLOB LLAMA_RUNTIME ${LLAMA_DIR}/lib/*.so.* ${LLAMA_DIR}/backends/*.so)
   install(PROGRAMS ${LLAMA_RUNTIME} DESTINATION lib/payonce COMPONENT program)
   install(PROGRAMS ${LLAMA_RUNTIME} DESTINATION usr/lib/payonce COMPONENT debian EXCLUDE_FROM_ALL)
@@ -17,7 +19,7 @@ if(PAYONCE_PORTABLE)
 endif()
 install(FILES ${CONFIG} ${SERVICE} DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT program)
 
-install(PROGRAMS $<TARGET_FILE:payonce> DESTINATION usr/bin COMPONENT debian EXCLUDE_FROM_ALL)
+install(TARGETS payonce RUNTIME DESTINATION usr/bin COMPONENT debian EXCLUDE_FROM_ALL)
 install(FILES ${DOCUMENTS} DESTINATION usr/share/doc/payonce COMPONENT debian EXCLUDE_FROM_ALL)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE RENAME copyright DESTINATION usr/share/doc/payonce COMPONENT debian
         EXCLUDE_FROM_ALL)

@@ -64,6 +64,9 @@ install_libs() {
   mkdir -p "$part/include/jinja" "$part/lib"
   cp "$source"/ggml/include/*.h "$source"/include/*.h "$source"/common/*.h "$part/include/"
   cp "$source"/common/jinja/*.h "$part/include/jinja/"
+  mkdir "$part/licenses"
+  cp "$source/LICENSE" "$part/licenses/llama.cpp"
+  cp "$source/licenses/LICENSE-jsonhpp" "$part/licenses/nlohmann-json"
   for folder in ggml src common vendor; do
     find "$build_dir/$folder" -name '*.a' -exec cp {} "$part/lib/" \;
   done

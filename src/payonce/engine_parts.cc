@@ -60,6 +60,9 @@ base::Result<std::vector<std::vector<int32_t>>> public_prefixes(const config::En
   return out;
 }
 
+// Blocks can be read by this model alone, kept this way.
+std::string root_of(const engine::Model& model) { return model.info().digest + "/" + model.layout(); }
+
 engine::EngineOptions engine_options(const config::EngineSettings& settings, const PoolSizes& sizes,
                                      const engine::Model& model) {
   engine::EngineOptions options;
@@ -70,23 +73,39 @@ engine::EngineOptions engine_options(const config::EngineSettings& settings, con
   options.max_batch = settings.max_batch;
   options.prefill_chunk = settings.prefill_chunk;
   options.max_queue = settings.max_queue;
-  options.root = model.info().digest + "/" + model.layout();
+  options.root = root_of(model);
   return options;
+}
+
+// The tiers behind the pool: memory, and a disk if there is a directory for it. A directory that cannot be used costs
+// the disk tier alone.
+std::unique_ptr<kv::BlockStore> open_store(const config::EngineSettings& settings, const std::string& kv_directory,
+                                           const engine::Model& model, EngineParts::Surroundings around) {
+  const bool on_disk = !kv_directory.empty() && settings.kv_disk_bytes > 0;
+  if (!on_disk && settings.kv_ram_bytes == 0) return nullptr;
+  kv::BlockStore::Options options;
+  options.memory_bytes = settings.kv_ram_bytes;
+  options.directory = on_disk ? kv_directory : "";
+  options.disk_bytes = settings.kv_disk_bytes;
+  options.fingerprint = root_of(model);
+  return kv::BlockStore::open(options, around.env, around.clock, around.metrics);
 }
 
 #ifdef PAYONCE_BACKENDS
 // In a package ggml's code for the CPU lies beside the program, once for each generation of CPUs; ggml takes the
 // best.
-void load_back_ends() {
+base::Status load_back_ends() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  const auto folder = program.parent_path() / PAYONCE_BACKENDS;
+  const auto folder = (program.parent_path() / PAYONCE_BACKENDS).lexically_normal();
   ggml_backend_load_all_from_path(folder.c_str());
-  if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) == nullptr)
-    base::log_error("{}: no code for this CPU; is the package unpacked as a whole?", folder.string());
+  if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) != nullptr) return {};
+  return base::fail(
+      base::Code::kUnavailable,
+      fmt::format("no code for this CPU in {}; install or unpack the package as a whole", folder.string()));
 }
 #else
-void load_back_ends() {}
+base::Status load_back_ends() { return {}; }
 #endif
 
 }  // namespace
@@ -98,12 +117,6 @@ base::Result<engine::Model::Probe> EngineParts::probe(const config::Settings& se
   return probe;
 }
 
-base::Status EngineParts::open_store(const config::EngineSettings& settings, const std::string& kv_directory,
-                                     Surroundings around) {
-  (void)settings, (void)kv_directory, (void)around;
-  return {};
-}
-
 base::Result<std::unique_ptr<EngineParts>> EngineParts::make(const config::Settings& settings,
                                                              const engine::Model::Probe& probe,
                                                              const std::string& kv_directory, Surroundings around) {
@@ -112,7 +125,7 @@ base::Result<std::unique_ptr<EngineParts>> EngineParts::make(const config::Setti
   if (!wanted.chat_template_file.empty()) {
     PAYONCE_TRY(template_source, base::read_file(around.env, wanted.chat_template_file));
   }
-  load_back_ends();
+  PAYONCE_CHECK_OK(load_back_ends());
   std::unique_ptr<EngineParts> out(new EngineParts);
   const BlockCosts costs{.full_block_bytes = probe.full_block_bytes,
                          .sliding_block_bytes = probe.sliding_block_bytes,
@@ -128,7 +141,7 @@ base::Result<std::unique_ptr<EngineParts>> EngineParts::make(const config::Setti
                                                                      .kv_type = kv_type_of(wanted),
                                                                      .device = wanted.device}));
   PAYONCE_TRY(out->chat_, engine::ChatTemplate::make(*out->vocab_, template_source));
-  PAYONCE_CHECK_OK(out->open_store(wanted, kv_directory, around));
+  out->store_ = open_store(wanted, kv_directory, *out->model_, around);
   engine::EngineOptions options = engine_options(wanted, out->sizes_, *out->model_);
   PAYONCE_TRY(options.public_prefixes,
               public_prefixes(wanted, *out->chat_, engine::port_of(*out->vocab_), around.env));

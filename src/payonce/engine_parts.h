@@ -42,8 +42,6 @@ class EngineParts {
 
  private:
   EngineParts() = default;
-  base::Status open_store(const config::EngineSettings& settings, const std::string& kv_directory,
-                          Surroundings around);
 
   PoolSizes sizes_;
   std::unique_ptr<engine::Model> model_;
