@@ -12,6 +12,7 @@ from harness import Gateway, model_file, sse_events
 READY_LIMIT_S = 120
 CAPITAL = [{"role": "user", "content": "Name the capital of France."}]
 GREEDY = {"model": "any", "temperature": 0, "max_tokens": 16}
+CLAUDE = {"model": "any", "extra_body": {"temperature": 0}}  # this client has no name for it any more
 WEATHER = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 20}}, "required": ["city"],
            "additionalProperties": False}
 WEATHER_TOOL = {"type": "function",
@@ -221,7 +222,7 @@ def test_echo_with_logprobs_scores_the_prompt(client):
 # ---- messages --------------------------------------------------------------------------------------
 
 def test_a_message_answers_and_streams(claude):
-    ask = {"model": "any", "max_tokens": 16, "temperature": 0, "system": "Be brief.", "messages": CAPITAL}
+    ask = CLAUDE | {"max_tokens": 16, "system": "Be brief.", "messages": CAPITAL}
     answer = claude.messages.create(**ask)
     assert answer.type == "message" and answer.role == "assistant" and answer.id.startswith("msg_")
     assert "Paris" in answer.content[0].text and answer.stop_reason in ("end_turn", "max_tokens")
@@ -239,7 +240,7 @@ def test_a_message_answers_and_streams(claude):
 
 def test_cache_control_is_counted_as_written_and_then_as_read(claude):
     system = [{"type": "text", "text": STORY, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
-    ask = {"model": "any", "max_tokens": 4, "temperature": 0, "system": system}
+    ask = CLAUDE | {"max_tokens": 4, "system": system}
     first = claude.messages.create(**ask, messages=[{"role": "user", "content": "Who is it about?"}]).usage
     second = claude.messages.create(**ask, messages=[{"role": "user", "content": "Where does he live?"}]).usage
     written = first.cache_creation_input_tokens
@@ -256,7 +257,7 @@ def test_cache_control_is_counted_as_written_and_then_as_read(claude):
 def test_a_forced_tool_is_used_whole_and_as_a_stream(claude):
     tool = {"name": "get_weather", "description": "The weather of a city", "input_schema": WEATHER,
             "cache_control": {"type": "ephemeral"}}
-    ask = {"model": "any", "max_tokens": 80, "temperature": 0, "tools": [tool],
+    ask = CLAUDE | {"max_tokens": 80, "tools": [tool],
            "tool_choice": {"type": "tool", "name": "get_weather"},
            "messages": [{"role": "user", "content": "What is the weather in Paris?"}]}
     answer = claude.messages.create(**ask)
@@ -274,7 +275,7 @@ def test_a_forced_tool_is_used_whole_and_as_a_stream(claude):
 
 
 def test_stop_sequences_are_named(claude):
-    ask = {"model": "any", "max_tokens": 16, "temperature": 0, "messages": CAPITAL}
+    ask = CLAUDE | {"max_tokens": 16, "messages": CAPITAL}
     word = claude.messages.create(**ask).content[0].text.split()[2]
     stopped = claude.messages.create(**ask, stop_sequences=["never", word])
     assert (stopped.stop_reason, stopped.stop_sequence) == ("stop_sequence", word)
@@ -327,7 +328,8 @@ def test_a_response_calls_a_function_and_fits_a_schema(client):
 def test_models_are_listed_by_both_clients(client, claude):
     name = client.models.list().data[0].id
     assert client.models.retrieve(name).id == name
-    assert claude.models.list().data[0].id == name and claude.models.retrieve(name).display_name
+    listed = claude.models.list().data[0]
+    assert listed.id == name and claude.models.retrieve(name).lifecycle == "active" and listed.max_tokens > 0
     with pytest.raises(openai.NotFoundError, match="no model"):
         client.models.retrieve("gpt-nobody")
 

@@ -45,7 +45,10 @@ base::Error not_found(std::string_view method, std::string_view path) {
 
 struct Api::State : std::enable_shared_from_this<Api::State> {
   State(Parts the_parts, ApiLimits the_limits, int32_t the_context)
-      : parts(std::move(the_parts)), limits(the_limits), context_tokens(the_context) {}
+      : parts(std::move(the_parts)),
+        limits(the_limits),
+        context_tokens(the_context),
+        started_s(parts.clock.unix_s()) {}
 
   std::shared_ptr<ApiCall> make_call(Dialect dialect, net::EventLoop& loop, std::shared_ptr<net::ResponseSink> sink);
   Answer answer_get(const net::RequestHead& head, std::string_view path, Dialect dialect) const;
@@ -57,6 +60,7 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   const Parts parts;
   const ApiLimits limits;
   const int32_t context_tokens;
+  const int64_t started_s;
 
   std::mutex mutex;
   std::condition_variable idle;
@@ -96,9 +100,9 @@ Answer Api::State::answer_get(const net::RequestHead& head, std::string_view pat
   const bool models = path == kModels || path.starts_with(fmt::format("{}/", kModels));
   const bool known = models || std::find(kPostPaths.begin(), kPostPaths.end(), path) != kPostPaths.end();
   if (models && head.method == "GET") {
-    if (path == kModels) return json_answer(dialect, models_json(parts.model, parts.clock));
+    if (path == kModels) return json_answer(dialect, models_json(parts.model, started_s, context_tokens));
     const std::string id = percent_decoded(path.substr(kModels.size() + 1));
-    if (id == parts.model.name) return json_answer(dialect, model_json(parts.model, parts.clock));
+    if (id == parts.model.name) return json_answer(dialect, model_json(parts.model, started_s, context_tokens));
     return error_answer(dialect,
                         {base::Code::kNotFound, fmt::format("no model '{}' here: loaded is '{}', which answers "
                                                             "requests under any name",

@@ -8,7 +8,10 @@ namespace payonce::engine {
 
 std::optional<int64_t> read_cache_control(Fields& fields) {
   const boost::json::object* control = fields.object("cache_control");
-  if (control == nullptr) return std::nullopt;
+  if (control == nullptr) {
+    if (fields.object("prompt_cache_breakpoint") == nullptr) return std::nullopt;
+    return kBreakpointTtl_s;
+  }
   Fields inner(*control, fields.path("cache_control"));
   const auto type = inner.text("type");
   if (inner.ok() && type != "ephemeral") inner.refuse("type", "must be \"ephemeral\"");

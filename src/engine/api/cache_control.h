@@ -12,8 +12,10 @@ namespace payonce::engine {
 
 inline constexpr int64_t kShortTtl_s = 300;
 inline constexpr int64_t kLongTtl_s = 3600;
+inline constexpr int64_t kBreakpointTtl_s = 1800;  // "30m", the one TTL of OpenAI's prompt_cache_options
 
-// The TTL of the object's own mark; none: it has none.
+// The TTL of the object's own mark: its cache_control, or a prompt_cache_breakpoint, as OpenAI calls the same; none:
+// it has none.
 std::optional<int64_t> read_cache_control(Fields& fields);
 // At most `most` marks, and none with the long TTL behind one with the short.
 base::Status check_marks(const Conversation& conversation, size_t most);

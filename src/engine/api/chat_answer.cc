@@ -177,7 +177,8 @@ json::object openai_usage(const EngineUsage& usage) {
   return {{"prompt_tokens", usage.prompt_tokens},
           {"completion_tokens", usage.completion_tokens},
           {"total_tokens", int64_t{usage.prompt_tokens} + usage.completion_tokens},
-          {"prompt_tokens_details", json::object{{"cached_tokens", usage.cached_tokens}}}};
+          {"prompt_tokens_details",
+           json::object{{"cached_tokens", usage.cached_tokens}, {"cache_write_tokens", usage.written_tokens}}}};
 }
 
 std::unique_ptr<AnswerWriter> make_chat_answer(AnswerIdentity identity, ChatAnswerOptions options) {

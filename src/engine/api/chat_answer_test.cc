@@ -44,7 +44,7 @@ TEST_F(ChatAnswerTest, AWholeAnswerLooksAsTheApiSays) {
   body["id"] = "ID";
   EXPECT_EQ(
       json::serialize(body),
-      R"({"id":"ID","object":"chat.completion","created":1790000000,"model":"m","system_fingerprint":"fp_0123456789","choices":[{"index":0,"message":{"role":"assistant","content":"Hello ☃","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":11,"completion_tokens":3,"total_tokens":14,"prompt_tokens_details":{"cached_tokens":7}}})");
+      R"({"id":"ID","object":"chat.completion","created":1790000000,"model":"m","system_fingerprint":"fp_0123456789","choices":[{"index":0,"message":{"role":"assistant","content":"Hello ☃","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":11,"completion_tokens":3,"total_tokens":14,"prompt_tokens_details":{"cached_tokens":7,"cache_write_tokens":0}}})");
   EXPECT_EQ(received->header("content-type"), "application/json");
   EXPECT_TRUE(received->header("x-request-id").starts_with("req_"));
   EXPECT_EQ(asked().prompt, byte_tokens(kUser + kAssistant));

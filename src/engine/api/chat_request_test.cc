@@ -245,6 +245,10 @@ TEST_F(ChatRequestTest, CacheControlOnPartsMarksThePrompt) {
   ASSERT_EQ(asked().marks.size(), 1u);
   EXPECT_EQ(asked().marks[0].tokens, static_cast<int32_t>(byte_tokens("<|im_start|>system\nS").size()));
   EXPECT_EQ(asked().marks[0].ttl_s, 300);
+  send(kPath, chat_with("messages", R"([{"role":"user","content":[{"type":"text","text":"Hi",
+    "prompt_cache_breakpoint":{"mode":"explicit"}}]}])"));
+  ASSERT_EQ(asked(1).marks.size(), 1u);
+  EXPECT_EQ(asked(1).marks[0].ttl_s, 1800);
 }
 
 TEST_F(ChatRequestTest, ABosThatTheTemplateWroteIsNotDoubled) {

@@ -24,7 +24,7 @@ TEST_F(CompletionsTest, AWholeAnswerLooksAsTheApiSays) {
   body["id"] = "ID";
   EXPECT_EQ(
       json::serialize(body),
-      R"({"id":"ID","object":"text_completion","created":1790000000,"model":"m","system_fingerprint":"fp_0123456789","choices":[{"index":0,"text":" upon","logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":4}}})");
+      R"({"id":"ID","object":"text_completion","created":1790000000,"model":"m","system_fingerprint":"fp_0123456789","choices":[{"index":0,"text":" upon","logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":0}}})");
 }
 
 TEST_F(CompletionsTest, AllFormsOfPromptsAreRead) {
@@ -81,7 +81,7 @@ TEST_F(CompletionsTest, ChoicesAreNumberedPromptByPrompt) {
   }
   EXPECT_EQ(texts, (std::vector<std::string>{"00", "01", "10", "11"}));
   EXPECT_EQ(body.at("usage"), J(R"({"prompt_tokens":3,"completion_tokens":8,"total_tokens":11,
-        "prompt_tokens_details":{"cached_tokens":1}})"));
+        "prompt_tokens_details":{"cached_tokens":1,"cache_write_tokens":0}})"));
 }
 
 TEST_F(CompletionsTest, OneRefusedPromptEndsThemAll) {

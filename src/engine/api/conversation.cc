@@ -146,10 +146,11 @@ std::vector<CacheMark> find_marks(const RequestContext& context, const Conversat
 
 void Conversation::mark_here(int64_t ttl_s) {
   if (turns.empty()) return;
-  cuts.push_back({.turns = turns.size(),
-                  .parts = turns.back().parts.size(),
-                  .tool_calls = turns.back().tool_calls.size(),
-                  .ttl_s = ttl_s});
+  const Cut cut{.turns = turns.size(),
+                .parts = turns.back().parts.size(),
+                .tool_calls = turns.back().tool_calls.size(),
+                .ttl_s = ttl_s};
+  if (cuts.empty() || cuts.back() != cut) cuts.push_back(cut);
 }
 
 base::Result<Prompt> render(const RequestContext& context, const Conversation& conversation) {

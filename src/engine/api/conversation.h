@@ -33,6 +33,7 @@ struct Cut {
   size_t parts = 0;
   size_t tool_calls = 0;
   int64_t ttl_s = 0;
+  bool operator==(const Cut&) const = default;
 };
 
 struct Conversation {

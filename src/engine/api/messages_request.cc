@@ -142,8 +142,8 @@ bool read_thinking(Fields& fields, Conversation& out) {
   if (thinking == nullptr) return false;
   Fields inner(*thinking, "thinking");
   const std::string type = inner.text("type").value_or("");
-  if (type != "enabled" && type != "disabled" && type != "adaptive")
-    inner.refuse("type", "must be \"enabled\", \"adaptive\" or \"disabled\"");
+  if (type != "enabled" && type != "disabled" && type != "adaptive" && type != "between_tools")
+    inner.refuse("type", "must be \"enabled\", \"adaptive\", \"between_tools\" or \"disabled\"");
   if (!inner.ok()) fields.refuse(inner.status().error());
   out.enable_thinking = type != "disabled";
   return out.enable_thinking;
@@ -154,6 +154,8 @@ Conversation read_conversation(Fields& fields) {
   read_anthropic_tools(fields, out);
   read_system(fields, out);
   read_turns(fields, out);
+  // The request's own mark stands after its last block.
+  if (const auto ttl_s = read_cache_control(fields)) out.mark_here(*ttl_s);
   read_output_format(fields, out);
   return out;
 }

@@ -232,6 +232,13 @@ TEST_F(MessagesTest, CacheControlMarksTheTokenWhereItsBlockEnds) {
   EXPECT_LE(chat.inputs.size(), 1u + 4u + 1u);
 }
 
+TEST_F(MessagesTest, TheRequestsOwnMarkStandsAfterItsLastBlock) {
+  send(kPath, body_with("cache_control", R"({"type":"ephemeral","ttl":"1h"})"));
+  ASSERT_EQ(asked().marks.size(), 1u);
+  EXPECT_EQ(asked().marks[0].ttl_s, 3600);
+  EXPECT_EQ(asked().marks[0].tokens, static_cast<int32_t>(byte_tokens("<|im_start|>user\nHi<|im_end|>\n").size()));
+}
+
 TEST_F(MessagesTest, WrongMarksAreRefused) {
   const auto blocks = [](int count, const std::string& control) {
     std::string out = R"([{"role":"user","content":[)";

@@ -10,27 +10,29 @@ namespace payonce::engine {
 namespace {
 namespace json = boost::json;
 
-// OpenAI reads object, created and owned_by; Anthropic type, display_name and created_at.
-json::object model_object(const ModelInfo& model, const base::Clock& clock) {
-  const std::time_t now = static_cast<std::time_t>(clock.unix_s());
+// OpenAI reads object, created and owned_by; Anthropic the rest.
+json::object model_object(const ModelInfo& model, int64_t created_s, int32_t context_tokens) {
   return {{"id", model.name},
           {"object", "model"},
-          {"created", clock.unix_s()},
+          {"created", created_s},
           {"owned_by", "payonce"},
           {"type", "model"},
           {"display_name", model.name},
-          {"created_at", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now))}};
+          {"lifecycle", "active"},
+          {"max_input_tokens", context_tokens},
+          {"max_tokens", context_tokens},
+          {"created_at", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(created_s)))}};
 }
 
 }  // namespace
 
-std::string model_json(const ModelInfo& model, const base::Clock& clock) {
-  return json::serialize(model_object(model, clock));
+std::string model_json(const ModelInfo& model, int64_t created_s, int32_t context_tokens) {
+  return json::serialize(model_object(model, created_s, context_tokens));
 }
 
-std::string models_json(const ModelInfo& model, const base::Clock& clock) {
+std::string models_json(const ModelInfo& model, int64_t created_s, int32_t context_tokens) {
   return json::serialize(json::object{{"object", "list"},
-                                      {"data", json::array{model_object(model, clock)}},
+                                      {"data", json::array{model_object(model, created_s, context_tokens)}},
                                       {"has_more", false},
                                       {"first_id", model.name},
                                       {"last_id", model.name}});

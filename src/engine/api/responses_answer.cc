@@ -183,7 +183,8 @@ void ResponsesAnswer::done(const EngineUsage& usage, std::string& out) {
   for (size_t i = 0; i < items_.size(); ++i)
     output.push_back(item_object(items_[i], cut_ && i + 1 == items_.size() ? "incomplete" : "completed"));
   json::object counts{{"input_tokens", usage.prompt_tokens},
-                      {"input_tokens_details", json::object{{"cached_tokens", usage.cached_tokens}}},
+                      {"input_tokens_details", json::object{{"cached_tokens", usage.cached_tokens},
+                                                            {"cache_write_tokens", usage.written_tokens}}},
                       {"output_tokens", usage.completion_tokens},
                       {"output_tokens_details", json::object{{"reasoning_tokens", 0}}},
                       {"total_tokens", int64_t{usage.prompt_tokens} + usage.completion_tokens}};

@@ -39,7 +39,7 @@ TEST_F(ResponsesTest, AWholeAnswerLooksAsTheApiSays) {
         "max_output_tokens":9,"metadata":{},
     "parallel_tool_calls":true,"previous_response_id":null,"reasoning":{"effort":null,"summary":null},"service_tier":"default","store":false,
     "temperature":1.0,"text":{"format":{"type":"text"}},"tool_choice":"auto","tools":[],"top_p":1.0,"truncation":"disabled","user":null,
-    "usage":{"input_tokens":8,"input_tokens_details":{"cached_tokens":5},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":0},
+    "usage":{"input_tokens":8,"input_tokens_details":{"cached_tokens":5,"cache_write_tokens":0},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":0},
     "total_tokens":10}})"));
 }
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/hash.h"
 #include "engine/model/model_fixture.h"
 
 namespace payonce::engine {
@@ -140,6 +141,16 @@ INSTANTIATE_TEST_SUITE_P(Shapes, RandomWeights,
                            for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
                            return name;
                          });
+
+// The bytes that tools/make_random_model.py writes; tools/make_random_model_test.py has the same sum.
+TEST(RandomModel, IsTheFileThatTheToolWrites) {
+  ScratchFile file;
+  RandomModel(random_shape("gemma3-tiny"), 2, 64).write(file.path());
+  std::ifstream stream(file.path(), std::ios::binary);
+  std::ostringstream bytes;
+  bytes << stream.rdbuf();
+  EXPECT_EQ(base::hex(base::sha256(bytes.str())), "d48e1d15d7d5ca1403ace462f7184d7069cc128e5ae3fef144c78436e03af533");
+}
 
 // Beyond the window of 24 tokens, the blocks of the sliding layers are gone, and nothing changes.
 TEST(SlidingWindow, BlocksBehindTheWindowAreNotRead) {

@@ -118,6 +118,15 @@ bool names_tokens(const std::string& gbnf) {
   return false;
 }
 
+base::Status check_trigger(const std::string& trigger) {
+  try {
+    const std::regex compiled(trigger);
+    return {};
+  } catch (const std::regex_error& error) {
+    return base::fail(base::Code::kInvalid, fmt::format("grammar trigger '{}': {}", trigger, error.what()));
+  }
+}
+
 base::Status check(const Grammar::Source& source) {
   if (source.gbnf.size() > kMaxGrammarBytes) {
     return base::fail(base::Code::kInvalid, fmt::format("grammar: longer than {} bytes", kMaxGrammarBytes));
@@ -125,13 +134,7 @@ base::Status check(const Grammar::Source& source) {
   if (nesting_depth(source.gbnf) > kMaxGrammarDepth) {
     return base::fail(base::Code::kInvalid, fmt::format("grammar: nested deeper than {} levels", kMaxGrammarDepth));
   }
-  for (const std::string& trigger : source.triggers) {
-    try {
-      const std::regex compiled(trigger);
-    } catch (const std::regex_error& error) {
-      return base::fail(base::Code::kInvalid, fmt::format("grammar trigger '{}': {}", trigger, error.what()));
-    }
-  }
+  for (const std::string& trigger : source.triggers) PAYONCE_CHECK_OK(check_trigger(trigger));
   return {};
 }
 

@@ -71,9 +71,9 @@ class RandomModel {
         ggml_init({floats * sizeof(float) + (static_cast<size_t>(layers) * 20 + 16) * 1024, nullptr, false}));
     keys_.reset(gguf_init_empty());
     keys();
-    const float spread = std::sqrt(3.0F / (shape_.architecture == "gemma3" ? static_cast<float>(width) : 1.0F));
+    const double spread = std::sqrt(3.0 / (shape_.architecture == "gemma3" ? static_cast<double>(width) : 1.0));
     add("token_embd.weight", width, vocab, 0, spread);
-    add("output_norm.weight", width, 1, 1, 0.25F);
+    add("output_norm.weight", width, 1, 1, 0.25);
     matrix("output.weight", width, vocab);
     if (!shape_.rope_factors.empty()) {
       ggml_tensor* factors = ggml_new_tensor_1d(context_.get(), GGML_TYPE_F32, head / 2);
@@ -134,39 +134,39 @@ class RandomModel {
 
   void layer(const std::string& prefix, int64_t q, int64_t kv) {
     const int64_t width = shape_.width, ffn = shape_.ffn_width;
-    add(prefix + "attn_norm.weight", width, 1, 1, 0.25F);
+    add(prefix + "attn_norm.weight", width, 1, 1, 0.25);
     matrix(prefix + "attn_q.weight", width, q);
     matrix(prefix + "attn_k.weight", width, kv);
     matrix(prefix + "attn_v.weight", width, kv);
     matrix(prefix + "attn_output.weight", q, width);
     if (shape_.qkv_bias) {
-      add(prefix + "attn_q.bias", q, 1, 0, 0.25F);
-      add(prefix + "attn_k.bias", kv, 1, 0, 0.25F);
-      add(prefix + "attn_v.bias", kv, 1, 0, 0.25F);
+      add(prefix + "attn_q.bias", q, 1, 0, 0.25);
+      add(prefix + "attn_k.bias", kv, 1, 0, 0.25);
+      add(prefix + "attn_v.bias", kv, 1, 0, 0.25);
     }
     if (shape_.qk_norm) {
-      add(prefix + "attn_q_norm.weight", shape_.head_dim, 1, 1, 0.25F);
-      add(prefix + "attn_k_norm.weight", shape_.head_dim, 1, 1, 0.25F);
+      add(prefix + "attn_q_norm.weight", shape_.head_dim, 1, 1, 0.25);
+      add(prefix + "attn_k_norm.weight", shape_.head_dim, 1, 1, 0.25);
     }
     if (shape_.post_norms) {
-      add(prefix + "post_attention_norm.weight", width, 1, 1, 0.25F);
-      add(prefix + "post_ffw_norm.weight", width, 1, 1, 0.25F);
+      add(prefix + "post_attention_norm.weight", width, 1, 1, 0.25);
+      add(prefix + "post_ffw_norm.weight", width, 1, 1, 0.25);
     }
-    add(prefix + "ffn_norm.weight", width, 1, 1, 0.25F);
+    add(prefix + "ffn_norm.weight", width, 1, 1, 0.25);
     matrix(prefix + "ffn_gate.weight", width, ffn);
     matrix(prefix + "ffn_up.weight", width, ffn);
     matrix(prefix + "ffn_down.weight", ffn, width);
   }
 
   void matrix(const std::string& name, int64_t in, int64_t out) {
-    add(name, in, out, 0, std::sqrt(3.0F / static_cast<float>(in)));
+    add(name, in, out, 0, std::sqrt(3.0 / static_cast<double>(in)));
   }
 
-  void add(const std::string& name, int64_t in, int64_t out, float middle, float spread) {
+  void add(const std::string& name, int64_t in, int64_t out, double middle, double spread) {
     ggml_tensor* tensor = out == 1 ? ggml_new_tensor_1d(context_.get(), GGML_TYPE_F32, in)
                                    : ggml_new_tensor_2d(context_.get(), GGML_TYPE_F32, in, out);
     const std::vector<float> values = uniform(name, static_cast<size_t>(in * out));
-    for (size_t i = 0; i < values.size(); ++i) static_cast<float*>(tensor->data)[i] = middle + spread * values[i];
+    for (size_t i = 0; i < values.size(); ++i) static_cast<float*>(tensor->data)[i] = static_cast<float>(middle + spread * static_cast<double>(values[i]));
     ggml_set_name(tensor, name.c_str());
     gguf_add_tensor(keys_.get(), tensor);
   }

@@ -147,7 +147,8 @@ class Runner final : public AttentionPlan {
     }
   }
 
-  // Tokens of the chunk that each vector attends to, and the blocks that hold any of them.
+  // Tokens of the chunk that each vector attends to, and the blocks from the first to the last of them. None of these
+  // is kNoBlock: rows of a unit follow one another, or end in the same block, or reach beyond the chunk.
   ChunkBounds bounds(const Unit& unit, int32_t chunk) const {
     ChunkBounds result;
     const int32_t begin = chunk * kChunkTokens;
@@ -177,8 +178,8 @@ class Runner final : public AttentionPlan {
   }
 
   const std::byte* key_tile(const Unit& unit, const std::byte* pool, int32_t index) const {
-    const int32_t block =
-        index < unit.block_count ? layout_.blocks[static_cast<size_t>(unit.blocks + index)] : kNoBlock;
+    if (index >= unit.block_count) return nullptr;
+    const int32_t block = layout_.blocks[static_cast<size_t>(unit.blocks + index)];
     if (block == kNoBlock) return nullptr;
     return pool + static_cast<size_t>(block) * page_bytes_ + static_cast<size_t>(unit.kv_head) * 2 * tile_bytes_;
   }
@@ -187,19 +188,16 @@ class Runner final : public AttentionPlan {
     const ChunkBounds at = bounds(unit, chunk);
     const int32_t index = (chunk - unit.first_chunk) * kChunkBlocks;
     const int vectors = unit.rows * unit.heads;
-    ChunkJob job{};
-    const std::byte* any = nullptr;  // stands for blocks in a gap between two rows' windows, whose weights are 0
-    for (int i = at.first_block; i < at.last_block && any == nullptr; ++i) any = key_tile(unit, pool, index + i);
-    if (any == nullptr) {
+    if (at.first_block == at.last_block) {
       std::fill_n(b.max, vectors, kNothing);
       std::fill_n(b.sum, vectors, 0.0F);
       std::fill_n(b.accumulator, vectors * stride_, 0.0F);
       return;
     }
+    ChunkJob job{};
     job.blocks = at.last_block - at.first_block;
     for (int i = 0; i < job.blocks; ++i) {
-      const std::byte* keys = key_tile(unit, pool, index + at.first_block + i);
-      job.keys[i] = keys == nullptr ? any : keys;
+      job.keys[i] = key_tile(unit, pool, index + at.first_block + i);
       job.values[i] = job.keys[i] + tile_bytes_;
     }
     if (chunk + 1 < unit.last_chunk) {

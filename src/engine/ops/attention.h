@@ -7,9 +7,10 @@
 // once for all of them. Neither grouping nor threads change a bit of any result: a query gives the same numbers
 // alone, in a batch, in a prefill and in a decode step.
 //
-// All sums are F32; the tests compare with float64.  Threads: make() one thread; run_part() by all threads of a step
-// at once, each with its own `thread`.  Source: Kwon et al. 2023 (PagedAttention), section 4.1; Dao 2023 (flash
-// decoding).
+// All sums are F32; the tests compare with float64.
+// Threads: make() one thread; run_part() by all threads of a step at once, each with its own `thread`.
+// Errors: a table that does not cover its rows fails an assertion in make().
+// Source: Kwon et al. 2023 (PagedAttention), section 4.1; Dao 2023 (flash decoding).
 #pragma once
 
 #include <cstddef>
@@ -42,13 +43,16 @@ struct SequenceRows {
 
 class AttentionPlan {
  public:
-  // `threads`: how many will call run_part(). The spans need to live during make() only.
+  // `threads`: how many will call run_part(), at most. The spans need to live during make() only. Cheap: some
+  // microseconds for 16 decodes at 2k tokens.
   static std::unique_ptr<AttentionPlan> make(const AttentionShape& shape, std::span<const SequenceRows> sequences,
                                              int threads);
   virtual ~AttentionPlan() = default;
 
-  // One layer, in two parts with a barrier of the caller's between them: every thread calls run_part(0, …), and when
-  // all have returned, run_part(1, …).  `pool`: the layer's pages.  queries, out: [rows][q_heads][head_dim] F32.
+  // One layer, in two parts: every thread calls run_part(0, …), when all have returned, run_part(1, …), and when all
+  // have returned, the next layer. Work goes to whoever asks, so a thread that comes late or never does no harm.
+  // `pool`: the layer's pages.  queries, out: [rows][q_heads][head_dim] F32; rows of no sequence are left as they
+  // are.
   virtual void run_part(int part, const void* pool, const float* queries, float* out, int thread) = 0;
 };
 

@@ -89,8 +89,9 @@ class Scene {
   std::vector<float> run(const std::vector<SequenceRows>& rows, const std::string& isa = "", int threads = 1) const {
     const AttentionKernels& kernels = isa.empty() ? attention_kernels() : *attention_kernels(isa.c_str());
     const auto plan = make_attention_plan(shape, rows, threads, kernels);
-    std::vector<float> out(queries.size(), std::numeric_limits<float>::quiet_NaN());
+    std::vector<float> out;
     for (int layer = 0; layer < 2; ++layer) {  // a plan serves every layer
+      out.assign(queries.size(), std::numeric_limits<float>::quiet_NaN());
       for (const int part : {0, 1}) {
         std::vector<std::thread> workers;
         for (int thread = 1; thread < threads; ++thread) {

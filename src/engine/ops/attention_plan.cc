@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/assert.h"
 #include "engine/ops/attention_kernels.h"
 
 namespace payonce::engine {
@@ -54,6 +55,7 @@ class Planner {
       if (of.rows == 0) continue;
       const int32_t last = of.first_position + of.rows - 1;
       const int32_t first = shape_.window == 0 ? 0 : std::max(0, of.first_position - shape_.window + 1);
+      check(of, first / kPageTokens, last / kPageTokens);
       sequences_.push_back({&of, last / kPageTokens + 1, first / kChunkTokens, last / kChunkTokens + 1});
       rows = std::max(rows, of.first_row + of.rows);
     }
@@ -65,6 +67,12 @@ class Planner {
   }
 
  private:
+  // Kernels follow block ids without a look.
+  static void check(const SequenceRows& of, int32_t first_block, int32_t last_block) {
+    PAYONCE_ASSERT(static_cast<size_t>(last_block) < of.blocks.size());
+    for (int32_t i = first_block; i <= last_block; ++i) PAYONCE_ASSERT(of.blocks[static_cast<size_t>(i)] >= 0);
+  }
+
   // ---- runs ----------------------------------------------------------------------------------------
 
   void add_runs() {

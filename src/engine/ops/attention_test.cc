@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "base/assert.h"
 #include "engine/ops/attention_fixture.h"
 
 namespace payonce::engine {
@@ -187,6 +188,18 @@ TEST(Attention, ScoresOfMinusInfinityAndNaNStayWithTheirRow) {
   const size_t row = scene.row_floats(2);
   EXPECT_TRUE(std::equal(before.begin() + static_cast<std::ptrdiff_t>(row), before.end(),
                          after.begin() + static_cast<std::ptrdiff_t>(row)));
+}
+
+TEST(Attention, RefusesTablesThatDoNotCoverTheirRows) {
+  Scene scene({.window = 100});
+  scene.add(600);
+  scene.drop_dead_blocks();
+  auto rows = scene.batch();
+  EXPECT_NO_THROW(lay_out(scene.shape, rows, 1));
+  rows[0].blocks = rows[0].blocks.first(rows[0].blocks.size() - 1);
+  EXPECT_THROW(lay_out(scene.shape, rows, 1), base::AssertionFailed);
+  scene.sequences[0].blocks[36] = kNoBlock;  // tokens 576 …
+  EXPECT_THROW(lay_out(scene.shape, scene.batch(), 1), base::AssertionFailed);
 }
 
 TEST(Attention, AnEmptyBatchIsNothing) {
