@@ -184,7 +184,7 @@ TEST_F(ApiTest, ClosingTellsThoseThatRunAndThoseThatCome) {
   EXPECT_EQ(waiting->head.status, 503);
   EXPECT_EQ(streaming->ends, 1);
   EXPECT_NE(streaming->body().find("shutting down"), std::string::npos);
-  EXPECT_EQ(engine.cancelled, (std::vector<RequestId>{1, 2}));
+  EXPECT_EQ(std::set<RequestId>(engine.cancelled.begin(), engine.cancelled.end()), (std::set<RequestId>{1, 2}));
   const auto late = send("/v1/chat/completions", kChat);
   EXPECT_EQ(late->head.status, 503);
   EXPECT_EQ(late->header("retry-after"), "1");
