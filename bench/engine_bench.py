@@ -23,6 +23,7 @@ import servers  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- engine: begin -->", "<!-- engine: end -->"
+WASTE_TOKENS = 48
 FORKS, FORK_PREFIX, FORK_TOKENS, BLOCK_TOKENS = 64, 1000, 24, 16
 
 
@@ -124,8 +125,11 @@ def fork_memory(port, seed):
 
 
 def kv_waste(port, seed):
-    """Of the slots of the blocks in use by 8 different prompts of about 1,000 tokens, those that hold no token."""
+    """Of the slots of the blocks in use by 8 answers to different prompts of about 1,000 tokens, those without a token.
+
+    The prompts are computed before, so that all answers go on together; as many tokens as at the end are counted."""
     prompts = [engine_load.random_prompt(1000 + 7 * i, seed + i) for i in range(8)]
+    engine_load.together(port, prompts, 1)
     most, over = [0], threading.Event()
 
     def watch():
@@ -135,10 +139,10 @@ def kv_waste(port, seed):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    engine_load.together(port, prompts, 8)
+    engine_load.together(port, prompts, WASTE_TOKENS)
     over.set()
     watcher.join()
-    held = sum(len(prompt) + 7 for prompt in prompts)
+    held = sum(len(prompt) + WASTE_TOKENS - 1 for prompt in prompts)
     return {"waste.percent": 100 * (1 - held / (most[0] * BLOCK_TOKENS))}
 
 

@@ -48,7 +48,7 @@ void WorkerPool::drain() {
 
 void WorkerPool::run() {
   // Slow work gives way to the event loops where they share a core. On Linux this concerns the calling thread alone.
-  (void)::setpriority(PRIO_PROCESS, 0, kNice);
+  if (!options_.waited_for) (void)::setpriority(PRIO_PROCESS, 0, kNice);
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });

@@ -18,6 +18,7 @@ class WorkerPool {
   struct Options {
     size_t threads = 1;
     size_t queue_limit = 4096;  // jobs
+    bool waited_for = false;    // a caller waits for its jobs; else they give way where they share a core
   };
   explicit WorkerPool(Options options);
   ~WorkerPool();

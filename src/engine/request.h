@@ -43,6 +43,7 @@ struct Generate {
   Sampling sampling;
   Stopping stopping;
   Grammar::Source grammar;      // gbnf empty: free text
+  std::vector<int32_t> shown_tokens;  // control tokens whose text is given out (marks of tool calls)
   int32_t n = 1;                // choices returned
   int32_t best_of = 0;          // sequences sampled, the n likeliest are returned (then nothing streams); 0: n
   bool beam_search = false;     // n of `beams` beams are returned, best first; deterministic; nothing streams

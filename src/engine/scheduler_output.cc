@@ -132,7 +132,9 @@ std::vector<int32_t> Scheduler::banned_tokens(const Sequence& sequence) const {
 
 GeneratedToken Scheduler::describe(const Group& group, int32_t token, std::span<const float> logits) const {
   GeneratedToken out{.token = token, .text = {}, .logprob = 0, .likeliest = {}};
-  if (parts_.vocab != nullptr) out.text = parts_.vocab->piece(token);
+  const std::vector<int32_t>& shown = group.request.shown_tokens;
+  const bool is_shown = std::ranges::find(shown, token) != shown.end();
+  if (parts_.vocab != nullptr) out.text = parts_.vocab->piece(token, is_shown);
   if (logits.empty() || (group.request.logprobs < 0 && group.streams())) return out;
   Likeliest found = likeliest_of(logits, token, std::max(group.request.logprobs, 0));
   out.logprob = found.chosen.logprob;

@@ -16,6 +16,8 @@
 namespace payonce {
 namespace {
 
+constexpr size_t kWorkers = 2;
+
 engine::KvType kv_type_of(const config::EngineSettings& settings) {
   return settings.kv_type == "q8_0" ? engine::KvType::kQ8_0 : engine::KvType::kF16;
 }
@@ -151,11 +153,12 @@ base::Result<std::unique_ptr<EngineParts>> EngineParts::make(const config::Setti
                                                                         .clock = around.clock,
                                                                         .metrics = around.metrics},
                                                   std::move(options));
+  out->pool_ = std::make_unique<base::WorkerPool>(base::WorkerPool::Options{.threads = kWorkers, .waited_for = true});
   out->api_ = std::make_unique<engine::Api>(engine::Api::Parts{.engine = engine::port_of(*out->engine_),
                                                                .vocab = engine::port_of(*out->vocab_),
                                                                .chat = *out->chat_,
                                                                .model = out->model_->info(),
-                                                               .pool = around.pool,
+                                                               .pool = *out->pool_,
                                                                .clock = around.clock},
                                             engine::ApiLimits{}, out->sizes_.context_tokens);
   return out;

@@ -27,7 +27,6 @@ class EngineParts {
   struct Surroundings {  // outlive the parts
     const base::Clock& clock;
     base::Metrics& metrics;
-    base::WorkerPool& pool;
     base::Env& env;
   };
   // What can be told before anything is loaded, quickly: the header of the model's file, what its blocks cost.
@@ -49,6 +48,7 @@ class EngineParts {
   std::unique_ptr<engine::ChatTemplate> chat_;
   std::unique_ptr<kv::BlockStore> store_;  // null: no tier behind the pool
   std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<base::WorkerPool> pool_;  // templates and tokenizing, which a caller waits for
   std::unique_ptr<engine::Api> api_;
 };
 

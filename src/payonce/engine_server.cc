@@ -17,7 +17,6 @@ namespace {
 
 // Heads and bodies only: the computing is the engine's.
 constexpr size_t kLoops = 2;
-constexpr size_t kWorkers = 2;  // templates and tokenizing
 
 // A disk tier only where the user named a place for it.
 std::string kv_directory(const config::Settings& settings) {
@@ -45,9 +44,8 @@ void reply(net::Exchange& exchange, int status, std::string_view type, std::stri
 struct EngineServer::Parts {
   Parts(const config::Settings& given, LocalEngine::Hooks hooks)
       : settings(given),
-        pool({.threads = kWorkers}),
         loops(kLoops),
-        engine(given, kv_directory(given), {.clock = clock, .metrics = metrics, .pool = pool, .env = env},
+        engine(given, kv_directory(given), {.clock = clock, .metrics = metrics, .env = env},
                std::move(hooks)) {}
 
   void handle(std::shared_ptr<net::Exchange> exchange) {
@@ -76,7 +74,6 @@ struct EngineServer::Parts {
   base::PosixEnv env;
   base::SystemClock clock;
   base::Metrics metrics;
-  base::WorkerPool pool;
   net::EventLoops loops;
   LocalEngine engine;
   std::unique_ptr<net::Server> server;
@@ -88,7 +85,6 @@ EngineServer::EngineServer(const config::Settings& settings, LocalEngine::Hooks 
 
 EngineServer::~EngineServer() {
   parts_->loops.stop();
-  parts_->pool.drain();
 }
 
 base::Status EngineServer::start() {

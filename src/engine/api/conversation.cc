@@ -171,6 +171,7 @@ base::Result<Prompt> render(const RequestContext& context, const Conversation& c
   PAYONCE_TRY(out.tokens, tokenize(context.vocab, prompt));
   if (out.tokens.empty()) return base::fail(base::Code::kInvalid, "'messages' render to an empty prompt");
   out.marks = find_marks(context, conversation, input, out.tokens);
+  out.shown_tokens = std::move(rendered.shown_tokens);
   out.grammar = {.gbnf = std::move(rendered.grammar),
                  .lazy = rendered.grammar_lazy,
                  .triggers = std::move(rendered.grammar_triggers),
@@ -183,6 +184,7 @@ base::Result<Prompt> render(const RequestContext& context, const Conversation& c
 void apply(Prompt prompt, Generate& out) {
   out.prompt = std::move(prompt.tokens);
   out.marks = std::move(prompt.marks);
+  out.shown_tokens = std::move(prompt.shown_tokens);
   out.grammar = std::move(prompt.grammar);
   for (std::string& stop : prompt.stops) out.stopping.strings.push_back(std::move(stop));
 }

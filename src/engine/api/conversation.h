@@ -57,6 +57,7 @@ struct Conversation {
 struct Prompt {
   std::vector<int32_t> tokens;
   std::vector<CacheMark> marks;  // ascending
+  std::vector<int32_t> shown_tokens;
   Grammar::Source grammar;
   std::vector<std::string> stops;
   std::shared_ptr<const ChatSyntax> syntax;
