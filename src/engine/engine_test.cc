@@ -60,9 +60,12 @@ struct WaitingSink final : Sink {
   std::function<void()> on_piece;
 };
 
+// So much to answer that it is still under way whatever a busy machine does in between.
+const EngineOptions kEndless{.full_blocks = 5000, .context_tokens = 80'000};
+
 struct EngineTest : testing::Test {
   std::unique_ptr<Engine> make(EngineOptions options) {
-    options.context_tokens = 1024;
+    if (options.context_tokens == 0) options.context_tokens = 1024;
     executor = std::make_unique<SimulatedExecutor>(options.full_blocks);
     return std::make_unique<Engine>(Engine::Parts{*executor, nullptr, nullptr, clock, metrics}, std::move(options));
   }
@@ -134,10 +137,10 @@ TEST_F(EngineTest, AFullQueueSaysSoAndServesTheOthers) {
 
 TEST_F(EngineTest, AfterCancelNothingMoreComes) {
   Gate entered;
-  auto engine = make({.full_blocks = 60});
+  auto engine = make(kEndless);
   auto sink = std::make_shared<WaitingSink>();
   sink->on_piece = [&] { entered.open(); };
-  const auto id = engine->submit(request_of(5, 0, 900), sink);
+  const auto id = engine->submit(request_of(5, 0, 60'000), sink);
   ASSERT_TRUE(id);
   entered.wait();
   engine->cancel(*id);
@@ -151,10 +154,10 @@ TEST_F(EngineTest, AfterCancelNothingMoreComes) {
 
 TEST_F(EngineTest, ShuttingDownTellsWhoIsUnderWay) {
   Gate entered;
-  auto engine = make({.full_blocks = 60});
+  auto engine = make(kEndless);
   auto sink = std::make_shared<WaitingSink>();
   sink->on_piece = [&] { entered.open(); };
-  ASSERT_TRUE(engine->submit(request_of(5, 0, 900), sink));
+  ASSERT_TRUE(engine->submit(request_of(5, 0, 60'000), sink));
   entered.wait();
   engine.reset();
   ASSERT_TRUE(sink->inner.error);

@@ -3,6 +3,7 @@
 // value, shared by all that hold it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,5 +27,10 @@ struct Block {
   static constexpr uint64_t kOverheadBytes = 400;
 };
 using BlockPtr = std::shared_ptr<const Block>;
+
+// For how many a tier's maps are made: growing later stops everyone for the time of a rehash.
+constexpr size_t likely_blocks(uint64_t tier_bytes) {
+  return static_cast<size_t>(std::min<uint64_t>(tier_bytes / (128u << 10), 1u << 20));
+}
 
 }  // namespace payonce::kv

@@ -58,8 +58,12 @@ TEST_F(KvCorruption, AChangedByteAnywhereCostsOneBlockAtMost) {
   const fs::path path = f.segments().front();
   const std::string content = read(path);
   ASSERT_EQ(check(f, "undamaged"), kBlocks);
-  // Each byte of the headers, and some between.
-  for (size_t at = 0; at < content.size(); at += at % kAlignBytes < kRecordHeaderBytes + 8 ? 1 : 61) {
+  // Each byte of the segment's header and of the first record's, and some between and behind.
+  const auto step = [](size_t at) {
+    const bool in_header = at < 2 * kAlignBytes && at % kAlignBytes < kRecordHeaderBytes + 8;
+    return in_header ? size_t{1} : size_t{127};
+  };
+  for (size_t at = 0; at < content.size(); at += step(at)) {
     std::string damaged = content;
     damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
     write(path, damaged);

@@ -41,7 +41,9 @@ DiskTier::DiskTier(Options options, const base::Clock& clock, Tally& tally, base
       lock_(std::move(lock)),
       log_(std::move(log)),
       meter_(kDiskGuess),
-      limit_bytes_(options_.disk_bytes) {}
+      limit_bytes_(options_.disk_bytes) {
+  slots_.reserve(likely_blocks(options_.disk_bytes));
+}
 
 DiskTier::~DiskTier() {
   flush();

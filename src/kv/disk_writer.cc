@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kPauseUs = 10'000'000;
 constexpr size_t kMaxSegments = 512;           // files, each of which is kept open
 constexpr uint64_t kMaxCarryBytes = 1u << 30;  // of one segment
-constexpr size_t kEvictBatch = 256;            // slots between two breaths of the lock
+constexpr size_t kEvictBatch = 32;             // slots between two breaths of the lock
 constexpr uint64_t kGrowth = 8;                // what a full disk took comes back by an 8th of what is written
 
 uint64_t stride_of(const Block& block) {

@@ -4,6 +4,11 @@
 
 namespace payonce::kv {
 
+MemoryTier::MemoryTier(uint64_t capacity_bytes) : capacity_bytes_(capacity_bytes) {
+  entries_.reserve(likely_blocks(capacity_bytes));
+  children_.reserve(likely_blocks(capacity_bytes));
+}
+
 MemoryTier::Inserted MemoryTier::insert(BlockPtr block, int64_t now_ms) {
   const uint64_t size = block->charged_bytes();
   std::vector<BlockPtr> evicted;  // freed after the lock

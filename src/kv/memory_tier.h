@@ -20,7 +20,7 @@ namespace payonce::kv {
 
 class MemoryTier {
  public:
-  explicit MemoryTier(uint64_t capacity_bytes) : capacity_bytes_(capacity_bytes) {}
+  explicit MemoryTier(uint64_t capacity_bytes);
 
   enum class Insert : uint8_t { kInserted, kPresent, kNoRoom };
   struct Inserted {

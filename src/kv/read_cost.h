@@ -32,7 +32,7 @@ class ReadMeter {
   bool has_latency_ = false, has_bandwidth_ = false;
 };
 
-// Copies memory for about a millisecond: what a reader of the memory tier does with the payload.
+// Copies memory, for less than a millisecond: what a reader of the memory tier does with the payload.
 ReadCost measure_copy(const base::Clock& clock);
 
 }  // namespace payonce::kv
