@@ -27,18 +27,18 @@ WASTE_TOKENS = 48
 FORKS, FORK_PREFIX, FORK_TOKENS, BLOCK_TOKENS = 64, 1000, 24, 16
 
 
-def command_of(name, options, port, directory):
+def command_of(name, options, port):
     threads = str(options.threads)
     if name == "payonce":
-        return [options.binary, "engine", "--model", options.model, "--listen", f"127.0.0.1:{port}", "--threads", threads,
-                "--kv-memory", "2GiB", "--max-batch", "64"]
-    return [options.llama_server, "-m", options.model, "-t", threads, "-tb", threads, "-c", "40960", "-np", "16", "-fa",
-            "on", "-kvu", "--port", str(port), "--host", "127.0.0.1"]
+        return [options.binary, "engine", "--model", options.model, "--listen", f"127.0.0.1:{port}",
+                "--threads", threads, "--kv-memory", "2GiB", "--max-batch", "64"]
+    return [options.llama_server, "-m", options.model, "-t", threads, "-tb", threads, "-c", "40960", "-np", "16",
+            "-fa", "on", "-kvu", "--port", str(port), "--host", "127.0.0.1"]
 
 
 def start(name, options, directory):
     port = servers.free_port()
-    server = servers.Server(name, command_of(name, options, port, directory), port, options.cores, directory)
+    server = servers.Server(name, command_of(name, options, port), port, options.cores, directory)
     path = "/readyz" if name == "payonce" else "/health"
 
     def ready():
@@ -195,9 +195,9 @@ def report(samples, options):
     commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True,
                             check=False).stdout.strip()
     lines = [f"Measured on {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())} at commit {commit} by "
-             f"`bench/run --engine {' '.join(sys.argv[1:])}`; {pathlib.Path(options.model).name}, {options.threads} threads "
-             f"on cores {options.cores}, {options.rounds} rounds, load {os.getloadavg()[0]:.1f} at the end. llama-server of the "
-             "same llama.cpp, `-np 16 -kvu -fa on`. Medians, with the least and the greatest.", "",
+             f"`./dev bench --engine --rounds {options.rounds} --markdown`: {pathlib.Path(options.model).name}, "
+             f"{options.threads} threads, {options.rounds} rounds, load {os.getloadavg()[0]:.1f} at the end. "
+             "llama-server of the same llama.cpp, `-np 16 -kvu -fa on`. Medians, with the least and the greatest.", "",
              "| goal | wanted | measured | verdict |", "|---|---|---|---|"]
     for text, wanted, values, met in goals(samples):
         lines.append(f"| {text} | {wanted} | {middle(values)} | {'met' if met else '**missed**'} |")

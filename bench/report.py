@@ -238,5 +238,6 @@ def write_markdown(path, samples, around, command):
     lines += ["", "## Checks", "", *(f"- {line}" for line in checks_lines(samples))]
     page = pathlib.Path(path)
     # The engine's part is another run's (engine_bench.py).
-    begin, heading, rest = page.read_text(encoding="utf-8").partition("\n# The engine\n") if page.exists() else ("", "", "")
+    old = page.read_text(encoding="utf-8") if page.exists() else ""
+    _, heading, rest = old.partition("\n# The engine\n")
     page.write_text("\n".join(lines) + "\n" + heading + rest, encoding="utf-8")

@@ -8,8 +8,8 @@
 namespace payonce::engine {
 namespace {
 
-// Of the blocks that continue one prefix, so many of the newest are compared token by token. A full block that fits is
-// found by its hash, however many there are.
+// Of the blocks that continue one prefix, so many of the newest are compared token by token. A full block that fits
+// is found by its hash, however many there are.
 constexpr int kMaxSiblingsCompared = 64;
 
 std::span<const int32_t> block_tokens(std::span<const int32_t> tokens, size_t block) {
@@ -30,7 +30,8 @@ std::span<const int32_t> held_tokens(const BlockManager::Block& block) {
 
 // ---- names ---------------------------------------------------------------------------------------
 
-const kv::BlockHash& BlockManager::chain_hash(BlockTable& table, std::span<const int32_t> tokens, size_t block) const {
+const kv::BlockHash& BlockManager::chain_hash(BlockTable& table, std::span<const int32_t> tokens,
+                                              size_t block) const {
   while (table.chain.size() <= block) {
     const size_t next = table.chain.size();
     const std::span<const int32_t> part = block_tokens(tokens, next);
@@ -73,7 +74,8 @@ void BlockManager::find_partial(BlockTable& table, std::span<const int32_t> toke
   const size_t begin = index * kBlockTokens;
   if (begin >= static_cast<size_t>(limit)) return;
   const std::span<const int32_t> wanted = tokens.subspan(begin, static_cast<size_t>(limit) - begin);
-  const auto first = first_sibling_.find(sibling_key(chain_before(table, tokens, index), salt_of_block(table, index)));
+  const auto first =
+      first_sibling_.find(sibling_key(chain_before(table, tokens, index), salt_of_block(table, index)));
   if (first == first_sibling_.end()) return;
   int32_t id = first->second;
   for (int i = 0; i < kMaxSiblingsCompared && id != kNoBlock; ++i, id = at(id).next_sibling) {
@@ -93,9 +95,9 @@ bool BlockManager::window_is_there(const BlockTable& table, const Found& found, 
   const size_t own = table.full.size();
   const size_t end = own + found.blocks.size() + (found.partial == kNoBlock ? 0 : 1);
   for (size_t i = first_block_in_window(tokens); i < end; ++i) {
-    const int32_t id = i < own                           ? table.sliding[i]
+    const int32_t id = i < own                         ? table.sliding[i]
                        : i < own + found.blocks.size() ? block(found.blocks[i - own]).sliding
-                                                         : block(found.partial).sliding;
+                                                       : block(found.partial).sliding;
     if (id == kNoBlock) return false;
   }
   return true;
@@ -311,8 +313,8 @@ void BlockManager::evict_covered_siblings(int32_t id) {
   for (int i = 0; i < kMaxSiblingsCompared && other != kNoBlock; ++i) {
     const Block& block = at(other);
     const int32_t next = block.next_sibling;
-    const bool covered = other != id && block.count < kBlockTokens &&
-                         common_run(held_tokens(block), held_tokens(own)) == block.count;
+    const bool covered =
+        other != id && block.count < kBlockTokens && common_run(held_tokens(block), held_tokens(own)) == block.count;
     if (covered && is_leaf(other)) {
       at(other).stored = true;  // not worth a place behind the pool either
       evict(other);

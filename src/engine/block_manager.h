@@ -1,14 +1,14 @@
 // Gives sequences their blocks, finds blocks that hold what a sequence needs already, and keeps finished ones until
 // their room is wanted. Everything about who shares which block is decided here.
 //
-// A block is *free* (holds nothing), *used* (in some sequence's table; refs counts the tables) or *cached* (in none, but
-// findable). Full blocks are found by chain hash, and their tokens are compared: the hash decides nothing alone. Where
-// a prompt leaves the known path inside a block, the longest common run of tokens is copied into a block of its own
-// (copy-on-write), so reuse is exact to the token. A block that several sequences hold is never written; the writer
-// gets a copy.
+// A block is *free* (holds nothing), *used* (in some sequence's table; refs counts the tables) or *cached* (in none,
+// but findable). Full blocks are found by chain hash, and their tokens are compared: the hash decides nothing alone.
+// Where a prompt leaves the known path inside a block, the longest common run of tokens is copied into a block of its
+// own (copy-on-write), so reuse is exact to the token. A block that several sequences hold is never written; the
+// writer gets a copy.
 //
-// Eviction is leaf-first: a block goes only after every block whose chain continues it, least recently used first, and
-// marked blocks (cache_control) last while their time runs. Sliding-window layers have a pool of their own, whose
+// Eviction is leaf-first: a block goes only after every block whose chain continues it, least recently used first,
+// and marked blocks (cache_control) last while their time runs. Sliding-window layers have a pool of their own, whose
 // blocks die behind the window; a prefix is usable where the last window's blocks of that pool are still there.
 //
 // Threads: one (the engine's).  Owner: Scheduler.  Errors: none; "no block" is a result that the scheduler handles.
@@ -61,11 +61,11 @@ class BlockManager {
 
   BlockManager(Options options, Executor& executor, const base::Clock& clock);
 
-  // Lengthens `table` by blocks that are cached or in use elsewhere, up to `limit` tokens of the sequence; returns how
-  // many tokens were found. Only where `table` ends at a block's edge.
+  // Lengthens `table` by blocks that are cached or in use elsewhere, up to `limit` tokens of the sequence; returns
+  // how many tokens were found. Only where `table` ends at a block's edge.
   int32_t extend_from_cache(BlockTable& table, std::span<const int32_t> tokens, int32_t limit);
-  // Room for the sequence's first `upto` tokens: new blocks, and a copy of the last one if others hold it, too. False,
-  // and nothing changed for good, when the pool has no more.
+  // Room for the sequence's first `upto` tokens: new blocks, and a copy of the last one if others hold it, too.
+  // False, and nothing changed for good, when the pool has no more.
   [[nodiscard]] bool reserve(BlockTable& table, int32_t upto);
   // tokens[computed, upto) are in their blocks now. Full blocks become findable, and a twin of one gives way to it.
   void commit(BlockTable& table, std::span<const int32_t> tokens, int32_t upto);
@@ -108,12 +108,13 @@ class BlockManager {
     uint64_t last_use = 0;
   };
   struct Found {
-    std::vector<int32_t> blocks;     // whole ones, in order
-    int32_t partial = kNoBlock;      // one whose first `partial_tokens` tokens continue them
+    std::vector<int32_t> blocks;  // whole ones, in order
+    int32_t partial = kNoBlock;   // one whose first `partial_tokens` tokens continue them
     int32_t partial_tokens = 0;
   };
 
-  // Where others look for blocks that continue `parent` under `salt`: the chain hash of no tokens, which no block has.
+  // Where others look for blocks that continue `parent` under `salt`: the chain hash of no tokens, which no block
+  // has.
   static kv::BlockHash sibling_key(const kv::BlockHash& parent, const std::string& salt);
   Block& at(int32_t id) { return blocks_[static_cast<size_t>(id)]; }
   Sliding& sliding_at(int32_t id) { return sliding_[static_cast<size_t>(id)]; }
@@ -161,7 +162,7 @@ class BlockManager {
   std::set<std::pair<uint64_t, int32_t>> evictable_;
   std::set<std::pair<int64_t, int32_t>> kept_;
   std::set<std::pair<uint64_t, int32_t>> sliding_evictable_;
-  std::unordered_map<kv::BlockHash, int32_t, kv::BlockHashHasher> by_hash_;         // full, indexed
+  std::unordered_map<kv::BlockHash, int32_t, kv::BlockHashHasher> by_hash_;        // full, indexed
   std::unordered_map<kv::BlockHash, int32_t, kv::BlockHashHasher> first_sibling_;  // newest first
   std::function<void(int32_t)> on_evict_;
   uint64_t tick_ = 0;

@@ -205,8 +205,7 @@ void BlockManager::check() const {
     const Block& block = blocks_[i];
     PAYONCE_ASSERT(block.refs >= 0);
     if (block.refs == 0 && block.indexed) ++cached;
-    const bool listed =
-        evictable_.contains({block.last_use, id}) || kept_.contains({block.keep_until_ms, id});
+    const bool listed = evictable_.contains({block.last_use, id}) || kept_.contains({block.keep_until_ms, id});
     PAYONCE_ASSERT(listed == is_leaf(id));
     if (listed) ++leaves;
     if (block.sliding != kNoBlock) PAYONCE_ASSERT(sliding_[static_cast<size_t>(block.sliding)].owner == id);

@@ -56,12 +56,12 @@ struct Engine::State {
 
   mutable std::mutex mutex;
   std::condition_variable wake;
-  std::deque<Arrival> arrivals;       // guarded by mutex
-  std::deque<RequestId> cancelled;    // guarded by mutex
-  EngineStats stats;                  // guarded by mutex: as of the last step
-  RequestId next_id = 1;              // guarded by mutex
-  bool news = false;                  // guarded by mutex
-  bool stopping = false;              // guarded by mutex
+  std::deque<Arrival> arrivals;     // guarded by mutex
+  std::deque<RequestId> cancelled;  // guarded by mutex
+  EngineStats stats;                // guarded by mutex: as of the last step
+  RequestId next_id = 1;            // guarded by mutex
+  bool news = false;                // guarded by mutex
+  bool stopping = false;            // guarded by mutex
   std::thread thread;
 };
 
@@ -105,7 +105,8 @@ base::Status Engine::State::queue_has_room(const std::string& tenant) const {
   if (waiting >= options.max_queue)
     return base::fail(base::Code::kExhausted, fmt::format("{} requests wait already (--max-queue)", waiting));
   if (options.max_queue_per_tenant == 0) return {};
-  const auto own = std::ranges::count_if(arrivals, [&](const Arrival& each) { return each.request.tenant == tenant; });
+  const auto own =
+      std::ranges::count_if(arrivals, [&](const Arrival& each) { return each.request.tenant == tenant; });
   const auto it = stats.waiting_of.find(tenant);
   const int64_t all = own + (it == stats.waiting_of.end() ? 0 : it->second);
   if (all >= options.max_queue_per_tenant)

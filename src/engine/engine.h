@@ -25,20 +25,20 @@ struct EngineOptions {
   int32_t full_blocks = 0;
   int32_t sliding_blocks = 0;  // 0: the model has no sliding layers
   int32_t window = 0;
-  int32_t context_tokens = 0;       // longest sequence, prompt and answer
-  int32_t max_batch = 64;           // sequences that decode at once
-  int32_t prefill_chunk = 512;      // prompt tokens computed in one step, all sequences together
-  int32_t max_queue = 256;          // waiting requests; more get kExhausted
-  int32_t max_queue_per_tenant = 0;  // 0: max_queue
-  std::string root;                 // kv::root_hash() input: model digest and layout
+  int32_t context_tokens = 0;                         // longest sequence, prompt and answer
+  int32_t max_batch = 64;                             // sequences that decode at once
+  int32_t prefill_chunk = 512;                        // prompt tokens computed in one step, all sequences together
+  int32_t max_queue = 256;                            // waiting requests; more get kExhausted
+  int32_t max_queue_per_tenant = 0;                   // 0: max_queue
+  std::string root;                                   // kv::root_hash() input: model digest and layout
   std::vector<std::vector<int32_t>> public_prefixes;  // token prefixes that all tenants share (operator's choice)
 };
 
 struct EngineStats {
   int32_t blocks_free = 0, blocks_used = 0, blocks_cached = 0;  // of the full pool; their sum is the pool
   int32_t sliding_free = 0, sliding_used = 0, sliding_cached = 0;
-  int32_t running = 0, waiting = 0;                  // sequences; requests
-  std::map<std::string, int32_t> waiting_of;         // by tenant, those that wait
+  int32_t running = 0, waiting = 0;           // sequences; requests
+  std::map<std::string, int32_t> waiting_of;  // by tenant, those that wait
   uint64_t hit_tokens = 0, prompt_tokens = 0, computed_tokens = 0, evictions = 0, preemptions = 0;
 };
 
@@ -48,8 +48,8 @@ class Engine {
  public:
   struct Parts {
     Executor& executor;
-    const Vocab* vocab;      // null in tests without text: pieces are empty
-    kv::BlockStore* store;   // null: no tier behind the pool
+    const Vocab* vocab;     // null in tests without text: pieces are empty
+    kv::BlockStore* store;  // null: no tier behind the pool
     const base::Clock& clock;
     base::Metrics& metrics;
   };

@@ -15,7 +15,7 @@ namespace payonce::engine {
 struct Sampling {
   double temperature = 1;  // 0: greedy
   double top_p = 1, min_p = 0;
-  int32_t top_k = 0;  // 0: all
+  int32_t top_k = 0;                                   // 0: all
   double presence_penalty = 0, frequency_penalty = 0;  // of generated tokens, as OpenAI defines them
   double repetition_penalty = 1;                       // of prompt and generated tokens, as in vLLM and transformers
   std::map<int32_t, double> logit_bias;                // by token
@@ -42,13 +42,13 @@ struct Generate {
   std::vector<CacheMark> marks;
   Sampling sampling;
   Stopping stopping;
-  Grammar::Source grammar;      // gbnf empty: free text
+  Grammar::Source grammar;            // gbnf empty: free text
   std::vector<int32_t> shown_tokens;  // control tokens whose text is given out (marks of tool calls)
-  int32_t n = 1;                // choices returned
-  int32_t best_of = 0;          // sequences sampled, the n likeliest are returned (then nothing streams); 0: n
-  bool beam_search = false;     // n of `beams` beams are returned, best first; deterministic; nothing streams
+  int32_t n = 1;                      // choices returned
+  int32_t best_of = 0;                // sequences sampled, the n likeliest are returned (then nothing streams); 0: n
+  bool beam_search = false;           // n of `beams` beams are returned, best first; deterministic; nothing streams
   int32_t beams = 0;
-  double length_penalty = 1;    // a beam's score: sum of logprobs / length ^ length_penalty
+  double length_penalty = 1;  // a beam's score: sum of logprobs / length ^ length_penalty
   bool early_stopping = false;
   int32_t logprobs = -1;         // for each token its logprob and so many likeliest; -1: none
   int32_t prompt_logprobs = -1;  // the same of prompt tokens; recomputes the prompt
@@ -64,8 +64,8 @@ struct TokenLogprob {
 struct Piece {
   int32_t choice = 0;
   std::string text;
-  std::vector<int32_t> tokens;                      // whose text this is
-  std::vector<TokenLogprob> logprobs;               // one a token, when asked for
+  std::vector<int32_t> tokens;                       // whose text this is
+  std::vector<TokenLogprob> logprobs;                // one a token, when asked for
   std::vector<std::vector<TokenLogprob>> likeliest;  // one list a token
 };
 
@@ -79,8 +79,8 @@ struct Finished {
 
 struct EngineUsage {
   int32_t prompt_tokens = 0;
-  int32_t cached_tokens = 0;   // of the prompt: state that was there and was not computed for this request
-  int32_t written_tokens = 0;  // of the prompt: newly computed up to the last CacheMark
+  int32_t cached_tokens = 0;      // of the prompt: state that was there and was not computed for this request
+  int32_t written_tokens = 0;     // of the prompt: newly computed up to the last CacheMark
   int32_t completion_tokens = 0;  // of all sequences
 };
 
@@ -88,14 +88,15 @@ struct EngineUsage {
 class Sink {
  public:
   virtual ~Sink() = default;
-  virtual void prompt_logprobs(std::vector<TokenLogprob> of_tokens, std::vector<std::vector<TokenLogprob>> likeliest) {
+  virtual void prompt_logprobs(std::vector<TokenLogprob> of_tokens,
+                               std::vector<std::vector<TokenLogprob>> likeliest) {
     (void)of_tokens, (void)likeliest;
   }
   virtual void piece(Piece piece) = 0;
   virtual void finished(Finished finished) = 0;  // one choice
   virtual void done(EngineUsage usage) = 0;      // all of them
-  // kInvalid (prompt beyond the context, token out of range, bad grammar), kExhausted (no memory for it even alone, or
-  // the queue is full), kTimeout (deadline), kInternal.
+  // kInvalid (prompt beyond the context, token out of range, bad grammar), kExhausted (no memory for it even alone,
+  // or the queue is full), kTimeout (deadline), kInternal.
   virtual void failed(base::Error error) = 0;
 };
 

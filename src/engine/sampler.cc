@@ -37,7 +37,8 @@ uint64_t mix(uint64_t value) {
 
 // In [0, 1), with 53 bits.
 double uniform(uint64_t seed, int32_t choice, int32_t position) {
-  const uint64_t place = (static_cast<uint64_t>(static_cast<uint32_t>(choice)) << 32) | static_cast<uint32_t>(position);
+  const uint64_t place =
+      (static_cast<uint64_t>(static_cast<uint32_t>(choice)) << 32) | static_cast<uint32_t>(position);
   return static_cast<double>(mix(mix(seed) ^ place) >> 11) * 0x1p-53;
 }
 
@@ -104,14 +105,14 @@ void Sampler::adjust(std::span<float> logits, std::span<const int32_t> banned) {
   for (const auto& [token, times] : generated_)
     logits[static_cast<size_t>(token)] -=
         static_cast<float>(sampling_.presence_penalty + sampling_.frequency_penalty * times);
-  for (const auto& [token, bias] : sampling_.logit_bias) logits[static_cast<size_t>(token)] += static_cast<float>(bias);
+  for (const auto& [token, bias] : sampling_.logit_bias)
+    logits[static_cast<size_t>(token)] += static_cast<float>(bias);
   if (grammar_) grammar_->mask(logits);
   for (const int32_t token : banned) logits[static_cast<size_t>(token)] = kNever;
 }
 
 int32_t Sampler::sample(std::span<const float> logits, int32_t position, std::span<const int32_t> banned) {
-  if (is_plain() && banned.empty())
-    return sampling_.temperature == 0 ? argmax(logits) : draw(logits, position);
+  if (is_plain() && banned.empty()) return sampling_.temperature == 0 ? argmax(logits) : draw(logits, position);
   scratch_.assign(logits.begin(), logits.end());
   adjust(scratch_, banned);
   const int32_t best = argmax(scratch_);

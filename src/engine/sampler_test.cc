@@ -44,7 +44,8 @@ TEST(Sampler, CutsKeepWhatTheyShouldKeep) {
 
 TEST(Sampler, TheSameSeedChoiceAndPositionGiveTheSameToken) {
   const std::vector<float> logits(100, 0.0F);
-  Sampler first = make({.temperature = 1}, 42), second = make({.temperature = 1}, 42), other = make({.temperature = 1}, 43);
+  Sampler first = make({.temperature = 1}, 42), second = make({.temperature = 1}, 42),
+          other = make({.temperature = 1}, 43);
   Sampler forked = first.fork(1);
   int same_seed = 0, other_seed = 0, other_choice = 0;
   for (int32_t position = 0; position < 200; ++position) {

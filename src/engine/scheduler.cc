@@ -82,8 +82,8 @@ base::Status Scheduler::check(const Generate& request) const {
     return invalid(fmt::format("n is {}, more than the {} sequences that would be made", request.n,
                                too_few_beams ? request.beams : request.best_of));
   if (blocks_for(prompt + 1) > options_.full_blocks)
-    return invalid(fmt::format("{} prompt tokens need {} KV blocks; the pool has {} (--kv-blocks, --kv-memory)", prompt,
-                               blocks_for(prompt + 1), options_.full_blocks));
+    return invalid(fmt::format("{} prompt tokens need {} KV blocks; the pool has {} (--kv-blocks, --kv-memory)",
+                               prompt, blocks_for(prompt + 1), options_.full_blocks));
   return {};
 }
 
@@ -100,7 +100,8 @@ void Scheduler::add(RequestId id, Generate request, std::shared_ptr<Sink> sink) 
 
   std::unique_ptr<Grammar> grammar;
   if (!added.request.grammar.gbnf.empty()) {
-    if (parts_.vocab == nullptr) return fail(added, {base::Code::kInvalid, "a grammar needs a model with a vocabulary"});
+    if (parts_.vocab == nullptr)
+      return fail(added, {base::Code::kInvalid, "a grammar needs a model with a vocabulary"});
     auto made = Grammar::make(*parts_.vocab, added.request.grammar);
     if (!made) return fail(added, made.error());
     grammar = *std::move(made);
@@ -114,8 +115,8 @@ void Scheduler::add(RequestId id, Generate request, std::shared_ptr<Sink> sink) 
   const auto prompt = static_cast<int32_t>(added.request.prompt.size());
   const int32_t limit = added.request.stopping.max_tokens;
   sequence->max_tokens = limit > 0 ? std::min(options_.context_tokens, prompt + limit) : options_.context_tokens;
-  sequence->sampler = std::make_unique<Sampler>(added.request.sampling, added.seed, 0, added.request.prompt,
-                                                std::move(grammar));
+  sequence->sampler =
+      std::make_unique<Sampler>(added.request.sampling, added.seed, 0, added.request.prompt, std::move(grammar));
   sequence->text = std::make_unique<TextStream>(0, added.request.stopping.strings, added.request.logprobs >= 0);
   sequences_[sequence->id] = sequence.get();
   added.unfinished = 1;
@@ -182,7 +183,8 @@ void Scheduler::expire() {
 void Scheduler::admit() {
   const std::vector<Sequence*> preempted = preempted_;  // they have their places
   for (Sequence* sequence : preempted) {
-    if (!sequence->continuations.empty()) continue;  // computed; waits for its fellow beams, and needs no block for it
+    if (!sequence->continuations.empty())
+      continue;  // computed; waits for its fellow beams, and needs no block for it
     if (!start(*sequence)) return;
   }
   int32_t taken = 0;
@@ -217,9 +219,8 @@ bool Scheduler::start(Sequence& sequence) {
   std::erase(preempted_, &sequence);
   sequence.running = true;
   sequence.asked_tier = false;
-  const auto later = std::find_if(running_.begin(), running_.end(), [&](const Sequence* other) {
-    return other->group->id > sequence.group->id;
-  });
+  const auto later = std::find_if(running_.begin(), running_.end(),
+                                  [&](const Sequence* other) { return other->group->id > sequence.group->id; });
   running_.insert(later, &sequence);
   return true;
 }

@@ -1,13 +1,14 @@
-// Which tokens are computed next, for whom. Each step() makes one batch: a row for every decoding sequence, and prompt
-// tokens of the others up to the chunk's limit (continuous batching, chunked prefill), so that a long prompt never
-// keeps answers from going on.
+// Which tokens are computed next, for whom. Each step() makes one batch: a row for every decoding sequence, and
+// prompt tokens of the others up to the chunk's limit (continuous batching, chunked prefill), so that a long prompt
+// never keeps answers from going on.
 //
 // Shared in flight: a sequence announces the blocks of its prompt that it will compute. Another that needs the same
 // block waits for it rather than compute it again, and takes it from the cache the step after. The announcer always
 // runs; when it ends or is preempted, its announcements go, and whoever waited computes.
 //
-// When blocks run out, the youngest running sequence gives up its own and starts again later from what is still cached
-// (recompute, or a load from the tier behind the pool). The oldest is never preempted, so something always advances.
+// When blocks run out, the youngest running sequence gives up its own and starts again later from what is still
+// cached (recompute, or a load from the tier behind the pool). The oldest is never preempted, so something always
+// advances.
 //
 // Threads: one (the engine's).  Owner: Engine.  Source: Kwon et al. 2023, section 4.5; Agrawal et al. 2024
 // (Sarathi-Serve) for chunked prefill; Sheng et al. 2024 for fairness.
@@ -119,8 +120,8 @@ class Scheduler {
   FairQueue queue_;
   std::vector<std::unique_ptr<Group>> groups_;  // in order of arrival, waiting and running
   std::unordered_map<uint64_t, Sequence*> sequences_;
-  std::vector<Sequence*> running_;              // in order of their requests' arrival
-  std::vector<Sequence*> preempted_;            // the same; go before what waits in the queue
+  std::vector<Sequence*> running_;    // in order of their requests' arrival
+  std::vector<Sequence*> preempted_;  // the same; go before what waits in the queue
   std::unordered_map<kv::BlockHash, uint64_t, kv::BlockHashHasher> announced_;  // block → who computes it
   std::vector<int32_t> end_tokens_;
   uint64_t next_sequence_ = 1;

@@ -25,8 +25,7 @@ int32_t Scheduler::reusable(const Sequence& sequence) const {
 // Counts what the cache gave. What the sequence itself had computed before a preemption is no hit.
 void Scheduler::credit(Sequence& sequence, int32_t computed_before) {
   const int32_t known = std::max(computed_before, sequence.seen_tokens);
-  if (!sequence.group->prompt_done)
-    sequence.group->cached_tokens += std::max(0, sequence.table.computed - known);
+  if (!sequence.group->prompt_done) sequence.group->cached_tokens += std::max(0, sequence.table.computed - known);
   sequence.seen_tokens = std::max(sequence.seen_tokens, sequence.table.computed);
 }
 
@@ -64,8 +63,7 @@ int32_t Scheduler::until_announced_by_other(Sequence& sequence, int32_t rows) {
   const int32_t begin = sequence.table.computed;
   const int32_t end_block = std::min(begin + rows, reusable(sequence)) / kBlockTokens;
   for (int32_t i = begin / kBlockTokens; i < end_block; ++i) {
-    const auto it =
-        announced_.find(blocks_.chain_hash(sequence.table, sequence.tokens, static_cast<size_t>(i)));
+    const auto it = announced_.find(blocks_.chain_hash(sequence.table, sequence.tokens, static_cast<size_t>(i)));
     if (it != announced_.end() && it->second != sequence.id) return std::max(0, i * kBlockTokens - begin);
   }
   return rows;
@@ -86,9 +84,8 @@ Sequence* Scheduler::youngest_except(const Sequence& sequence, const Work& work)
 void Scheduler::preempt(Sequence& sequence) {
   stop(sequence);
   ++counts_.preemptions;
-  const auto later = std::find_if(preempted_.begin(), preempted_.end(), [&](const Sequence* other) {
-    return other->group->id > sequence.group->id;
-  });
+  const auto later = std::find_if(preempted_.begin(), preempted_.end(),
+                                  [&](const Sequence* other) { return other->group->id > sequence.group->id; });
   preempted_.insert(later, &sequence);
 }
 
@@ -120,8 +117,9 @@ Scheduler::Work Scheduler::choose() {
       preempt(*running_.back());
       continue;
     }
-    fail(*running_.front()->group,
-         {base::Code::kExhausted, "the KV pool is too small for this request even alone; give it more (--kv-memory)"});
+    fail(
+        *running_.front()->group,
+        {base::Code::kExhausted, "the KV pool is too small for this request even alone; give it more (--kv-memory)"});
   }
 }
 
@@ -144,7 +142,8 @@ void Scheduler::add_prefills(Work& work) {
   for (Sequence* sequence : running_)
     if (!sequence->loading && sequence->continuations.empty() && sequence->missing() > 1) order.push_back(sequence);
   // Least served tenant first; of one tenant, first come.
-  std::ranges::stable_sort(order, {}, [&](const Sequence* each) { return queue_.counter(each->group->request.tenant); });
+  std::ranges::stable_sort(order, {},
+                           [&](const Sequence* each) { return queue_.counter(each->group->request.tenant); });
   int32_t budget = options_.prefill_chunk;
   if (work.decodes > 0) budget = std::max(kBlockTokens, budget / kChunkDivisorBesideDecodes);
   for (Sequence* sequence : order) {

@@ -1,7 +1,7 @@
 // Scheduler: beam search. Every beam is a sequence; what beams have in common they share block by block, and a beam
-// that takes two continuations forks (copy-on-write). Deterministic: ties go to the earlier beam, then the lower token.
-// Source: the rules of vLLM's and transformers' beam search (2·beams continuations looked at, length penalty, early
-// stopping).
+// that takes two continuations forks (copy-on-write). Deterministic: ties go to the earlier beam, then the lower
+// token. Source: the rules of vLLM's and transformers' beam search (2·beams continuations looked at, length penalty,
+// early stopping).
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -57,11 +57,11 @@ void Scheduler::beam_step(Group& group) {
       chosen.push_back(next);
       continue;
     }
-    Hypothesis done{.tokens = {next.parent->tokens.begin() + static_cast<std::ptrdiff_t>(prompt),
-                               next.parent->tokens.end()},
-                    .logprob_sum = next.logprob_sum,
-                    .score = score_of(next.logprob_sum, generated, request.length_penalty),
-                    .why = stop ? Finish::kStop : Finish::kLength};
+    Hypothesis done{
+        .tokens = {next.parent->tokens.begin() + static_cast<std::ptrdiff_t>(prompt), next.parent->tokens.end()},
+        .logprob_sum = next.logprob_sum,
+        .score = score_of(next.logprob_sum, generated, request.length_penalty),
+        .why = stop ? Finish::kStop : Finish::kLength};
     done.tokens.push_back(next.token);
     group.hypotheses.push_back(std::move(done));
     if (!stop) chosen.push_back({nullptr, 0, 0});  // takes its place among the beams, though it ends here

@@ -74,7 +74,8 @@ void Scheduler::prompt_outputs(const Row& row, std::span<const float> logits) {
 void Scheduler::finish_prompt(Sequence& first, std::span<const float> logits) {
   Group& group = *first.group;
   const int64_t now_ms = parts_.clock.unix_ms();
-  for (const CacheMark& mark : group.request.marks) blocks_.mark(first.table, mark.tokens, now_ms + mark.ttl_s * 1000);
+  for (const CacheMark& mark : group.request.marks)
+    blocks_.mark(first.table, mark.tokens, now_ms + mark.ttl_s * 1000);
   if (parts_.tier != nullptr) {
     parts_.tier->wanted(first.table, blocks_);
     parts_.tier->store_tail(first.table, blocks_);

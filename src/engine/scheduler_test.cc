@@ -332,12 +332,14 @@ void soak(int32_t window) {
     if (*rc::gen::inRange(0, 3) > 0) {
       auto prompt = prompt_of(*rc::gen::inRange(1, 80), *rc::gen::inRange(0, 2));
       for (int32_t i = *rc::gen::inRange(0, 4); i > 0; --i) prompt.push_back(*rc::gen::inRange(0, 3));
-      Generate request = greedy(std::move(prompt), *rc::gen::inRange(1, 40), *rc::gen::element<std::string>("a", "b"));
+      Generate request =
+          greedy(std::move(prompt), *rc::gen::inRange(1, 40), *rc::gen::element<std::string>("a", "b"));
       request.sampling.temperature = *rc::gen::element(0.0, 1.0);
       request.sampling.seed = 9;
       request.n = *rc::gen::element(1, 1, 1, 3);
       if (*rc::gen::inRange(0, 8) == 0) request.best_of = request.n + 1;
-      if (*rc::gen::inRange(0, 8) == 0) request.beam_search = true, request.best_of = 0, request.beams = request.n + 1;
+      if (*rc::gen::inRange(0, 8) == 0)
+        request.beam_search = true, request.best_of = 0, request.beams = request.n + 1;
       if (rig.scheduler->check(request)) asked.push_back({request, rig.add(request)});
     }
     if (!asked.empty() && *rc::gen::inRange(0, 10) == 0) {
@@ -361,7 +363,8 @@ void soak(int32_t window) {
       const auto expected = SimulatedExecutor::greedy(each.request.prompt, each.request.stopping.max_tokens);
       for (const auto& [choice, tokens] : each.sink->tokens) RC_ASSERT(tokens == expected);
     } else {
-      Rig alone({.full_blocks = 400, .sliding_blocks = window > 0 ? 400 : 0, .window = window, .context_tokens = 150});
+      Rig alone(
+          {.full_blocks = 400, .sliding_blocks = window > 0 ? 400 : 0, .window = window, .context_tokens = 150});
       const auto sink = alone.add(each.request);
       alone.run();
       RC_ASSERT(sink->tokens == each.sink->tokens);

@@ -25,13 +25,13 @@ struct Sequence {
   BlockTable table;
   bool running = false;
   bool finished = false;
-  bool loading = false;       // blocks are on their way from the tier
-  bool asked_tier = false;    // for the blocks after the pool's
-  int32_t seen_tokens = 0;    // the most that `table` ever held: what comes back after a preemption is no hit
+  bool loading = false;     // blocks are on their way from the tier
+  bool asked_tier = false;  // for the blocks after the pool's
+  int32_t seen_tokens = 0;  // the most that `table` ever held: what comes back after a preemption is no hit
   // Blocks [withdrawn_end, announced_end) are announced as ours to compute (see Scheduler).
   int32_t announced_end = 0, withdrawn_end = 0;
   bool waits_for_announced = false;  // another computes the next block
-  int32_t max_tokens = 0;     // of tokens.size()
+  int32_t max_tokens = 0;            // of tokens.size()
   std::unique_ptr<Sampler> sampler;
   std::unique_ptr<TextStream> text;
   double logprob_sum = 0;

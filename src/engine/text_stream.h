@@ -14,8 +14,8 @@ namespace payonce::engine {
 
 struct GeneratedToken {
   int32_t token = 0;
-  std::string text;      // bytes; may be part of a character
-  float logprob = 0;     // when asked for
+  std::string text;   // bytes; may be part of a character
+  float logprob = 0;  // when asked for
   std::vector<TokenLogprob> likeliest;
 };
 
@@ -39,8 +39,8 @@ class TextStream {
   int32_t choice_;
   std::vector<std::string> stops_;
   bool logprobs_;
-  std::string held_;            // text not yet given out
-  size_t search_from_ = 0;      // in held_: where a stop string may begin
+  std::string held_;        // text not yet given out
+  size_t search_from_ = 0;  // in held_: where a stop string may begin
   struct Waiting {
     GeneratedToken token;
     size_t end;  // in held_: where its text ends

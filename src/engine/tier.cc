@@ -8,11 +8,11 @@
 namespace payonce::engine {
 namespace {
 
-constexpr size_t kMaxLoads = 16;            // sequences whose blocks are under way
-constexpr size_t kMaxLoadBlocks = 4'096;    // of one load
-constexpr size_t kMaxToStore = 65'536;      // blocks that wait to be stored
-constexpr int kBlocksStoredAtOnce = 4;      // between two steps: a copy of some hundred KiB each
-constexpr double kSmoothing = 0.2;          // of the measured cost of computing
+constexpr size_t kMaxLoads = 16;          // sequences whose blocks are under way
+constexpr size_t kMaxLoadBlocks = 4'096;  // of one load
+constexpr size_t kMaxToStore = 65'536;    // blocks that wait to be stored
+constexpr int kBlocksStoredAtOnce = 4;    // between two steps: a copy of some hundred KiB each
+constexpr double kSmoothing = 0.2;        // of the measured cost of computing
 constexpr char kWithSliding = 1, kWithoutSliding = 0;
 
 }  // namespace
@@ -103,8 +103,11 @@ std::vector<Tier::Wanted> Tier::there(Sequence& sequence, BlockManager& blocks) 
     const kv::Where where = store_.where(hash);
     if (where == kv::Where::kNone) break;
     const std::span<const int32_t> part = tokens.subspan(index * kBlockTokens, kBlockTokens);
-    out.push_back({hash, blocks.chain_before(table, tokens, index), salt_of_block(table, index),
-                   {part.begin(), part.end()}, where});
+    out.push_back({hash,
+                   blocks.chain_before(table, tokens, index),
+                   salt_of_block(table, index),
+                   {part.begin(), part.end()},
+                   where});
   }
   // The rest of the known path may be a partial block, under the hash of its tokens.
   const int32_t rest = std::min(limit - static_cast<int32_t>(index) * kBlockTokens, kBlockTokens - 1);
@@ -201,7 +204,8 @@ std::vector<uint64_t> Tier::receive(BlockManager& blocks) {
 void Tier::prefilled(int32_t tokens, int64_t duration_us) {
   if (tokens < kBlockTokens) return;  // a step's fixed cost would count too much
   const double now = static_cast<double>(duration_us) / tokens;
-  prefill_us_per_token_ = prefill_us_per_token_ == 0 ? now : prefill_us_per_token_ + kSmoothing * (now - prefill_us_per_token_);
+  prefill_us_per_token_ =
+      prefill_us_per_token_ == 0 ? now : prefill_us_per_token_ + kSmoothing * (now - prefill_us_per_token_);
 }
 
 }  // namespace payonce::engine

@@ -2,8 +2,8 @@
 // there in idle moments and before they are evicted; they come back when loading them is quicker than computing them,
 // by the costs of both as measured while running.
 //
-// A block's payload is its pages of the full pool, then those of the sliding pool if it still had them, behind one byte
-// that says so. A partial block is stored, too, under the hash of its tokens.
+// A block's payload is its pages of the full pool, then those of the sliding pool if it still had them, behind one
+// byte that says so. A partial block is stored, too, under the hash of its tokens.
 //
 // Threads: one (the engine's); reads run on one thread of its own, which calls `wake` when something came.
 #pragma once
@@ -30,8 +30,8 @@ class Tier {
   Tier(kv::BlockStore& store, Executor& executor, const base::Clock& clock, std::function<void()> wake);
   ~Tier();
 
-  // Starts to bring what the tier has of the sequence's next tokens. False: nothing there, or computing it is quicker,
-  // or too much is under way.
+  // Starts to bring what the tier has of the sequence's next tokens. False: nothing there, or computing it is
+  // quicker, or too much is under way.
   bool begin_load(Sequence& sequence, BlockManager& blocks);
   // Puts what came into the pool; ids of the sequences whose loads have ended, well or not.
   std::vector<uint64_t> receive(BlockManager& blocks);
@@ -41,10 +41,10 @@ class Tier {
   // A prompt's last, partial block as it is now: the sequence goes on to grow it, but another run of the same prompt
   // wants it like this.
   void store_tail(const BlockTable& table, BlockManager& blocks);
-  bool store_some(BlockManager& blocks);                       // a few of those wanted; false: none left
-  void store_all(BlockManager& blocks);                        // before the end
-  void store(BlockManager& blocks, int32_t id);                // one that is about to be evicted
-  void prefilled(int32_t tokens, int64_t duration_us);         // what computing costs
+  bool store_some(BlockManager& blocks);                // a few of those wanted; false: none left
+  void store_all(BlockManager& blocks);                 // before the end
+  void store(BlockManager& blocks, int32_t id);         // one that is about to be evicted
+  void prefilled(int32_t tokens, int64_t duration_us);  // what computing costs
 
  private:
   struct Wanted {
@@ -73,9 +73,9 @@ class Tier {
 
   std::mutex mutex_;
   std::condition_variable work_;
-  std::deque<Load> asked_;   // guarded by mutex_
-  std::deque<Load> came_;    // guarded by mutex_
-  bool stopping_ = false;    // guarded by mutex_
+  std::deque<Load> asked_;  // guarded by mutex_
+  std::deque<Load> came_;   // guarded by mutex_
+  bool stopping_ = false;   // guarded by mutex_
   std::thread reader_;
 };
 

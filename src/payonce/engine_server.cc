@@ -45,8 +45,7 @@ struct EngineServer::Parts {
   Parts(const config::Settings& given, LocalEngine::Hooks hooks)
       : settings(given),
         loops(kLoops),
-        engine(given, kv_directory(given), {.clock = clock, .metrics = metrics, .env = env},
-               std::move(hooks)) {}
+        engine(given, kv_directory(given), {.clock = clock, .metrics = metrics, .env = env}, std::move(hooks)) {}
 
   void handle(std::shared_ptr<net::Exchange> exchange) {
     constexpr std::string_view kText = "text/plain; charset=utf-8";
@@ -83,9 +82,7 @@ struct EngineServer::Parts {
 EngineServer::EngineServer(const config::Settings& settings, LocalEngine::Hooks hooks)
     : parts_(std::make_unique<Parts>(settings, std::move(hooks))) {}
 
-EngineServer::~EngineServer() {
-  parts_->loops.stop();
-}
+EngineServer::~EngineServer() { parts_->loops.stop(); }
 
 base::Status EngineServer::start() {
   Parts& p = *parts_;

@@ -111,9 +111,9 @@ struct Instance::Parts {
 
   void add_engine(LocalEngine::Hooks hooks) {
     const bool on_disk = !directory.empty() && settings.engine.kv_disk_bytes > 0;
-    engine = std::make_unique<LocalEngine>(
-        settings, on_disk ? directory + "/kv" : "",
-        EngineParts::Surroundings{.clock = clock, .metrics = metrics, .env = env}, std::move(hooks));
+    engine = std::make_unique<LocalEngine>(settings, on_disk ? directory + "/kv" : "",
+                                           EngineParts::Surroundings{.clock = clock, .metrics = metrics, .env = env},
+                                           std::move(hooks));
   }
   // The engine begins to load its model; from now on requests go to it.
   base::Status start_engine() {
