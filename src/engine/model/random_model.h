@@ -166,7 +166,8 @@ class RandomModel {
     ggml_tensor* tensor = out == 1 ? ggml_new_tensor_1d(context_.get(), GGML_TYPE_F32, in)
                                    : ggml_new_tensor_2d(context_.get(), GGML_TYPE_F32, in, out);
     const std::vector<float> values = uniform(name, static_cast<size_t>(in * out));
-    for (size_t i = 0; i < values.size(); ++i) static_cast<float*>(tensor->data)[i] = static_cast<float>(middle + spread * static_cast<double>(values[i]));
+    for (size_t i = 0; i < values.size(); ++i)
+      static_cast<float*>(tensor->data)[i] = static_cast<float>(middle + spread * static_cast<double>(values[i]));
     ggml_set_name(tensor, name.c_str());
     gguf_add_tensor(keys_.get(), tensor);
   }
