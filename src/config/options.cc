@@ -241,6 +241,10 @@ constexpr Option kOptions[] = {
      "disk for KV blocks, below the data directory: prefixes outlive a restart; 0: none", "--kv-disk-size"},
     {"engine.kv_type", "--kv-type", choice<AT(engine.kv_type), kKvTypes>(),
      "how keys and values are kept: f16, or q8_0 in about half the memory", "--kv-type"},
+    {"engine.exact", "--exact", boolean<AT(engine.exact)>(),
+     "the same bits whatever else is computed at the time, for every kind of weights; slower for some "
+     "(docs/engine.md)",
+     "--exact"},
     {"engine.chat_template", "--chat-template", text<AT(engine.chat_template_file)>(),
      "file with a Jinja chat template instead of the model's own", "--chat-template"},
     {"engine.public_prefix", "--public-prefix", kPublicPrefixes,

@@ -32,6 +32,7 @@ struct EngineSettings {          // [engine]: `payonce engine`, and the engine i
   uint64_t kv_ram_bytes = 256ull << 20;
   uint64_t kv_disk_bytes = 2ull << 30;
   std::string kv_type = "f16";  // or q8_0
+  bool exact = false;           // batch-invariant products for every kind of weights
   int32_t context_tokens = 0;   // 0: as the model was trained, as far as the pool holds it
   int32_t max_batch = 64;
   int32_t prefill_chunk = 512;

@@ -19,8 +19,17 @@ struct Engine::State {
   State(Parts p, EngineOptions o) : parts(p), options(std::move(o)) {
     if (parts.store != nullptr)
       tier = std::make_unique<Tier>(*parts.store, parts.executor, parts.clock, [this] { poke(); });
-    scheduler = std::make_unique<Scheduler>(
-        Scheduler::Parts{parts.executor, parts.vocab, tier.get(), parts.clock, parts.metrics}, options);
+    scheduler = std::make_unique<Scheduler>(Scheduler::Parts{.executor = parts.executor,
+                                                             .vocab = parts.vocab,
+                                                             .tier = tier.get(),
+                                                             .clock = parts.clock,
+                                                             .metrics = parts.metrics,
+                                                             .on_stats =
+                                                                 [this](const EngineStats& now) {
+                                                                   const std::lock_guard lock(mutex);
+                                                                   stats = now;
+                                                                 }},
+                                            options);
     thread = std::thread([this] { run(); });
   }
   ~State() {
@@ -92,9 +101,6 @@ void Engine::State::run() {
       scheduler->fail_all({base::Code::kInternal, fmt::format("the engine failed: {}", error.what())});
       idle = false;
     }
-    const EngineStats now = scheduler->stats();
-    const std::lock_guard lock(mutex);
-    stats = now;
   }
   scheduler->fail_all({base::Code::kUnavailable, "the engine is shutting down"});
   scheduler.reset();

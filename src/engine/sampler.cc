@@ -87,8 +87,8 @@ Sampler Sampler::fork(int32_t choice) const {
 }
 
 bool Sampler::is_plain() const {
-  return !grammar_ && sampling_.presence_penalty == 0 && sampling_.frequency_penalty == 0 &&
-         sampling_.repetition_penalty == 1 && sampling_.logit_bias.empty();
+  return sampling_.presence_penalty == 0 && sampling_.frequency_penalty == 0 && sampling_.repetition_penalty == 1 &&
+         sampling_.logit_bias.empty();
 }
 
 void Sampler::adjust(std::span<float> logits, std::span<const int32_t> banned) {
@@ -107,17 +107,24 @@ void Sampler::adjust(std::span<float> logits, std::span<const int32_t> banned) {
         static_cast<float>(sampling_.presence_penalty + sampling_.frequency_penalty * times);
   for (const auto& [token, bias] : sampling_.logit_bias)
     logits[static_cast<size_t>(token)] += static_cast<float>(bias);
-  if (grammar_) grammar_->mask(logits);
   for (const int32_t token : banned) logits[static_cast<size_t>(token)] = kNever;
 }
 
 int32_t Sampler::sample(std::span<const float> logits, int32_t position, std::span<const int32_t> banned) {
-  if (is_plain() && banned.empty()) return sampling_.temperature == 0 ? argmax(logits) : draw(logits, position);
+  if (is_plain() && banned.empty() && !grammar_) return choose(logits, position);
   scratch_.assign(logits.begin(), logits.end());
   adjust(scratch_, banned);
-  const int32_t best = argmax(scratch_);
-  if (sampling_.temperature == 0 || scratch_[static_cast<size_t>(best)] == kNever) return best;
-  return draw(scratch_, position);
+  const int32_t token = choose(scratch_, position);
+  if (!grammar_ || grammar_->allows(token)) return token;
+  // To ask about one token is quick, to mask a whole vocabulary is not; most choices need no mask.
+  grammar_->mask(scratch_);
+  return choose(scratch_, position);
+}
+
+int32_t Sampler::choose(std::span<const float> logits, int32_t position) {
+  const int32_t best = argmax(logits);
+  if (sampling_.temperature == 0 || logits[static_cast<size_t>(best)] == kNever) return best;
+  return draw(logits, position);
 }
 
 // top-k, then min-p, then top-p, each of what the one before left, as vLLM does; the likeliest always stays.

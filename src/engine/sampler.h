@@ -35,8 +35,9 @@ class Sampler {
   void accept(int32_t token);  // it was taken
 
  private:
-  bool is_plain() const;  // nothing changes the logits
+  bool is_plain() const;  // nothing changes the logits, but for a grammar
   void adjust(std::span<float> logits, std::span<const int32_t> banned);
+  int32_t choose(std::span<const float> logits, int32_t position);
   int32_t draw(std::span<const float> logits, int32_t position);
 
   Sampling sampling_;

@@ -97,7 +97,11 @@ void Scheduler::add(RequestId id, Generate request, std::shared_ptr<Sink> sink) 
   Group& added = *group;
   groups_.push_back(std::move(group));
   queue_.push(added);
+  set_up(added);
+  publish();
+}
 
+void Scheduler::set_up(Group& added) {
   std::unique_ptr<Grammar> grammar;
   if (!added.request.grammar.gbnf.empty()) {
     if (parts_.vocab == nullptr)
@@ -121,7 +125,6 @@ void Scheduler::add(RequestId id, Generate request, std::shared_ptr<Sink> sink) 
   sequences_[sequence->id] = sequence.get();
   added.unfinished = 1;
   added.sequences.push_back(std::move(sequence));
-  publish();
 }
 
 Group* Scheduler::find(RequestId id) {
@@ -154,7 +157,7 @@ void Scheduler::stop(Sequence& sequence) {
 void Scheduler::fail(Group& group, base::Error error) {
   if (group.over) return;
   end(group);
-  group.sink->failed(std::move(error));
+  ended_.push_back({group.sink, tl::unexpected(std::move(error))});
 }
 
 void Scheduler::fail_all(const base::Error& error) {
@@ -236,6 +239,7 @@ bool Scheduler::step() {
   expire();
   drop_ended();
   admit();
+  publish();  // who waits is known before the step's work
   const int64_t started_us = parts_.clock.monotonic_us();
   const Work work = choose();
   if (work.rows.empty()) {
@@ -272,6 +276,18 @@ EngineStats Scheduler::stats() const {
   return out;
 }
 
-void Scheduler::publish() { metrics_->set(stats(), blocks_.sliding_evictions()); }
+void Scheduler::publish() {
+  const EngineStats now = stats();
+  metrics_->set(now, blocks_.sliding_evictions());
+  if (parts_.on_stats) parts_.on_stats(now);
+  std::vector<Ended> ended;
+  ended.swap(ended_);
+  for (Ended& each : ended) {
+    if (each.how)
+      each.sink->done(*each.how);
+    else
+      each.sink->failed(std::move(each.how.error()));
+  }
+}
 
 }  // namespace payonce::engine

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -37,6 +38,7 @@ class Scheduler {
     Tier* tier;          // null: none
     const base::Clock& clock;
     base::Metrics& metrics;
+    std::function<void(const EngineStats&)> on_stats;  // whenever they changed; may be empty
   };
   Scheduler(Parts parts, EngineOptions options);
   ~Scheduler();
@@ -63,6 +65,7 @@ class Scheduler {
   };
 
   // Who runs (scheduler.cc).
+  void set_up(Group& added);
   Group* find(RequestId id);
   void expire();
   void admit();
@@ -112,6 +115,7 @@ class Scheduler {
   void finish_beams(Group& group);
 
   std::span<const float> row_of(std::span<const float> logits, size_t index) const;
+  // Stats and metrics first, then those who wait for an end: who asks after it sees nothing older.
   void publish();
 
   const Parts parts_;
@@ -126,6 +130,11 @@ class Scheduler {
   std::vector<int32_t> end_tokens_;
   uint64_t next_sequence_ = 1;
   EngineStats counts_;
+  struct Ended {
+    std::shared_ptr<Sink> sink;
+    tl::expected<EngineUsage, base::Error> how;
+  };
+  std::vector<Ended> ended_;  // to be told so
   struct Handles;
   std::unique_ptr<Handles> metrics_;
 };

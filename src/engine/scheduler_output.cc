@@ -219,7 +219,7 @@ void Scheduler::finish_group(Group& group) {
   counts_.prompt_tokens += static_cast<uint64_t>(usage.prompt_tokens);
   metrics_->request(usage);
   end(group);
-  group.sink->done(usage);
+  ended_.push_back({group.sink, usage});
 }
 
 }  // namespace payonce::engine

@@ -31,7 +31,8 @@ struct Rig {
   explicit Rig(EngineOptions given) : options(std::move(given)) {
     if (options.context_tokens == 0) options.context_tokens = 4096;
     executor = std::make_unique<SimulatedExecutor>(options.full_blocks, options.sliding_blocks, options.window);
-    scheduler = std::make_unique<Scheduler>(Scheduler::Parts{*executor, nullptr, nullptr, clock, metrics}, options);
+    scheduler =
+        std::make_unique<Scheduler>(Scheduler::Parts{*executor, nullptr, nullptr, clock, metrics, nullptr}, options);
   }
   std::shared_ptr<RecordingSink> add(Generate request) {
     auto sink = std::make_shared<RecordingSink>();

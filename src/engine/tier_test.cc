@@ -51,8 +51,8 @@ struct TierTest : testing::Test {
       }
       changed.notify_all();
     });
-    scheduler =
-        std::make_unique<Scheduler>(Scheduler::Parts{*executor, nullptr, tier.get(), clock, metrics}, options);
+    scheduler = std::make_unique<Scheduler>(Scheduler::Parts{*executor, nullptr, tier.get(), clock, metrics, nullptr},
+                                            options);
   }
   void stop() {
     scheduler.reset();

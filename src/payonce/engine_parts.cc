@@ -22,6 +22,10 @@ engine::KvType kv_type_of(const config::EngineSettings& settings) {
   return settings.kv_type == "q8_0" ? engine::KvType::kQ8_0 : engine::KvType::kF16;
 }
 
+engine::Exactness exactness_of(const config::EngineSettings& settings) {
+  return settings.exact ? engine::Exactness::kAlways : engine::Exactness::kWhereFree;
+}
+
 // "1.9 GiB", for people.
 std::string readable_size(uint64_t bytes) {
   return bytes >= 1ull << 30 ? fmt::format("{:.1f} GiB", static_cast<double>(bytes) / (1 << 30))
@@ -141,7 +145,11 @@ base::Result<std::unique_ptr<EngineParts>> EngineParts::make(const config::Setti
                                                                      .full_blocks = out->sizes_.full_blocks,
                                                                      .sliding_blocks = out->sizes_.sliding_blocks,
                                                                      .kv_type = kv_type_of(wanted),
-                                                                     .device = wanted.device}));
+                                                                     .device = wanted.device,
+                                                                     .exactness = exactness_of(wanted)}));
+  base::log_info("{}", out->model_->exact() ? "results do not depend on what else is computed at the time"
+                                            : "near ties may fall either way beside other requests; --exact prevents "
+                                              "it");
   PAYONCE_TRY(out->chat_, engine::ChatTemplate::make(*out->vocab_, template_source));
   out->store_ = open_store(wanted, kv_directory, *out->model_, around);
   engine::EngineOptions options = engine_options(wanted, out->sizes_, *out->model_);
