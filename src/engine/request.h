@@ -92,6 +92,8 @@ class Sink {
                                std::vector<std::vector<TokenLogprob>> likeliest) {
     (void)of_tokens, (void)likeliest;
   }
+  // The prompt is computed, and the first token comes; completion_tokens is 0.
+  virtual void started(EngineUsage usage) { (void)usage; }
   virtual void piece(Piece piece) = 0;
   virtual void finished(Finished finished) = 0;  // one choice
   virtual void done(EngineUsage usage) = 0;      // all of them

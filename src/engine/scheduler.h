@@ -104,6 +104,7 @@ class Scheduler {
   void give(Sequence& sequence, bool last);
   void finish(Sequence& sequence, Finish why);
   void finish_group(Group& group);
+  static EngineUsage usage_of(const Group& group);
   void deliver_best(Group& group);
   std::vector<int32_t> banned_tokens(const Sequence& sequence) const;
   bool ends(const Group& group, int32_t token) const;

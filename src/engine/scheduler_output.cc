@@ -83,6 +83,7 @@ void Scheduler::finish_prompt(Sequence& first, std::span<const float> logits) {
   if (group.request.prompt_logprobs >= 0)
     group.sink->prompt_logprobs(std::move(group.prompt_logprobs), std::move(group.prompt_likeliest));
   group.prompt_done = true;
+  group.sink->started(usage_of(group));
   if (group.request.beam_search) return beam_row(first, logits);
   const int32_t width = group.width();
   for (int32_t choice = 1; choice < width; ++choice) (void)fork(first, choice);
@@ -206,8 +207,7 @@ void Scheduler::deliver_best(Group& group) {
   }
 }
 
-void Scheduler::finish_group(Group& group) {
-  if (!group.request.beam_search && !group.streams()) deliver_best(group);
+EngineUsage Scheduler::usage_of(const Group& group) {
   EngineUsage usage;
   usage.prompt_tokens = static_cast<int32_t>(group.request.prompt.size());
   usage.cached_tokens = group.cached_tokens;
@@ -215,6 +215,12 @@ void Scheduler::finish_group(Group& group) {
   for (const CacheMark& mark : group.request.marks) marked = std::max(marked, mark.tokens);
   usage.written_tokens = std::max(0, std::min(marked, usage.prompt_tokens) - usage.cached_tokens);
   usage.completion_tokens = group.completion_tokens;
+  return usage;
+}
+
+void Scheduler::finish_group(Group& group) {
+  if (!group.request.beam_search && !group.streams()) deliver_best(group);
+  const EngineUsage usage = usage_of(group);
   counts_.hit_tokens += static_cast<uint64_t>(usage.cached_tokens);
   counts_.prompt_tokens += static_cast<uint64_t>(usage.prompt_tokens);
   metrics_->request(usage);

@@ -33,6 +33,7 @@ class AnswerWriter {
                                std::vector<std::vector<TokenLogprob>> likeliest) {
     (void)prompt, (void)of_tokens, (void)likeliest;
   }
+  virtual void started(const EngineUsage& usage) { (void)usage; }  // of a prompt, before its first piece
   virtual void piece(Piece piece, std::string& out) = 0;
   virtual void flush(std::string& out) = 0;  // after some pieces: what was not worth looking at one by one
   virtual void finished(const Finished& finished, std::string& out) = 0;

@@ -15,6 +15,7 @@ class PromptSink final : public Sink {
     call_->push(
         PromptLogprobs{.prompt = prompt_, .of_tokens = std::move(of_tokens), .likeliest = std::move(likeliest)});
   }
+  void started(EngineUsage usage) override { call_->push(PromptStarted{.usage = usage}); }
   void piece(Piece piece) override {
     piece.choice += first_choice();
     call_->push(std::move(piece));
@@ -111,6 +112,7 @@ void ApiCall::handle(EngineEvent& event) {
     return writer_->prompt_logprobs(logprobs->prompt, std::move(logprobs->of_tokens), std::move(logprobs->likeliest));
   if (auto* error = std::get_if<base::Error>(&event)) return end_with_error(*error);
   if (auto* whole = std::get_if<Answer>(&event)) return send_whole(std::move(*whole));
+  if (auto* started = std::get_if<PromptStarted>(&event)) return writer_->started(started->usage);
   const EngineUsage& usage = std::get<PromptDone>(event).usage;
   usage_.prompt_tokens += usage.prompt_tokens;
   usage_.cached_tokens += usage.cached_tokens;

@@ -26,10 +26,13 @@ struct PromptLogprobs {
   std::vector<TokenLogprob> of_tokens;
   std::vector<std::vector<TokenLogprob>> likeliest;
 };
+struct PromptStarted {
+  EngineUsage usage;
+};
 struct PromptDone {
   EngineUsage usage;
 };
-using EngineEvent = std::variant<PromptLogprobs, Piece, Finished, PromptDone, base::Error, Answer>;
+using EngineEvent = std::variant<PromptLogprobs, PromptStarted, Piece, Finished, PromptDone, base::Error, Answer>;
 
 class ApiCall final : public net::Call, public std::enable_shared_from_this<ApiCall> {
  public:

@@ -53,6 +53,8 @@ void ScriptedEngine::end(size_t request, Finish why, std::string stop_string, in
   requests.at(request).sink->finished({.choice = choice, .why = why, .stop_string = std::move(stop_string)});
 }
 
+void ScriptedEngine::start(size_t request, EngineUsage usage) { requests.at(request).sink->started(usage); }
+
 void ScriptedEngine::done(size_t request, EngineUsage usage) { requests.at(request).sink->done(usage); }
 
 void ScriptedEngine::answer(size_t request, const std::string& text, Finish why) {

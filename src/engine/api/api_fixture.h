@@ -31,6 +31,7 @@ struct ScriptedEngine {
   std::vector<base::Error> refusals;  // for the next submits, in order; then all are taken
   EnginePort port();
 
+  void start(size_t request, EngineUsage usage);
   void say(size_t request, std::string text, int32_t choice = 0);
   void end(size_t request, Finish why = Finish::kStop, std::string stop_string = "", int32_t choice = 0);
   void done(size_t request, EngineUsage usage);

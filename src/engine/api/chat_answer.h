@@ -30,7 +30,6 @@ struct MessagesAnswerOptions {
   std::shared_ptr<const ChatSyntax> syntax;
   bool stream = false;
   bool show_thinking = false;
-  int32_t prompt_tokens = 0;
   std::vector<CacheMark> marks;
   std::vector<std::string> stop_sequences;  // the caller's
 };

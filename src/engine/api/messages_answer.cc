@@ -22,6 +22,7 @@ class MessagesAnswer final : public AnswerWriter {
         message_(options_.chat, options_.syntax, "toolu_") {}
   llm::Dialect dialect() const override { return llm::Dialect::kAnthropicMessages; }
   bool streams() const override { return options_.stream; }
+  void started(const EngineUsage& usage) override { at_start_ = usage; }
   void piece(Piece piece, std::string& out) override;
   void flush(std::string& out) override;
   void finished(const Finished& finished, std::string& out) override;
@@ -44,6 +45,7 @@ class MessagesAnswer final : public AnswerWriter {
   const AnswerIdentity identity_;
   const MessagesAnswerOptions options_;
   MessageStream message_;
+  EngineUsage at_start_;
   bool begun_ = false;
   bool changed_ = false;
   Block open_ = Block::kNone;
@@ -81,11 +83,10 @@ void MessagesAnswer::event(json::object data, std::string& out) const {
   llm::append_event(out, type, json::serialize(data));
 }
 
-// What was read from the cache is known at the end only, and stands in message_delta.
 void MessagesAnswer::begin(std::string& out) {
   if (std::exchange(begun_, true)) return;
   event({{"type", "message_start"},
-         {"message", message_object({}, usage_object({.prompt_tokens = options_.prompt_tokens}))}},
+         {"message", message_object({}, usage_object(at_start_))}},
         out);
 }
 

@@ -188,7 +188,6 @@ base::Result<Prepared> read_messages(const RequestContext& context, const json::
                                                  .syntax = std::move(syntax),
                                                  .stream = stream,
                                                  .show_thinking = thinking,
-                                                 .prompt_tokens = static_cast<int32_t>(request.prompt.size()),
                                                  .marks = request.marks,
                                                  .stop_sequences = std::move(own_stops)});
   out.generates.push_back(std::move(request));

@@ -50,6 +50,7 @@ TEST_F(MessagesTest, AWholeAnswerLooksAsTheApiSays) {
 
 TEST_F(MessagesTest, AStreamHasTheExactSequenceOfEvents) {
   const auto received = send(kPath, body_with("stream", "true"));
+  engine.start(0, {.prompt_tokens = 9, .cached_tokens = 8});
   engine.say(0, "Hel");
   run();
   engine.say(0, "lo");
@@ -65,7 +66,8 @@ TEST_F(MessagesTest, AStreamHasTheExactSequenceOfEvents) {
   EXPECT_EQ(begun.at("content"), json::array());
   EXPECT_TRUE(begun.at("stop_reason").is_null());
   EXPECT_EQ(begun.at("usage").at("output_tokens"), 0);
-  EXPECT_EQ(begun.at("usage").at("input_tokens"), asked().prompt.size());
+  EXPECT_EQ(begun.at("usage").at("input_tokens"), 1);
+  EXPECT_EQ(begun.at("usage").at("cache_read_input_tokens"), 8);
   EXPECT_EQ(events[1], J(R"({"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}})"));
   EXPECT_EQ(events[2], J(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hel"}})"));
   EXPECT_EQ(events[4], J(R"({"type":"content_block_stop","index":0})"));
