@@ -26,10 +26,10 @@ TEST_F(BlockStoreTest, ABlockIsThereAtOnceAndAfterARestart) {
   EXPECT_EQ(f.where(1), Where::kNone);
   f.put(1, 5000);
   EXPECT_EQ(f.where(1), Where::kMemory);
-  EXPECT_TRUE(is_same(*f.get(1), make_block(1, 5000)));
+  EXPECT_TRUE(is_same(f.get(1), make_block(1, 5000)));
   f.reopen();
   EXPECT_EQ(f.where(1), Where::kDisk);
-  EXPECT_TRUE(is_same(*f.get(1), make_block(1, 5000)));
+  EXPECT_TRUE(is_same(f.get(1), make_block(1, 5000)));
   EXPECT_EQ(f.where(1), Where::kMemory) << "what was read is in memory from then on";
   EXPECT_EQ(f.store->stats().disk.hits, 1u);
 }
@@ -38,7 +38,7 @@ TEST_F(BlockStoreTest, ABlockWithAnEmptyPayloadOrOfOneTokenIsABlock) {
   StoreFixture f;
   f.put(0, 0);  // one token
   f.reopen();
-  EXPECT_TRUE(is_same(*f.get(0), make_block(0, 0)));
+  EXPECT_TRUE(is_same(f.get(0), make_block(0, 0)));
 }
 
 TEST_F(BlockStoreTest, WhatIsNoBlockIsRefused) {
@@ -71,11 +71,11 @@ TEST_F(BlockStoreTest, TheFirstOfTwoBlocksWithOneHashStays) {
   StoreFixture f;
   f.put(1, 1000);
   f.put(1, 2000);
-  EXPECT_TRUE(is_same(*f.get(1), make_block(1, 1000)));
+  EXPECT_TRUE(is_same(f.get(1), make_block(1, 1000)));
   f.reopen();
   f.put(1, 2000);
   f.reopen();
-  EXPECT_TRUE(is_same(*f.get(1), make_block(1, 1000)));
+  EXPECT_TRUE(is_same(f.get(1), make_block(1, 1000)));
 }
 
 TEST_F(BlockStoreTest, HitsAndMissesAreCounted) {
@@ -102,7 +102,7 @@ TEST_F(BlockStoreTest, WhatLeftMemoryIsReadFromTheDisk) {
   f.store->flush();
   EXPECT_LE(f.store->stats().memory.bytes, 10'000u);
   EXPECT_GE(f.store->stats().memory.evictions, 15u);
-  for (int i = 0; i < 20; ++i) EXPECT_TRUE(is_same(*f.get(i), make_block(i, 2000))) << i;
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(is_same(f.get(i), make_block(i, 2000))) << i;
 }
 
 TEST_F(BlockStoreTest, WithoutADiskMemoryAloneServes) {
@@ -118,10 +118,10 @@ TEST_F(BlockStoreTest, WithoutADiskMemoryAloneServes) {
 TEST_F(BlockStoreTest, WithoutMemoryTheDiskAloneServes) {
   StoreFixture f({.memory_bytes = 0});
   f.put(1);
-  EXPECT_TRUE(is_same(*f.get(1), make_block(1))) << "from the queue, or from the disk";
+  EXPECT_TRUE(is_same(f.get(1), make_block(1))) << "from the queue, or from the disk";
   f.store->flush();
   EXPECT_EQ(f.where(1), Where::kDisk);
-  EXPECT_TRUE(is_same(*f.get(1), make_block(1)));
+  EXPECT_TRUE(is_same(f.get(1), make_block(1)));
 }
 
 TEST_F(BlockStoreTest, ADirectoryThatCannotBeWrittenIsDoneWithout) {
@@ -155,7 +155,7 @@ TEST_F(BlockStoreTest, AnotherFingerprintsBlocksAreNeitherServedNorLost) {
   f.put(2);
   f.options.fingerprint = "a";
   f.reopen();
-  EXPECT_TRUE(is_same(*f.get(1), make_block(1)));
+  EXPECT_TRUE(is_same(f.get(1), make_block(1)));
   EXPECT_EQ(f.get(2), nullptr);
 }
 
@@ -230,7 +230,7 @@ TEST_F(BlockStoreTest, ManyThreadsPutAndGet) {
       const int number = (i * 7 + thread * 13) % 60;
       const size_t size = static_cast<size_t>(500 + number * 50);
       if (i % 3 == 0) f.put(number, size, number - 1, i % 5 == 0 ? f.clock.unix_ms() + 1000 : 0);
-      if (const BlockPtr block = f.get(number); block && !is_same(*block, make_block(number, size, number - 1)))
+      if (const BlockPtr block = f.get(number); block && !is_same(block, make_block(number, size, number - 1)))
         ++wrong;
       (void)f.where(number);
       if (i % 50 == 0) f.store->flush();
@@ -248,7 +248,7 @@ TEST_F(BlockStoreTest, ManyThreadsPutAndGet) {
   f.reopen();
   for (int i = 0; i < 60; ++i) {
     const BlockPtr block = f.get(i);
-    EXPECT_TRUE(!block || is_same(*block, make_block(i, static_cast<size_t>(500 + i * 50), i - 1))) << i;
+    EXPECT_TRUE(!block || is_same(block, make_block(i, static_cast<size_t>(500 + i * 50), i - 1))) << i;
   }
 }
 

@@ -46,7 +46,7 @@ class KvCorruption : public testing::Test {
       const BlockPtr block = f.get(i);
       if (!block) continue;
       ++found;
-      EXPECT_TRUE(is_same(*block, make_block(i, payload_of(i), i - 1))) << what << ", block " << i;
+      EXPECT_TRUE(is_same(block, make_block(i, payload_of(i), i - 1))) << what << ", block " << i;
     }
     return found;
   }
@@ -142,9 +142,9 @@ TEST_F(KvCorruption, ADamagedBlockIsCountedAndDroppedOnce) {
   EXPECT_NE(f.get(2), nullptr);
   f.put(1, 5000);  // comes again, to the young end
   f.store->flush();
-  EXPECT_TRUE(is_same(*f.get(1), make_block(1, 5000)));
+  EXPECT_TRUE(is_same(f.get(1), make_block(1, 5000)));
   f.reopen();
-  EXPECT_TRUE(is_same(*f.get(1), make_block(1, 5000))) << "the younger of the two";
+  EXPECT_TRUE(is_same(f.get(1), make_block(1, 5000))) << "the younger of the two";
 }
 
 TEST_F(KvCorruption, TheRecordsBehindADamagedHeaderAreFound) {

@@ -38,7 +38,7 @@ TEST_F(DiskTierTest, TheOldestSegmentsMakeRoom) {
     ASSERT_EQ(f.file_bytes(), f.store->stats().disk.bytes);
   }
   for (int i = 0; i < 170; ++i) EXPECT_EQ(f.where(i), Where::kNone) << i;
-  for (int i = 180; i < 200; ++i) EXPECT_TRUE(is_same(*f.get(i), make_block(i, kPayload))) << i;
+  for (int i = 180; i < 200; ++i) EXPECT_TRUE(is_same(f.get(i), make_block(i, kPayload))) << i;
   const Stats stats = f.store->stats();
   EXPECT_EQ(stats.disk.blocks + stats.disk.evictions, 200u);
   EXPECT_EQ(stats.dropped_writes, 0u);
@@ -53,7 +53,7 @@ TEST_F(DiskTierTest, WhatIsUsedGetsASecondChance) {
     ASSERT_NE(f.get(0), nullptr) << i;
   }
   f.reopen();
-  EXPECT_TRUE(is_same(*f.get(0), make_block(0, kPayload)));
+  EXPECT_TRUE(is_same(f.get(0), make_block(0, kPayload)));
 }
 
 TEST_F(DiskTierTest, OneUseGivesOneChance) {
@@ -183,7 +183,7 @@ TEST_F(DiskTierTest, AFullDiskIsWaitedOutAndTheRestGoesOn) {
   f.store->flush();
   EXPECT_EQ(f.where(12), Where::kDisk);
   EXPECT_LE(f.file_bytes(), before) << "it makes room of its own first";
-  for (int i = 6; i < 10; ++i) EXPECT_TRUE(is_same(*f.get(i), make_block(i, kPayload))) << i;
+  for (int i = 6; i < 10; ++i) EXPECT_TRUE(is_same(f.get(i), make_block(i, kPayload))) << i;
   for (int i = 100; i < 400; ++i) {
     f.put(i, kPayload);
     f.store->flush();
@@ -205,7 +205,7 @@ RC_GTEST_FIXTURE_PROP(DiskTierTest, DoesWhatANaiveSetDoes, ()) {
   std::set<int> model;
   const auto check = [&](int number) {
     const BlockPtr block = f.get(number);
-    RC_ASSERT(!block || (model.contains(number) && is_same(*block, block_of(number))));
+    RC_ASSERT(!block || (model.contains(number) && is_same(block, block_of(number))));
     RC_ASSERT(block || !roomy || !model.contains(number));
   };
   const int steps = *rc::gen::inRange(1, 80);

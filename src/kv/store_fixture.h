@@ -53,8 +53,9 @@ inline Block make_block(int number, size_t payload_bytes = 1000, int parent = -1
   block.keep_until_ms = keep_until_ms;
   return block;
 }
-inline bool is_same(const Block& a, const Block& b) {
-  return a.hash == b.hash && a.parent == b.parent && a.tokens == b.tokens && a.payload.view() == b.payload.view();
+inline bool is_same(const BlockPtr& a, const Block& b) {  // false for none
+  return a && a->hash == b.hash && a->parent == b.parent && a->tokens == b.tokens &&
+         a->payload.view() == b.payload.view();
 }
 
 // The real file system, but that appends take half and fail while it is `full`, and that nothing waits for the

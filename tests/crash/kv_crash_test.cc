@@ -94,7 +94,7 @@ class KvWorkload {
     const std::string where = fmt::format("seed {}, step {}, block {}", seed_, step_, number);
     if (found && *found) {
       EXPECT_TRUE(put_.contains(number)) << where;
-      EXPECT_TRUE(kv::is_same(**found, block_of(number))) << where;
+      EXPECT_TRUE(kv::is_same(*found, block_of(number))) << where;
     } else if (is_well()) {
       EXPECT_FALSE(there_.contains(number)) << where;
     }
