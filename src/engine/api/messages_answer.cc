@@ -85,9 +85,7 @@ void MessagesAnswer::event(json::object data, std::string& out) const {
 
 void MessagesAnswer::begin(std::string& out) {
   if (std::exchange(begun_, true)) return;
-  event({{"type", "message_start"},
-         {"message", message_object({}, usage_object(at_start_))}},
-        out);
+  event({{"type", "message_start"}, {"message", message_object({}, usage_object(at_start_))}}, out);
 }
 
 void MessagesAnswer::close(std::string& out) {

@@ -183,13 +183,12 @@ base::Result<Prepared> read_messages(const RequestContext& context, const json::
   AnswerIdentity identity = context.identity;
   identity.id = "msg_" + base::random_hex(12);
   Prepared out;
-  out.writer =
-      make_messages_answer(std::move(identity), {.chat = context.chat,
-                                                 .syntax = std::move(syntax),
-                                                 .stream = stream,
-                                                 .show_thinking = thinking,
-                                                 .marks = request.marks,
-                                                 .stop_sequences = std::move(own_stops)});
+  out.writer = make_messages_answer(std::move(identity), {.chat = context.chat,
+                                                          .syntax = std::move(syntax),
+                                                          .stream = stream,
+                                                          .show_thinking = thinking,
+                                                          .marks = request.marks,
+                                                          .stop_sequences = std::move(own_stops)});
   out.generates.push_back(std::move(request));
   return out;
 }
