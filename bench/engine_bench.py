@@ -6,6 +6,7 @@ tokens and new, but where a measure is about repeating one.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -101,8 +102,9 @@ def used_blocks(port):
     return int(re.search(r'payonce_kv_blocks\{state="used"\} (\d+)', text).group(1))
 
 
-def fork_memory(port, seed):
-    """64 answers to one prompt: the most blocks in use, against the blocks that differ, and slots without a token."""
+@contextlib.contextmanager
+def peak_blocks(port):
+    """A list whose one element is the most blocks that were in use meanwhile."""
     peak, over = [0], threading.Event()
 
     def watch():
@@ -112,11 +114,19 @@ def fork_memory(port, seed):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        watcher.join()
+
+
+def fork_memory(port, seed):
+    """64 answers to one prompt: the most blocks in use, against the blocks that differ, and slots without a token."""
     body = {"model": "bench", "prompt": engine_load.random_prompt(FORK_PREFIX, seed), "max_tokens": FORK_TOKENS,
             "n": FORKS, "temperature": 1, "seed": seed, "ignore_eos": True}
-    status, _, answer = servers.request(port, "POST", "/v1/completions", json.dumps(body), timeout=300)
-    over.set()
-    watcher.join()
+    with peak_blocks(port) as peak:
+        status, _, answer = servers.request(port, "POST", "/v1/completions", json.dumps(body), timeout=300)
     if status != 200:
         raise RuntimeError(answer.decode())
     whole = FORK_PREFIX // BLOCK_TOKENS
@@ -130,18 +140,8 @@ def kv_waste(port, seed):
     The prompts are computed before, so that all answers go on together; as many tokens as at the end are counted."""
     prompts = [engine_load.random_prompt(1000 + 7 * i, seed + i) for i in range(8)]
     engine_load.together(port, prompts, 1)
-    most, over = [0], threading.Event()
-
-    def watch():
-        while not over.is_set():
-            most[0] = max(most[0], used_blocks(port))
-            time.sleep(0.005)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    engine_load.together(port, prompts, WASTE_TOKENS)
-    over.set()
-    watcher.join()
+    with peak_blocks(port) as most:
+        engine_load.together(port, prompts, WASTE_TOKENS)
     held = sum(len(prompt) + WASTE_TOKENS - 1 for prompt in prompts)
     return {"waste.percent": 100 * (1 - held / (most[0] * BLOCK_TOKENS))}
 

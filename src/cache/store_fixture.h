@@ -10,28 +10,13 @@
 #include "base/env.h"
 #include "base/hash.h"
 #include "base/metrics.h"
+#include "base/temporary_directory.h"
 #include "base/worker_pool.h"
 #include "cache/response_store.h"
 
 namespace payonce::cache {
 
-class TemporaryDirectory {
- public:
-  TemporaryDirectory()
-      : path_((std::filesystem::temp_directory_path() / ("payonce-store-" + base::random_hex(8))).string()) {
-    std::filesystem::create_directories(path_);
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  const std::string path_;
-};
+using base::TemporaryDirectory;
 
 inline std::shared_ptr<Entry> make_entry(const std::string& key, const std::string& body, const base::Clock& clock,
                                          int64_t ttl_ms = 3'600'000) {

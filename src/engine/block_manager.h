@@ -78,7 +78,6 @@ class BlockManager {
   // `fill` writes the pages of both ids; the second is kNoBlock when the payload has no sliding part.
   int32_t adopt(const kv::BlockHash& parent, const std::string& salt, std::span<const int32_t> tokens,
                 bool with_sliding, const std::function<void(int32_t full, int32_t sliding)>& fill);
-  bool is_findable(const kv::BlockHash& hash) const { return by_hash_.contains(hash); }
 
   const kv::BlockHash& chain_hash(BlockTable& table, std::span<const int32_t> tokens, size_t block) const;
   // The chain hash before block `block`.

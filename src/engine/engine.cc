@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -56,7 +55,7 @@ struct Engine::State {
   }
   void run();
   bool take_news(bool idle);
-  base::Status queue_has_room(const std::string& tenant) const;
+  base::Status queue_has_room() const;
 
   const Parts parts;
   const EngineOptions options;
@@ -106,18 +105,10 @@ void Engine::State::run() {
   scheduler.reset();
 }
 
-base::Status Engine::State::queue_has_room(const std::string& tenant) const {
+base::Status Engine::State::queue_has_room() const {
   const auto waiting = stats.waiting + static_cast<int32_t>(arrivals.size());
-  if (waiting >= options.max_queue)
-    return base::fail(base::Code::kExhausted, fmt::format("{} requests wait already (--max-queue)", waiting));
-  if (options.max_queue_per_tenant == 0) return {};
-  const auto own =
-      std::ranges::count_if(arrivals, [&](const Arrival& each) { return each.request.tenant == tenant; });
-  const auto it = stats.waiting_of.find(tenant);
-  const int64_t all = own + (it == stats.waiting_of.end() ? 0 : it->second);
-  if (all >= options.max_queue_per_tenant)
-    return base::fail(base::Code::kExhausted, fmt::format("{} requests of this caller wait already", all));
-  return {};
+  if (waiting < options.max_queue) return {};
+  return base::fail(base::Code::kExhausted, fmt::format("{} requests wait already (--max-queue)", waiting));
 }
 
 Engine::Engine(Parts parts, EngineOptions options) : state_(std::make_unique<State>(parts, std::move(options))) {}
@@ -130,7 +121,7 @@ base::Result<RequestId> Engine::submit(Generate request, std::shared_ptr<Sink> s
   {
     const std::lock_guard lock(state.mutex);
     if (state.stopping) return base::fail(base::Code::kUnavailable, "the engine is shutting down");
-    if (const auto room = state.queue_has_room(request.tenant); !room) return base::fail(room.error());
+    if (const auto room = state.queue_has_room(); !room) return base::fail(room.error());
     id = state.next_id++;
     state.arrivals.push_back({id, std::move(request), std::move(sink)});
   }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,7 +28,6 @@ struct EngineOptions {
   int32_t max_batch = 64;                             // sequences that decode at once
   int32_t prefill_chunk = 512;                        // prompt tokens computed in one step, all sequences together
   int32_t max_queue = 256;                            // waiting requests; more get kExhausted
-  int32_t max_queue_per_tenant = 0;                   // 0: max_queue
   std::string root;                                   // kv::root_hash() input: model digest and layout
   std::vector<std::vector<int32_t>> public_prefixes;  // token prefixes that all tenants share (operator's choice)
 };
@@ -37,8 +35,7 @@ struct EngineOptions {
 struct EngineStats {
   int32_t blocks_free = 0, blocks_used = 0, blocks_cached = 0;  // of the full pool; their sum is the pool
   int32_t sliding_free = 0, sliding_used = 0, sliding_cached = 0;
-  int32_t running = 0, waiting = 0;           // sequences; requests
-  std::map<std::string, int32_t> waiting_of;  // by tenant, those that wait
+  int32_t running = 0, waiting = 0;  // sequences; requests
   uint64_t hit_tokens = 0, prompt_tokens = 0, computed_tokens = 0, evictions = 0, preemptions = 0;
 };
 

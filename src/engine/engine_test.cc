@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <random>
+#include <stdexcept>
 #include <thread>
 
 #include "engine/recording_sink.h"
@@ -162,6 +163,24 @@ TEST_F(EngineTest, ShuttingDownTellsWhoIsUnderWay) {
   engine.reset();
   ASSERT_TRUE(sink->inner.error);
   EXPECT_EQ(sink->inner.error->code, base::Code::kUnavailable);
+}
+
+TEST_F(EngineTest, AListenerThatThrowsBringsNobodyDown) {
+  struct ThrowingSink final : Sink {
+    void piece(Piece) override { throw std::runtime_error("piece"); }
+    void finished(Finished) override { throw std::runtime_error("finished"); }
+    void done(EngineUsage) override { throw std::runtime_error("done"); }
+    void failed(base::Error) override { throw std::runtime_error("failed"); }
+  };
+  auto engine = make({.full_blocks = 60});
+  ASSERT_TRUE(engine->submit(request_of(5, 0, 3), std::make_shared<ThrowingSink>()));
+  for (int retries = 0; retries < 50; ++retries) {  // the same step may fail too; a later one does not
+    auto next = std::make_shared<WaitingSink>();
+    ASSERT_TRUE(engine->submit(request_of(5, 1, 3), next));
+    next->over.wait();
+    if (next->inner.usage) return;
+  }
+  FAIL() << "nobody was served after it";
 }
 
 TEST_F(EngineTest, WhatCannotWorkIsRefusedAtOnce) {

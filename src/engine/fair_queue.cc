@@ -59,11 +59,4 @@ double FairQueue::counter(const std::string& tenant) const {
   return it == tenants_.end() ? 0 : it->second.counter;
 }
 
-std::map<std::string, int32_t> FairQueue::waiting_of() const {
-  std::map<std::string, int32_t> out;
-  for (const auto& [name, tenant] : tenants_)
-    if (!tenant.queue.empty()) out[name] = static_cast<int32_t>(tenant.queue.size());
-  return out;
-}
-
 }  // namespace payonce::engine

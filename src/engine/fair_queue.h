@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <string>
 #include <unordered_map>
 
@@ -23,7 +22,6 @@ class FairQueue {
   void charge(const std::string& tenant, double tokens);
   double counter(const std::string& tenant) const;
   int32_t waiting() const { return waiting_; }
-  std::map<std::string, int32_t> waiting_of() const;  // by tenant
 
  private:
   struct Tenant {

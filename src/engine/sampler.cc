@@ -49,6 +49,13 @@ void keep_likeliest(std::vector<TokenLogprob>& from, size_t count) {
   from.resize(count);
 }
 
+// Of weights, which stand where logprobs would.
+double sum_of(const std::vector<TokenLogprob>& weights) {
+  double out = 0;
+  for (const TokenLogprob& each : weights) out += each.logprob;
+  return out;
+}
+
 }  // namespace
 
 std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, int32_t count) {
@@ -145,13 +152,11 @@ int32_t Sampler::draw(std::span<const float> logits, int32_t position) {
   const bool cut_k = sampling_.top_k > 0 && static_cast<size_t>(sampling_.top_k) < candidates_.size();
   if (cut_k) {
     keep_likeliest(candidates_, static_cast<size_t>(sampling_.top_k));
-    total = 0;
-    for (const TokenLogprob& each : candidates_) total += each.logprob;
+    total = sum_of(candidates_);
   }
   if (sampling_.min_p > 0) {
     std::erase_if(candidates_, [&](const TokenLogprob& each) { return each.logprob < sampling_.min_p; });
-    total = 0;
-    for (const TokenLogprob& each : candidates_) total += each.logprob;
+    total = sum_of(candidates_);
   }
   if (sampling_.top_p < 1) {
     const double wanted = sampling_.top_p * total;

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <utility>
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "engine/scheduler_metrics.h"
 
 namespace payonce::engine {
@@ -272,7 +274,6 @@ EngineStats Scheduler::stats() const {
   out.running = static_cast<int32_t>(running_.size());
   out.waiting = queue_.waiting() + static_cast<int32_t>(preempted_.size());
   out.evictions = blocks_.evictions();
-  if (options_.max_queue_per_tenant > 0) out.waiting_of = queue_.waiting_of();
   return out;
 }
 
@@ -283,10 +284,14 @@ void Scheduler::publish() {
   std::vector<Ended> ended;
   ended.swap(ended_);
   for (Ended& each : ended) {
-    if (each.how)
-      each.sink->done(*each.how);
-    else
-      each.sink->failed(std::move(each.how.error()));
+    try {
+      if (each.how)
+        each.sink->done(*each.how);
+      else
+        each.sink->failed(std::move(each.how.error()));
+    } catch (const std::exception& error) {
+      base::log_error("a request's end could not be told: {}", error.what());  // the others' can
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "base/env.h"
+#include "base/temporary_directory.h"
 #include "engine/recording_sink.h"
 #include "engine/scheduler.h"
 #include "engine/simulated_executor.h"
@@ -25,14 +26,7 @@ Generate request_of(int32_t count, int32_t answer, std::string tenant = "t") {
 }
 
 struct TierTest : testing::Test {
-  TierTest() {
-    directory = fs::temp_directory_path() / ("payonce-tier-" + base::random_hex(8));
-    fs::create_directories(directory);
-  }
-  ~TierTest() override {
-    stop();
-    fs::remove_all(directory);
-  }
+  ~TierTest() override { stop(); }
   // A new process on the same directory, as far as the tier can tell.
   void start(EngineOptions options, bool on_disk = true) {
     stop();
@@ -40,7 +34,7 @@ struct TierTest : testing::Test {
     options.root = "model";
     executor = std::make_unique<SimulatedExecutor>(options.full_blocks, options.sliding_blocks, options.window);
     store = kv::BlockStore::open({.memory_bytes = on_disk ? 0 : 64U << 20,
-                                  .directory = on_disk ? directory.string() : "",
+                                  .directory = on_disk ? directory.path() : "",
                                   .disk_bytes = 64U << 20,
                                   .fingerprint = "simulated"},
                                  env, clock, metrics);
@@ -77,7 +71,7 @@ struct TierTest : testing::Test {
   base::PosixEnv env;
   base::SystemClock clock;
   base::Metrics metrics;
-  fs::path directory;
+  base::TemporaryDirectory directory;
   std::unique_ptr<SimulatedExecutor> executor;
   std::unique_ptr<kv::BlockStore> store;
   std::unique_ptr<Tier> tier;
@@ -130,7 +124,7 @@ TEST_F(TierTest, DamagedBlocksAreComputedAgain) {
   start({.full_blocks = 64});
   const auto before = run(request_of(200, 3));
   stop();
-  for (const auto& file : fs::directory_iterator(directory)) {
+  for (const auto& file : fs::directory_iterator(directory.path())) {
     if (!file.is_regular_file() || file.file_size() < 4096) continue;
     auto bytes = base::read_file(env, file.path().string());
     ASSERT_TRUE(bytes);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/numbered_file.h"
 
 namespace payonce::kv {
 namespace {
@@ -15,24 +16,15 @@ using base::Code;
 using base::fail;
 
 constexpr std::string_view kExtension = ".kvb";
-constexpr size_t kDigits = 10;
 
 // make_shared<char[]> would fill it with zeros first.
 std::shared_ptr<char[]> buffer_of(size_t size) { return std::make_shared_for_overwrite<char[]>(size); }
 
 }  // namespace
 
-std::string Segment::file_name(uint64_t id) { return fmt::format("{:010}{}", id, kExtension); }
+std::string Segment::file_name(uint64_t id) { return base::numbered_file_name(id, kExtension); }
 
-uint64_t Segment::id_of(std::string_view file_name) {
-  if (file_name.size() != kDigits + kExtension.size() || !file_name.ends_with(kExtension)) return 0;
-  uint64_t id = 0;
-  for (const char c : file_name.substr(0, kDigits)) {
-    if (c < '0' || c > '9') return 0;
-    id = id * 10 + static_cast<uint64_t>(c - '0');
-  }
-  return id;
-}
+uint64_t Segment::id_of(std::string_view file_name) { return base::number_of_file(file_name, kExtension); }
 
 base::Result<std::shared_ptr<Segment>> Segment::create(base::Env& env, const std::string& directory, uint64_t id,
                                                        const base::Digest& fingerprint) {

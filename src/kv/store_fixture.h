@@ -14,27 +14,12 @@
 #include "base/env.h"
 #include "base/hash.h"
 #include "base/metrics.h"
+#include "base/temporary_directory.h"
 #include "kv/block_store.h"
 
 namespace payonce::kv {
 
-class TemporaryDirectory {
- public:
-  TemporaryDirectory()
-      : path_((std::filesystem::temp_directory_path() / ("payonce-kv-" + base::random_hex(8))).string()) {
-    std::filesystem::create_directories(path_);
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  const std::string path_;
-};
+using base::TemporaryDirectory;
 
 // Block `number` has the same bytes whenever it is made: a payload of `payload_bytes` that no other block shares. It
 // hangs on block `parent`; -1: on the root.

@@ -7,8 +7,10 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness import Gateway  # noqa: E402
+from harness import Gateway, model_file  # noqa: E402
 from upstream import Upstream  # noqa: E402
+
+MODEL_READY_LIMIT_S = 120
 
 
 @pytest.fixture
@@ -38,3 +40,14 @@ def make_gateway(tmp_path):
 def gateway(make_gateway, upstream):
     """The gateway of most tests: one upstream, no keys, so that the caller's credential passes through."""
     return make_gateway("--upstream", upstream.url, "--layers", "exact")
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """One for the tests of a file that leave nothing behind but cached blocks; each asks as a tenant of its own."""
+    running = Gateway(tmp_path_factory.mktemp("engine"), "--model", model_file(), "--kv-memory", "256MiB",
+                      command="engine", keep=False).start(MODEL_READY_LIMIT_S)
+    running.client.timeout = 120
+    yield running
+    assert running.stop() == 0, running.log()
+    running.client.close()

@@ -7,9 +7,8 @@ import openai
 import pydantic
 import pytest
 
-from harness import Gateway, model_file, sse_events
+from harness import sse_events
 
-READY_LIMIT_S = 120
 CAPITAL = [{"role": "user", "content": "Name the capital of France."}]
 GREEDY = {"model": "any", "temperature": 0, "max_tokens": 16}
 CLAUDE = {"model": "any", "extra_body": {"temperature": 0}}  # this client has no name for it any more
@@ -18,17 +17,6 @@ WEATHER = {"type": "object", "properties": {"city": {"type": "string", "maxLengt
 WEATHER_TOOL = {"type": "function",
                 "function": {"name": "get_weather", "description": "The weather of a city", "parameters": WEATHER}}
 STORY = "The clockmaker of the old town kept every spring and every wheel that he had ever made. " * 12
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    """One for all tests here, as loading the model is the slow part; each asks as a tenant of its own."""
-    running = Gateway(tmp_path_factory.mktemp("engine"), "--model", model_file(), "--kv-memory", "256MiB",
-                      command="engine", keep=False).start(READY_LIMIT_S)
-    running.client.timeout = 120
-    yield running
-    assert running.stop() == 0, running.log()
-    running.client.close()
 
 
 @pytest.fixture

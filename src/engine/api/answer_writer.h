@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/api/errors.h"
 #include "engine/request.h"
 #include "llm/dialect.h"
 
@@ -39,7 +40,7 @@ class AnswerWriter {
   virtual void finished(const Finished& finished, std::string& out) = 0;
   virtual void done(const EngineUsage& usage, std::string& out) = 0;
   // The event that ends a stream that has begun.
-  virtual std::string error_event(const base::Error& error) const = 0;
+  virtual std::string error_event(const base::Error& error) const { return engine::error_event(dialect(), error); }
 };
 
 }  // namespace payonce::engine

@@ -200,6 +200,16 @@ std::shared_ptr<Received> ApiTest::send(std::string path, std::string body, std:
   return received;
 }
 
+void ApiTest::answer_byte_by_byte(const std::string& text) {
+  for (const char c : text) {
+    engine.say(0, std::string(1, c));
+    run();
+  }
+  engine.end(0);
+  engine.done(0, {});
+  run();
+}
+
 void ApiTest::run() {
   pool->drain();
   loop.context().poll();

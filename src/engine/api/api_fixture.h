@@ -77,6 +77,8 @@ class ApiTest : public testing::Test {
     return send(std::move(path), json::serialize(body));
   }
   void run();
+  // An answer whose every byte is a piece of its own.
+  void answer_byte_by_byte(const std::string& text);
   // The message of an error answer, after checking its status.
   std::string refusal(const std::string& path, const std::string& body, int status = 400);
   const Generate& asked(size_t request = 0) const { return engine.requests.at(request).asked; }

@@ -35,7 +35,6 @@ class ChatAnswer final : public AnswerWriter {
   void flush(std::string& out) override;
   void finished(const Finished& finished, std::string& out) override;
   void done(const EngineUsage& usage, std::string& out) override;
-  std::string error_event(const base::Error& error) const override { return engine::error_event(dialect(), error); }
 
  private:
   json::object top(std::string_view object) const;

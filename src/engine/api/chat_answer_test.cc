@@ -119,13 +119,7 @@ TEST_F(ChatAnswerTest, ToolCallsSplitOverPiecesAreSentOnceAndInOrder) {
   const auto received = send(kPath, with(tools_body(), "stream", "true"));
   const std::string text =
       R"(Well <b>.<tool_call>{"name": "weather", "arguments": {"city":"Bonn"}}</tool_call><tool_call>{"name": "other", "arguments": {"a":[1,2]}}</tool_call>)";
-  for (const char c : text) {
-    engine.say(0, std::string(1, c));
-    run();
-  }
-  engine.end(0);
-  engine.done(0, {});
-  run();
+  answer_byte_by_byte(text);
   std::string content, finish;
   std::vector<std::string> names, ids, arguments;
   for (const json::object& chunk : received->events()) {

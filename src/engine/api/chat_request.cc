@@ -62,20 +62,6 @@ void read_message(Fields& message, Conversation& out) {
   if (const auto ttl_s = read_cache_control(message)) out.mark_here(*ttl_s);
 }
 
-void read_chat_messages(Fields& fields, Conversation& out) {
-  const json::array* messages = fields.array("messages");
-  if (messages == nullptr || messages->empty())
-    return fields.refuse("messages", "must be a list of at least one message");
-  for (size_t i = 0; i < messages->size() && fields.ok(); ++i) {
-    const std::string path = fmt::format("messages[{}]", i);
-    if (!(*messages)[i].is_object())
-      return fields.refuse(path, "must be an object, but is " + describe((*messages)[i]));
-    Fields message((*messages)[i].get_object(), path);
-    read_message(message, out);
-    if (!message.ok()) fields.refuse(message.status().error());
-  }
-}
-
 // response_format, and the same by the names of other servers.
 void read_format(Fields& fields, Conversation& out) {
   Guide guide = read_guide(fields);
@@ -144,7 +130,7 @@ base::Result<Prepared> read_chat(const RequestContext& context, const json::obje
   Conversation conversation;
   Generate request;
   read_openai_tools(fields, conversation);
-  read_chat_messages(fields, conversation);
+  read_each_message(fields, [&](Fields& message) { read_message(message, conversation); });
   read_format(fields, conversation);
   read_template_switches(fields, conversation);
   read_sampling(fields, context, request);
@@ -154,11 +140,7 @@ base::Result<Prepared> read_chat(const RequestContext& context, const json::obje
   const Framing framing = read_framing(fields);
   read_choices(fields, context, framing.stream, request);
   PAYONCE_CHECK_OK(fields.status());
-  PAYONCE_CHECK_OK(check_marks(conversation, context.limits.max_cache_marks));
-  PAYONCE_TRY(Prompt prompt, render(context, conversation));
-  auto syntax = prompt.syntax;
-  apply(std::move(prompt), request);
-  PAYONCE_CHECK_OK(check_context(context, llm::Dialect::kOpenAiChat, request));
+  PAYONCE_TRY(auto syntax, set_prompt(context, conversation, llm::Dialect::kOpenAiChat, request));
   AnswerIdentity identity = context.identity;
   identity.id = "chatcmpl-" + base::random_hex(12);
   Prepared out;

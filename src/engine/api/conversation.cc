@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 
+#include "engine/api/cache_control.h"
+#include "engine/api/sampling_fields.h"
+
 namespace payonce::engine {
 namespace {
 namespace json = boost::json;
@@ -181,12 +184,32 @@ base::Result<Prompt> render(const RequestContext& context, const Conversation& c
   return out;
 }
 
-void apply(Prompt prompt, Generate& out) {
+base::Result<std::shared_ptr<const ChatSyntax>> set_prompt(const RequestContext& context,
+                                                           const Conversation& conversation, llm::Dialect dialect,
+                                                           Generate& out) {
+  PAYONCE_CHECK_OK(check_marks(conversation, context.limits.max_cache_marks));
+  PAYONCE_TRY(Prompt prompt, render(context, conversation));
   out.prompt = std::move(prompt.tokens);
   out.marks = std::move(prompt.marks);
   out.shown_tokens = std::move(prompt.shown_tokens);
   out.grammar = std::move(prompt.grammar);
   for (std::string& stop : prompt.stops) out.stopping.strings.push_back(std::move(stop));
+  PAYONCE_CHECK_OK(check_context(context, dialect, out));
+  return std::move(prompt.syntax);
+}
+
+void read_each_message(Fields& fields, const std::function<void(Fields& message)>& read) {
+  const json::array* messages = fields.array("messages");
+  if (messages == nullptr || messages->empty())
+    return fields.refuse("messages", "must be a list of at least one message");
+  for (size_t i = 0; i < messages->size() && fields.ok(); ++i) {
+    const std::string path = fmt::format("messages[{}]", i);
+    if (!(*messages)[i].is_object())
+      return fields.refuse(path, "must be an object, but is " + describe((*messages)[i]));
+    Fields message((*messages)[i].get_object(), path);
+    read(message);
+    if (!message.ok()) fields.refuse(message.status().error());
+  }
 }
 
 }  // namespace payonce::engine

@@ -4,6 +4,7 @@
 
 #include <boost/json/array.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/api/json_fields.h"
 #include "engine/api/requests.h"
 #include "engine/model/chat_template.h"
 #include "engine/request.h"
@@ -66,7 +68,13 @@ struct Prompt {
 // kInvalid: the template refuses the conversation, tool_choice names a tool that is not there.
 base::Result<Prompt> render(const RequestContext& context, const Conversation& conversation);
 
-// Puts what was rendered into `out`, whose stopping already holds the caller's own.
-void apply(Prompt prompt, Generate& out);
+// Checks the conversation's marks, renders it into `out`, whose stopping already holds the caller's own, and checks
+// that it fits the context. How the model's answer is to be read.
+base::Result<std::shared_ptr<const ChatSyntax>> set_prompt(const RequestContext& context,
+                                                           const Conversation& conversation, llm::Dialect dialect,
+                                                           Generate& out);
+
+// The list "messages", each an object that `read` reads; the first refusal ends it.
+void read_each_message(Fields& fields, const std::function<void(Fields& message)>& read);
 
 }  // namespace payonce::engine

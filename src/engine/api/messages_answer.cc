@@ -27,7 +27,6 @@ class MessagesAnswer final : public AnswerWriter {
   void flush(std::string& out) override;
   void finished(const Finished& finished, std::string& out) override;
   void done(const EngineUsage& usage, std::string& out) override;
-  std::string error_event(const base::Error& error) const override { return engine::error_event(dialect(), error); }
 
  private:
   enum class Block : uint8_t { kNone, kThinking, kText, kTool };

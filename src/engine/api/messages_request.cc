@@ -93,21 +93,13 @@ void read_system(Fields& fields, Conversation& out) {
 }
 
 void read_turns(Fields& fields, Conversation& out) {
-  const json::array* messages = fields.array("messages");
-  if (messages == nullptr || messages->empty())
-    return fields.refuse("messages", "must be a list of at least one message");
-  for (size_t i = 0; i < messages->size() && fields.ok(); ++i) {
-    const std::string path = fmt::format("messages[{}]", i);
-    if (!(*messages)[i].is_object())
-      return fields.refuse(path, "must be an object, but is " + describe((*messages)[i]));
-    Fields message((*messages)[i].get_object(), path);
+  read_each_message(fields, [&](Fields& message) {
     const std::string role = message.text("role").value_or("");
     if (role != "user" && role != "assistant" && role != "system")
       message.refuse("role", "must be \"user\" or \"assistant\"");
     else
       read_content(message, role, out);
-    if (!message.ok()) fields.refuse(message.status().error());
-  }
+  });
   // An assistant's message at the end is the beginning of the answer.
   out.continue_last =
       !out.turns.empty() && out.turns.back().role == "assistant" && out.turns.back().tool_calls.empty();
@@ -173,13 +165,9 @@ base::Result<Prepared> read_messages(const RequestContext& context, const json::
   if (!max_tokens) fields.refuse("max_tokens", "is missing");
   const bool stream = fields.boolean("stream").value_or(false);
   PAYONCE_CHECK_OK(fields.status());
-  PAYONCE_CHECK_OK(check_marks(conversation, context.limits.max_cache_marks));
   request.stopping.max_tokens = static_cast<int32_t>(*max_tokens);
   std::vector<std::string> own_stops = request.stopping.strings;
-  PAYONCE_TRY(Prompt prompt, render(context, conversation));
-  auto syntax = prompt.syntax;
-  apply(std::move(prompt), request);
-  PAYONCE_CHECK_OK(check_context(context, llm::Dialect::kAnthropicMessages, request));
+  PAYONCE_TRY(auto syntax, set_prompt(context, conversation, llm::Dialect::kAnthropicMessages, request));
   AnswerIdentity identity = context.identity;
   identity.id = "msg_" + base::random_hex(12);
   Prepared out;

@@ -91,13 +91,7 @@ TEST_F(RealTemplateTest, ACallThatComesInPiecesIsTheSameAsAWholeOne) {
   ASSERT_EQ(engine.requests.size(), 1u);
   const std::string text =
       "Let me see.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"B\\\"nn <b>\"}}\n</tool_call>";
-  for (const char c : text) {
-    engine.say(0, std::string(1, c));
-    run();
-  }
-  engine.end(0);
-  engine.done(0, {});
-  run();
+  answer_byte_by_byte(text);
   std::string content, arguments, finish;
   size_t calls = 0;
   for (const json::object& chunk : received->events()) {

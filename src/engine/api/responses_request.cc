@@ -159,11 +159,7 @@ base::Result<Prepared> read_responses(const RequestContext& context, const json:
   request.stopping.max_tokens = static_cast<int32_t>(fields.integer("max_output_tokens", 1, INT32_MAX).value_or(0));
   const bool stream = fields.boolean("stream").value_or(false);
   PAYONCE_CHECK_OK(fields.status());
-  PAYONCE_CHECK_OK(check_marks(conversation, context.limits.max_cache_marks));
-  PAYONCE_TRY(Prompt prompt, render(context, conversation));
-  auto syntax = prompt.syntax;
-  apply(std::move(prompt), request);
-  PAYONCE_CHECK_OK(check_context(context, llm::Dialect::kOpenAiResponses, request));
+  PAYONCE_TRY(auto syntax, set_prompt(context, conversation, llm::Dialect::kOpenAiResponses, request));
   AnswerIdentity identity = context.identity;
   identity.id = "resp_" + base::random_hex(16);
   Prepared out;

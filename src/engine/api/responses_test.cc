@@ -77,13 +77,7 @@ TEST_F(ResponsesTest, AStreamHasTheOfficialOrder) {
 TEST_F(ResponsesTest, FunctionCallsAreItemsOfTheirOwn) {
   const auto received = send(kPath, with(with(kBody, "tools", kTools), "stream", "true"));
   const std::string text = R"(Well.<tool_call>{"name": "weather", "arguments": {"city":"Bonn"}}</tool_call>)";
-  for (const char c : text) {
-    engine.say(0, std::string(1, c));
-    run();
-  }
-  engine.end(0);
-  engine.done(0, {});
-  run();
+  answer_byte_by_byte(text);
   std::string arguments, call_id;
   for (const json::object& event : received->events()) {
     if (event.at("type") == "response.function_call_arguments.delta") arguments += event.at("delta").as_string();
