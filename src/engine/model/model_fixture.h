@@ -109,6 +109,12 @@ inline float worst_difference(const Logits& a, const Logits& b) {
   return worst;
 }
 
+inline double mean_square_difference(const Logits& a, const Logits& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i] - b[i]) * static_cast<double>(a[i] - b[i]);
+  return sum / static_cast<double>(a.size());
+}
+
 // How far the runner-up is behind.
 inline float lead(const Logits& logits) {
   Logits sorted = logits;
@@ -119,12 +125,14 @@ inline float lead(const Logits& logits) {
 // llama.cpp's own engine, one sequence.
 class LlamaRunner {
  public:
-  explicit LlamaRunner(const std::string& file, int threads = 1) {
+  explicit LlamaRunner(const std::string& file, int threads = 1,
+                       llama_flash_attn_type flash = LLAMA_FLASH_ATTN_TYPE_AUTO) {
     model_ = llama_model_load_from_file(file.c_str(), llama_model_default_params());
     llama_context_params params = llama_context_default_params();
     params.n_ctx = 2048;
     params.n_batch = 2048;
     params.n_threads = params.n_threads_batch = threads;
+    params.flash_attn_type = flash;
     context_ = model_ ? llama_init_from_model(model_, params) : nullptr;
   }
   ~LlamaRunner() {
