@@ -49,14 +49,16 @@ constexpr size_t kKnownPartBytes = 512;
 
 class Writer {
  public:
-  Writer(const llm::Request& request, const Profile& generic, const Profile& profile, PartDigests* known)
+  Writer(const llm::Request& request, const Profile& generic, const Profile& profile, PartDigests* known,
+         uint32_t elided)
       : tape_(request.tape),
         text_(request.body.view()),
         dialect_(request.dialect),
         generic_(generic),
         profile_(profile),
         shapes_(shapes_of(request.dialect)),
-        known_(known) {
+        known_(known),
+        elided_(elided) {
     out_.reserve(4096);
     for (const Path& path : generic_.ignore) deepest_ignored_ = std::max(deepest_ignored_, path.size());
   }
@@ -118,6 +120,7 @@ class Writer {
   std::string out_;
   std::vector<std::string_view> path_;
   PartDigests* const known_;
+  const uint32_t elided_;
   const std::string rules_ = fmt::format("{}|{}", llm::dialect_name(dialect_), profile_.name);
   std::unordered_map<std::string, size_t> links_;
   size_t link_uses_ = 0;
@@ -148,7 +151,8 @@ bool Writer::is_part() const {
 
 void Writer::part(uint32_t node, uint32_t parent) {
   const std::string_view raw = tape_.raw(text_, node);
-  const bool worth = known_ != nullptr && raw.size() >= kKnownPartBytes;
+  const bool whole = elided_ < node || elided_ >= tape_[node].next;
+  const bool worth = known_ != nullptr && whole && raw.size() >= kKnownPartBytes;
   const base::Hash128 key = worth ? known_->hash(path_[0], rules_, raw) : base::Hash128();
   const auto found = worth ? known_->find(key) : nullptr;
   const size_t begin = out_.size();
@@ -295,7 +299,7 @@ void Writer::text_part(std::string_view type, std::string_view decoded) {
 
 void Writer::text_value(uint32_t node, uint32_t parent) {
   std::string storage;
-  std::string_view text = decoded(node, storage);
+  std::string_view text = node == elided_ ? std::string_view() : decoded(node, storage);
   if (at_any(shapes_.links)) return link(text);
   std::string masked(profile_.masks.empty() ? std::string_view() : text);
   if (!masked.empty() && mask(parent, masked)) text = masked;
@@ -348,8 +352,8 @@ bool Writer::mask(uint32_t parent, std::string& decoded) {
 }  // namespace
 
 std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile,
-                           PartDigests* known) {
-  return Writer(request, profiles.generic(), profile, known).write();
+                           PartDigests* known, uint32_t elided) {
+  return Writer(request, profiles.generic(), profile, known, elided).write();
 }
 
 }  // namespace payonce::identity

@@ -26,10 +26,15 @@ struct KeyParts {
 
 // The bytes that are hashed, for the body alone. The generic profile's rules hold beside `profile`'s. `known` only
 // makes it faster: the form is the same without.
+// The text of the string `elided` (a node of request.tape) counts as empty: all that stands around it is the form.
 std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile,
-                           PartDigests* known = nullptr);
+                           PartDigests* known = nullptr, uint32_t elided = llm::Tape::kNone);
 CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
                       const KeyParts& parts, PartDigests* known = nullptr);
+// What must be equal before two requests may be compared by what they ask last: the same key over all but the text of
+// `question`. Never equal to a response_key().
+CacheKey context_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
+                     const KeyParts& parts, uint32_t question, PartDigests* known = nullptr);
 
 // "tools=v3, kb=2026-11" → sorted, trimmed, "kb=2026-11,tools=v3"; kInvalid when a tag is not name=value or is given
 // twice.

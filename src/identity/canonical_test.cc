@@ -10,6 +10,7 @@
 #include <string>
 
 #include "identity/canonical_number.h"
+#include "llm/question.h"
 
 namespace payonce::identity {
 namespace {
@@ -310,6 +311,43 @@ TEST(ResponseKey, GoldenFormAndKey) {
                 {.scope_id = "u-1", .target = "/v1/chat/completions", .upstream = "up", .versions = "", .beta = ""})
                 .text(),
             "resp:v1:u-1:74f6ac3b1ffbba10fbd3fd3a4a804c9ff0675343b598515cc99b12ff919d59d6");
+}
+
+// All but the question counts for the context, in each dialect, with and without digests of known parts.
+TEST(ContextKey, IsEqualForOtherQuestionsAndForNothingElse) {
+  const KeyParts parts{.scope_id = "u-1", .target = "/v1/x", .upstream = "a", .versions = "", .beta = ""};
+  const std::string long_text(2000, 'x');
+  const auto body = [&](Dialect dialect, std::string_view question, std::string_view earlier, std::string_view more,
+                        bool list = false) {
+    const char* name = dialect == Dialect::kOpenAiResponses ? "input" : "messages";
+    const char* part = dialect == Dialect::kOpenAiResponses ? "input_text" : "text";
+    const std::string content =
+        list ? fmt::format(R"([{{"type":"{}","text":"{}"}}])", part, question) : fmt::format("\"{}\"", question);
+    return fmt::format(R"({{"model":"m","{}":[{{"role":"user","content":"{}"}},{{"role":"assistant","content":"b"}},)"
+                       R"({{"role":"user","content":{}}}]{}}})",
+                       name, earlier, content, more);
+  };
+  PartDigests digests;
+  const auto key = [&](Dialect dialect, const std::string& text, PartDigests* known) {
+    const auto request = llm::parse_request(dialect, base::Bytes::copy(text)).value();
+    const auto question = llm::question_of(request);
+    if (!question) throw std::runtime_error("no question: " + text);
+    const CacheKey context = context_key(request, profiles(), profiles().generic(), parts, question->node, known);
+    EXPECT_NE(context.hash, response_key(request, profiles(), profiles().generic(), parts, known).hash);
+    return context.text();
+  };
+  for (const Dialect dialect : {Dialect::kOpenAiChat, Dialect::kAnthropicMessages, Dialect::kOpenAiResponses})
+    for (PartDigests* known : {static_cast<PartDigests*>(nullptr), &digests}) {
+      const std::string context = key(dialect, body(dialect, "Why?", "a", ""), known);
+      EXPECT_TRUE(context.starts_with("ctx:v1:u-1:"));
+      EXPECT_EQ(context, key(dialect, body(dialect, "How?", "a", ""), known));
+      EXPECT_EQ(context, key(dialect, body(dialect, long_text, "a", ""), known));
+      EXPECT_EQ(context, key(dialect, body(dialect, "How?", "a", "", true), known));
+      EXPECT_NE(context, key(dialect, body(dialect, "Why?", "A", ""), known));
+      EXPECT_NE(context, key(dialect, body(dialect, "Why?", long_text, ""), known));
+      EXPECT_NE(context, key(dialect, body(dialect, "Why?", "a", R"(,"temperature":0)"), known));
+      EXPECT_NE(context, key(dialect, body(dialect, "Why?", "a", R"(,"tools":[])"), known));
+    }
 }
 
 TEST(Versions, AreSortedAndChecked) {

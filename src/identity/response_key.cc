@@ -18,17 +18,15 @@ void append_line_start(std::string& out, std::string_view name, size_t bytes) {
   out.append(name).append("=").append(digits, std::to_chars(digits, digits + sizeof digits, bytes).ptr).append(":");
 }
 
-}  // namespace
-
-CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
-                      const KeyParts& parts, PartDigests* known) {
-  const std::string form = canonical_form(request, profiles, profile, known);
+CacheKey key_of(std::string_view kind, const llm::Request& request, const std::string& form, const Profiles& profiles,
+                const KeyParts& parts) {
   std::string head;
   head.reserve(512);
   const auto add = [&](std::string_view name, std::string_view value) {
     append_line_start(head, name, value.size());
     head.append(value).append("\n");
   };
+  if (kind != "resp") add("kind", kind);
   add("payonce-key", kKeyVersion);
   add("generic-profile", std::to_string(profiles.generic().version));
   add("dialect", llm::dialect_name(request.dialect));
@@ -41,10 +39,22 @@ CacheKey response_key(const llm::Request& request, const Profiles& profiles, con
   base::Sha256 hash;
   for (const std::string_view part : {std::string_view(head), std::string_view(form), std::string_view("\n")})
     hash.update(part);
-  return {.kind = "resp",
+  return {.kind = std::string(kind),
           .version = std::string(kKeyVersion),
           .scope = std::string(parts.scope_id),
           .hash = hash.finish()};
+}
+
+}  // namespace
+
+CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
+                      const KeyParts& parts, PartDigests* known) {
+  return key_of("resp", request, canonical_form(request, profiles, profile, known), profiles, parts);
+}
+
+CacheKey context_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
+                     const KeyParts& parts, uint32_t question, PartDigests* known) {
+  return key_of("ctx", request, canonical_form(request, profiles, profile, known, question), profiles, parts);
 }
 
 base::Result<std::string> versions_of(const net::Headers& headers) {
