@@ -32,6 +32,8 @@ constexpr Endpoint kEndpoints[] = {
      "model, older_than, limit."},
     {"GET", "/payonce/v1/cache/entry", "One entry with its recorded answer. Query: key."},
     {"GET", "/payonce/v1/savings", "The ledger: bought and saved by day, scope, model and layer. Query: days."},
+    {"POST", "/payonce/v1/feedback",
+     "Says that a semantic hit was wrong: JSON object with hit (its X-Payonce-Hit). It is not given again."},
     {"POST", "/payonce/v1/cache/purge",
      "Removes entries: JSON object with key (exact, or prefix*), scope, version, model, "
      "older_than (seconds) or all: true."},
@@ -86,6 +88,39 @@ json::object entry_json(const cache::EntryInfo& info, int64_t now_ms) {
           {"disk", info.on_disk}};
 }
 
+json::object semantic_json(pipeline::SemanticStage& stage) {
+  const pipeline::SemanticStage::Stats counts = stage.stats();
+  const semantic::SemanticCache::Stats cache = stage.cache().stats();
+  const semantic::Tally::WrongRate wrong = cache.tally.wrong_rate();
+  return {{"hits", counts.hits},
+          {"misses", counts.misses},
+          {"entries", cache.entries},
+          {"bytes", cache.bytes},
+          {"groups", cache.groups},
+          {"evictions", cache.evictions},
+          {"reasons", json::object{{"empty", counts.empty},
+                                   {"far", counts.far},
+                                   {"conflict", counts.conflict},
+                                   {"uncertain", counts.uncertain},
+                                   {"gone", counts.gone},
+                                   {"fault", counts.fault},
+                                   {"sampled", counts.sampled}}},
+          {"wrong_answers", json::object{{"bound", stage.cache().error_bound()},
+                                         {"estimate", wrong.estimate},
+                                         {"low", wrong.low},
+                                         {"high", wrong.high},
+                                         {"confidence", 0.95},
+                                         {"asked_again", cache.tally.asked_again},
+                                         {"asked_again_wrong", cache.tally.asked_again_wrong},
+                                         {"by_feedback", counts.wrong_by_feedback}}},
+          {"labels", cache.labels},
+          {"threshold", cache.threshold},
+          {"sampling", counts.sampling},
+          {"saved", json::object{{"input_tokens", counts.saved_input_tokens},
+                                 {"output_tokens", counts.saved_output_tokens},
+                                 {"usd", counts.saved_usd}}}};
+}
+
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   unsigned char difference = 0;
@@ -108,7 +143,8 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
   bool known = false;
   for (const Endpoint& endpoint : kEndpoints) known = known || endpoint.path == path;
   if (!known) return reply_error(*exchange, 404, fmt::format("no endpoint {}; see GET / for what there is", path));
-  const std::string_view wanted = path == "/payonce/v1/cache/purge" ? "POST" : "GET";
+  const bool changes = path == "/payonce/v1/cache/purge" || path == "/payonce/v1/feedback";
+  const std::string_view wanted = changes ? "POST" : "GET";
   if (method != wanted && !(wanted == "GET" && method == "HEAD"))
     return reply_error(*exchange, 405, fmt::format("{} takes {}", path, wanted));
 
@@ -126,6 +162,7 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
   if (path == "/payonce/v1/savings") return savings(exchange, query);
   if (path == "/payonce/v1/cache") return list_entries(exchange, query);
   if (path == "/payonce/v1/cache/entry") return get_entry(exchange, query);
+  if (path == "/payonce/v1/feedback") return feedback(exchange);
   purge(exchange);
 }
 
@@ -219,6 +256,27 @@ void Admin::get_entry(const std::shared_ptr<net::Exchange>& exchange, std::strin
   if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");
 }
 
+void Admin::feedback(const std::shared_ptr<net::Exchange>& exchange) {
+  bool all = false;
+  std::string own;
+  if (!visible_scope(*exchange, &own, &all)) return;
+  boost::system::error_code error;
+  const json::value body = json::parse(exchange->body().view(), error);
+  const json::value* hit = !error && body.is_object() ? body.get_object().if_contains("hit") : nullptr;
+  if (hit == nullptr || !hit->is_string())
+    return reply_error(*exchange, 400, "expected {\"hit\":\"…\"}, the X-Payonce-Hit of the answer that was wrong");
+  for (const auto& [name, value] : body.get_object())
+    if (name != "hit" && !(name == "wrong" && value.is_bool() && value.get_bool()))
+      return reply_error(
+          *exchange, 400,
+          fmt::format("{}: unknown field or wrong value; known: hit (string), wrong (true)", std::string_view(name)));
+  pipeline::SemanticStage* semantic = parts_.pipeline.semantic();
+  const bool known =
+      semantic != nullptr && semantic->feedback_wrong(std::string(hit->get_string()), all ? std::string_view() : own);
+  if (!known) return reply_error(*exchange, 404, "no such semantic hit of this scope, or it is too long ago");
+  reply_json(*exchange, 200, R"({"status":"ok"})");
+}
+
 void Admin::purge(const std::shared_ptr<net::Exchange>& exchange) {
   bool all = false;
   std::string own;
@@ -261,6 +319,7 @@ void Admin::purge(const std::shared_ptr<net::Exchange>& exchange) {
   }
   const auto work = [this, exchange, filter] {
     const uint64_t removed = parts_.store.purge(filter);
+    parts_.pipeline.forget_what_is_gone();
     exchange->loop().post([this, exchange, removed] {
       reply_json(*exchange, 200, fmt::format(R"({{"status":"ok","removed":{}}})", removed));
     });
@@ -312,6 +371,8 @@ std::string Admin::stats_json() const {
       {"saved", json::object{{"input_tokens", exact.saved_input_tokens},
                              {"output_tokens", exact.saved_output_tokens},
                              {"usd", exact.saved_usd}}}};
+  if (pipeline::SemanticStage* semantic = parts_.pipeline.semantic())
+    out["layers"].as_object()["semantic"] = semantic_json(*semantic);
   if (options_.engine_stats) out["engine"] = json::parse(options_.engine_stats());
   return json::serialize(out);
 }

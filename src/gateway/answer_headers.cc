@@ -54,6 +54,10 @@ void add_hit_headers(net::Headers& headers, const pipeline::Answer& answer, cons
   const llm::Usage& usage = answer.entry->usage;
   Lines out;
   out.text("Cache-Status: payonce; hit; ttl=").number(answer.ttl_s).text("; detail=").text(answer.layer);
+  if (!answer.hit_id.empty()) {
+    const auto thousandths = std::clamp<int64_t>(std::llround(static_cast<double>(answer.similarity) * 1e3), 0, 1000);
+    out.text("; similarity=").decimal(thousandths, 3).text("\r\nX-Payonce-Hit: ").text(answer.hit_id);
+  }
   out.text("\r\nAge: ").number(answer.age_s);
   out.text("\r\nX-Payonce-Saved: input=").number(usage.input()).text(",output=").number(usage.output);
   out.text(",usd=").decimal(std::llround(answer.entry->cost_usd * 1e6), 6).text("\r\n");
@@ -68,6 +72,7 @@ void add_miss_headers(net::Headers& headers, const MissStatus& status, const Tim
     out.text("; fwd-status=").number(status.upstream_status);
   if (status.stored) out.text("; stored");
   if (status.collapsed) out.text("; collapsed");
+  if (!status.detail.empty()) out.text("; detail=").text(status.detail);
   out.text("\r\n");
   add_timing(out, timing);
   headers.append_lines(out.view());

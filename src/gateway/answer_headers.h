@@ -24,7 +24,8 @@ struct MissStatus {
   pipeline::Forwarded why = pipeline::Forwarded::kBypass;
   bool stored = false;
   bool collapsed = false;
-  int upstream_status = 0;  // 0: none came
+  int upstream_status = 0;       // 0: none came
+  std::string_view detail = {};  // static text, or empty
 };
 void add_miss_headers(net::Headers& headers, const MissStatus& status, const Timing& timing);
 

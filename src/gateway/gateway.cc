@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 #include <variant>
@@ -54,9 +55,11 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   void handle(std::shared_ptr<net::Exchange> exchange);
   void decide(Visit visit);
   void act(Visit visit, pipeline::Decision decision);
-  void answer(Visit visit, const pipeline::Answer& answer);
+  void answer(Visit visit, pipeline::Answer answer);
   void refuse(const Visit& visit, const pipeline::Refusal& refusal);
   void load(Visit visit, pipeline::Load load);
+  void search(Visit visit, pipeline::Search search);
+  void ask_again(const Visit& visit, pipeline::Forward forward);
   void forward(Visit visit, pipeline::Forward forward);
   cache::FlightTable::Joined board(const pipeline::Forward& forward, const cache::Flight::Wake& wake,
                                    std::string& flight_key);
@@ -119,13 +122,16 @@ void Gateway::State::decide(Visit visit) {
 }
 
 void Gateway::State::act(Visit visit, pipeline::Decision decision) {
-  if (const auto* found = std::get_if<pipeline::Answer>(&decision)) return answer(std::move(visit), *found);
+  if (auto* found = std::get_if<pipeline::Answer>(&decision)) return answer(std::move(visit), std::move(*found));
   if (const auto* refusal = std::get_if<pipeline::Refusal>(&decision)) return refuse(visit, *refusal);
   if (auto* on_disk = std::get_if<pipeline::Load>(&decision)) return load(std::move(visit), std::move(*on_disk));
+  if (auto* to_search = std::get_if<pipeline::Search>(&decision))
+    return search(std::move(visit), std::move(*to_search));
   forward(std::move(visit), std::get<pipeline::Forward>(std::move(decision)));
 }
 
-void Gateway::State::answer(Visit visit, const pipeline::Answer& answer) {
+void Gateway::State::answer(Visit visit, pipeline::Answer answer) {
+  if (answer.ask_again) ask_again(visit, std::move(*answer.ask_again));
   net::ResponseHead head;
   head.headers.reserve(384);
   head.headers.add("Content-Type", answer.content_type);
@@ -142,6 +148,12 @@ void Gateway::State::answer(Visit visit, const pipeline::Answer& answer) {
   }
   visit.exchange->respond(std::move(head), answer.body);
   done(visit, answer, 200);
+}
+
+// The client has its answer from the cache; nobody reads this one.
+void Gateway::State::ask_again(const Visit& visit, pipeline::Forward forward) {
+  fetch(visit, std::move(forward), std::make_shared<cache::Flight>(cache::Flight::Options{}), "",
+        std::make_shared<pipeline::Judged>());
 }
 
 void Gateway::State::refuse(const Visit& visit, const pipeline::Refusal& refusal) {
@@ -168,6 +180,20 @@ void Gateway::State::load(Visit visit, pipeline::Load load) {
     loop.post([self, who, decision] { self->act(std::move(*who), std::move(*decision)); });
   });
   if (!queued) act(std::move(*who), parts.pipeline.without_load(*what));
+}
+
+void Gateway::State::search(Visit visit, pipeline::Search search) {
+  net::EventLoop& loop = visit.exchange->loop();
+  const auto who = std::make_shared<Visit>(std::move(visit));
+  const int64_t started_us = parts.clock.monotonic_us();
+  parts.pipeline.search(search, [self = shared_from_this(), &loop, who, started_us](pipeline::Decision decision) {
+    const auto what = std::make_shared<pipeline::Decision>(std::move(decision));
+    loop.post([self, who, what, started_us] {
+      who->timing.lookup_us =
+          std::max<int64_t>(who->timing.lookup_us, 0) + self->parts.clock.monotonic_us() - started_us;
+      self->act(std::move(*who), std::move(*what));
+    });
+  });
 }
 
 // Joins the flight of an equal request, or makes one. Only what may be stored is shared.
@@ -203,7 +229,7 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
   const auto judged = std::make_shared<pipeline::Judged>();
   const RequestInfo& info = visit.info;
   Relay::Options relay_options{.dialect = visit.info.dialect};
-  relay_options.status = {.why = forward.why, .collapsed = !joined.leader};
+  relay_options.status = {.why = forward.why, .collapsed = !joined.leader, .detail = forward.detail};
   relay_options.timing = visit.timing;
   relay_options.started_us = visit.info.started_us;
   relay_options.now_us = [this] { return parts.clock.monotonic_us(); };

@@ -16,6 +16,7 @@
 #include "pipeline/directives.h"
 #include "pipeline/policy.h"
 #include "route/routes.h"
+#include "semantic/semantic_cache.h"
 
 namespace payonce::pipeline {
 
@@ -48,15 +49,21 @@ std::string_view outcome_name(Outcome outcome);
 enum class Forwarded : uint8_t { kMiss, kBypass, kStale, kRequest };
 std::string_view forwarded_name(Forwarded why);
 
+struct Forward;
+
 // An answer from a cache layer.
 struct Answer {
   PreparedPtr prepared;
   cache::EntryPtr entry;
   base::Bytes body;               // in the caller's framing
   std::string_view content_type;  // lives as long as `entry`, or static
-  std::string_view layer;         // "exact"
+  std::string_view layer;         // "exact", "semantic"
   int64_t age_s = 0;
   int64_t ttl_s = 0;
+  // Of a semantic hit:
+  float similarity = 0;                // cosine of the two questions
+  std::string hit_id;                  // for feedback
+  std::shared_ptr<Forward> ask_again;  // not null: ask upstream as well, for a label; nobody waits for it
 };
 
 // Not to be served: answered in the dialect's error shape.
@@ -72,6 +79,15 @@ struct Load {
   PreparedPtr prepared;
   Directives directives;
   PolicyPtr policy;
+  semantic::LookupPtr lookup;  // not null: what its best candidate answers, for `prepared`
+};
+
+// No answer to exactly this; one to the same question in other words is looked for: call Pipeline::search().
+struct Search {
+  PreparedPtr prepared;
+  Directives directives;
+  PolicyPtr policy;
+  semantic::LookupPtr lookup;
 };
 
 // To an upstream.
@@ -85,9 +101,13 @@ struct Forward {
   std::vector<route::UpstreamPtr> candidates;               // in order of preference; never empty
   route::UpstreamKind wire = route::UpstreamKind::kOpenAi;  // whose paths the request speaks
   PolicyPtr policy;                                         // that the request began with
+  semantic::LookupPtr lookup;  // of the semantic layer, or null: the answer labels it and joins its group
+  bool was_served = false;     // by the semantic layer; asked again for a label
+  int64_t started_us = 0;      // monotonic
+  std::string_view detail;     // for Cache-Status, or empty (static text)
 };
 
-using Decision = std::variant<Answer, Refusal, Load, Forward>;
+using Decision = std::variant<Answer, Refusal, Load, Search, Forward>;
 
 // A whole answer of an upstream.
 struct Recorded {
@@ -99,6 +119,7 @@ struct Recorded {
 
 // What judge() found.
 struct Judged {
+  bool complete = false;
   bool store = false;  // complete, and wanted
   llm::Form form = llm::Form::kJson;
   llm::Usage usage;

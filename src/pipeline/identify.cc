@@ -4,8 +4,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "identity/canonical.h"
+#include "llm/question.h"
 #include "llm/request.h"
 
 namespace payonce::pipeline {
@@ -81,31 +83,62 @@ base::Hash128 Identifier::raw_key(const Incoming& incoming, const Policy& policy
       {generation, incoming.head.target, fields, incoming.body.view(), llm::dialect_name(incoming.dialect)});
 }
 
-base::Result<PreparedPtr> Identifier::prepare(const Incoming& incoming, const Policy& policy) const {
+// What both keys are made of.
+struct Identifier::Read {
+  identity::Caller caller;
+  std::string versions, beta;
+  llm::Request request;
+  std::vector<route::UpstreamPtr> candidates;
+  const identity::Profile& profile;
+  identity::KeyParts parts(const Incoming& incoming) const {
+    return {.scope_id = caller.scope_id,
+            .target = incoming.head.target,
+            .upstream = candidates.front()->identity,
+            .versions = versions,
+            .beta = beta};
+  }
+};
+
+base::Result<Identifier::Read> Identifier::read(const Incoming& incoming, const Policy& policy) const {
   const net::Headers& headers = incoming.head.headers;
-  PAYONCE_TRY(const identity::Caller caller, policy.callers.identify(headers));
-  PAYONCE_TRY(const std::string versions, identity::versions_of(headers));
-  PAYONCE_TRY(const llm::Request request, llm::parse_request(incoming.dialect, incoming.body));
-  PAYONCE_TRY(const auto candidates, policy.routes.choose(request.model, route::wire_of(incoming.dialect)));
-  const std::string beta = upstream_headers(headers);
-  const identity::CacheKey key = identity::response_key(request, profiles_, profiles_.match(headers),
-                                                        {.scope_id = caller.scope_id,
-                                                         .target = incoming.head.target,
-                                                         .upstream = candidates.front()->identity,
-                                                         .versions = versions,
-                                                         .beta = beta},
-                                                        &part_digests_);
+  PAYONCE_TRY(identity::Caller caller, policy.callers.identify(headers));
+  PAYONCE_TRY(std::string versions, identity::versions_of(headers));
+  PAYONCE_TRY(llm::Request request, llm::parse_request(incoming.dialect, incoming.body));
+  PAYONCE_TRY(auto candidates, policy.routes.choose(request.model, route::wire_of(incoming.dialect)));
+  return Read{.caller = std::move(caller),
+              .versions = std::move(versions),
+              .beta = upstream_headers(headers),
+              .request = std::move(request),
+              .candidates = std::move(candidates),
+              .profile = profiles_.match(headers)};
+}
+
+std::optional<Identifier::Asked> Identifier::asked(const Incoming& incoming, const Policy& policy) const {
+  const auto read = this->read(incoming, policy);
+  if (!read) return std::nullopt;
+  auto question = llm::question_of(read->request);
+  if (!question) return std::nullopt;
+  const identity::CacheKey context = identity::context_key(read->request, profiles_, read->profile,
+                                                           read->parts(incoming), question->node, &part_digests_);
+  return Asked{.context = context.text(), .question = std::move(question->text)};
+}
+
+base::Result<PreparedPtr> Identifier::prepare(const Incoming& incoming, const Policy& policy) const {
+  PAYONCE_TRY(Read read, this->read(incoming, policy));
+  const llm::Request& request = read.request;
+  const identity::CacheKey key =
+      identity::response_key(request, profiles_, read.profile, read.parts(incoming), &part_digests_);
   auto prepared = std::make_shared<Prepared>();
   prepared->dialect = incoming.dialect;
   prepared->key = key.text();
-  prepared->scope = caller.scope_id;
-  prepared->caller = caller.name;
-  prepared->versions = versions;
+  prepared->scope = read.caller.scope_id;
+  prepared->caller = read.caller.name;
+  prepared->versions = read.versions;
   prepared->model = request.model;
   prepared->stream = request.stream;
   prepared->include_usage = request.include_usage;
   prepared->sampled = is_sampled(request);
-  prepared->candidates = candidates;
+  prepared->candidates = std::move(read.candidates);
   return prepared;
 }
 

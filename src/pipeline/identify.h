@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
+#include <string>
 
 #include "base/hash.h"
 #include "base/raw_key_map.h"
@@ -20,8 +22,17 @@ class Identifier {
   // kInvalid (malformed body or header), kUnauthorized. The result is shared and immutable.
   base::Result<PreparedPtr> identify(const Incoming& incoming, const Policy& policy);
 
+  // What may be compared in meaning: the last user turn, and the key of everything around it. Nothing for requests
+  // that have no such turn. `incoming` has been identified under `policy`.
+  struct Asked {
+    std::string context, question;
+  };
+  std::optional<Asked> asked(const Incoming& incoming, const Policy& policy) const;
+
  private:
   base::Hash128 raw_key(const Incoming& incoming, const Policy& policy) const;
+  struct Read;
+  base::Result<Read> read(const Incoming& incoming, const Policy& policy) const;
   base::Result<PreparedPtr> prepare(const Incoming& incoming, const Policy& policy) const;
 
   const identity::Profiles profiles_;

@@ -58,6 +58,11 @@ struct Pipeline::Counters {
                                                        {"layer", o == 0 || o == 1 || o == 3 ? "exact" : "none"},
                                                        {"outcome", std::string(kOutcomeNames[o])}});
     }
+    for (size_t d = 0; d < kDialects; ++d)
+      semantic_hits[d] = metrics.counter("payonce_requests_total",
+                                         {{"dialect", std::string(llm::dialect_name(static_cast<llm::Dialect>(d)))},
+                                          {"layer", "semantic"},
+                                          {"outcome", "hit"}});
     saved_usd = metrics.counter("payonce_saved_usd_total", {{"layer", "exact"}});
     saved_tokens = metrics.counter("payonce_saved_tokens_total", {{"layer", "exact"}});
     fresh = metrics.counter("payonce_tokens_total", {{"class", "fresh"}});
@@ -68,6 +73,7 @@ struct Pipeline::Counters {
     collapsed_total = metrics.counter("payonce_collapsed_total");
   }
   std::array<std::array<base::Counter, kOutcomes>, kDialects> requests;
+  std::array<base::Counter, kDialects> semantic_hits;
   base::Counter saved_usd, saved_tokens, fresh, read, write, output, faults, collapsed_total;
   std::atomic<uint64_t> hits{0}, bypassed{0}, collapsed{0}, cold{0}, expired{0}, refreshed{0}, fault{0};
   std::atomic<uint64_t> saved_input{0}, saved_output{0};
@@ -78,6 +84,7 @@ Pipeline::Pipeline(Parts parts, PolicyPtr policy)
       store_(parts.store),
       ledger_(parts.ledger),
       limits_(parts.limits),
+      semantic_(parts.semantic),
       identifier_(std::move(parts.profiles)),
       counters_(std::make_unique<Counters>(parts.metrics)),
       policy_(std::move(policy)) {}
@@ -105,31 +112,40 @@ Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
   const int64_t identified_us = clock_.monotonic_us();
   spent.parse_us = identified_us - spent.started_us;
 
-  const bool cacheable = policy->exact && directives->exact && (policy->cache_sampled || !(*prepared)->sampled);
+  const bool semantic = semantic_ != nullptr && policy->semantic && directives->semantic;
+  const bool cacheable =
+      policy->exact && (directives->exact || semantic) && (policy->cache_sampled || !(*prepared)->sampled);
   if (!cacheable) return forward(std::move(*prepared), *directives, policy, Forwarded::kBypass);
   if (directives->no_cache) return forward(std::move(*prepared), *directives, policy, Forwarded::kRequest);
   const std::string& key = (*prepared)->key;
-  cache::Found found = look_up(key);
+  cache::Found found = directives->exact ? look_up(key) : cache::Found();
   spent.lookup_us = clock_.monotonic_us() - identified_us;
   if (found.reason == cache::MissReason::kOnDisk && !found.entry)
-    return Load{std::move(*prepared), *directives, policy};
+    return Load{std::move(*prepared), *directives, policy, nullptr};
+  if (!found.entry && semantic) {
+    count_exact_miss(found.reason);
+    return missed(incoming, std::move(*prepared), *directives, policy);
+  }
   return decide(std::move(*prepared), *directives, policy, std::move(found));
 }
 
 Decision Pipeline::load(const Load& load) {
   cache::Found found{.entry = nullptr, .reason = cache::MissReason::kFault};
   try {
-    found.entry = store_.load(load.prepared->key);
+    found.entry = store_.load(load.lookup ? load.lookup->candidates.front().key : load.prepared->key);
     if (!found.entry) found.reason = cache::MissReason::kCold;
   } catch (const std::exception& error) {
     counters_->faults.add();
     base::log_error("response store: {}", error.what());
   }
-  return decide(load.prepared, load.directives, load.policy, std::move(found));
+  return load.lookup ? answer_by_meaning(load.prepared, load.directives, load.policy, load.lookup, found)
+                     : decide(load.prepared, load.directives, load.policy, std::move(found));
 }
 
 Decision Pipeline::without_load(const Load& load) {
-  return decide(load.prepared, load.directives, load.policy, {.entry = nullptr, .reason = cache::MissReason::kFault});
+  const cache::Found nothing{.entry = nullptr, .reason = cache::MissReason::kFault};
+  return load.lookup ? answer_by_meaning(load.prepared, load.directives, load.policy, load.lookup, nothing)
+                     : decide(load.prepared, load.directives, load.policy, nothing);
 }
 
 // The one place where a fault of the layer becomes a miss.
@@ -152,20 +168,21 @@ Decision Pipeline::decide(PreparedPtr prepared, const Directives& directives, co
       return forward(std::move(prepared), directives, policy, Forwarded::kStale);
     }
     auto made = answer(prepared, found.entry);
-    if (made) return *std::move(made);
+    if (made) {
+      made->layer = "exact";
+      count_hit(*made);
+      return *std::move(made);
+    }
     counters_->faults.add();  // recorded bytes that cannot be re-framed: ask the upstream
     base::log_warn("cannot re-frame {}: {}", prepared->key, made.error().message);
     found.reason = cache::MissReason::kFault;
   }
-  std::atomic<uint64_t>& reason = found.reason == cache::MissReason::kExpired ? counters_->expired
-                                  : found.reason == cache::MissReason::kFault ? counters_->fault
-                                                                              : counters_->cold;
-  reason.fetch_add(1, std::memory_order_relaxed);
+  count_exact_miss(found.reason);
   return forward(std::move(prepared), directives, policy, Forwarded::kMiss);
 }
 
 base::Result<Answer> Pipeline::answer(const PreparedPtr& prepared, const cache::EntryPtr& entry) const {
-  Answer out{.prepared = prepared, .entry = entry, .layer = "exact"};
+  Answer out{.prepared = prepared, .entry = entry};
   const bool recorded_stream = entry->form == llm::Form::kStream;
   if (prepared->stream && recorded_stream) {
     out.content_type = entry->content_type;
@@ -187,19 +204,97 @@ base::Result<Answer> Pipeline::answer(const PreparedPtr& prepared, const cache::
   const int64_t now_ms = clock_.unix_ms();
   out.age_s = std::max<int64_t>(0, (now_ms - entry->created_ms) / 1000);
   out.ttl_s = std::max<int64_t>(0, (entry->expires_ms - now_ms) / 1000);
-
-  count(prepared->dialect, Outcome::kHit);
-  counters_->hits.fetch_add(1, std::memory_order_relaxed);
-  counters_->saved_usd.add(entry->cost_usd);
-  counters_->saved_tokens.add(static_cast<double>(entry->usage.input() + entry->usage.output));
-  counters_->saved_input.fetch_add(static_cast<uint64_t>(entry->usage.input()), std::memory_order_relaxed);
-  counters_->saved_output.fetch_add(static_cast<uint64_t>(entry->usage.output), std::memory_order_relaxed);
-  ledger_.add_hit(prepared->scope, entry->model, "exact", entry->usage, entry->cost_usd);
   return out;
 }
 
-Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy,
-                           Forwarded why) {
+void Pipeline::count_hit(const Answer& answer) {
+  const cache::Entry& entry = *answer.entry;
+  ledger_.add_hit(answer.prepared->scope, entry.model, answer.layer, entry.usage, entry.cost_usd);
+  if (answer.layer == "semantic") {
+    counters_->semantic_hits[static_cast<size_t>(answer.prepared->dialect)].add();
+    return semantic_->count_saved(entry.usage, entry.cost_usd);
+  }
+  count(answer.prepared->dialect, Outcome::kHit);
+  counters_->hits.fetch_add(1, std::memory_order_relaxed);
+  counters_->saved_usd.add(entry.cost_usd);
+  counters_->saved_tokens.add(static_cast<double>(entry.usage.input() + entry.usage.output));
+  counters_->saved_input.fetch_add(static_cast<uint64_t>(entry.usage.input()), std::memory_order_relaxed);
+  counters_->saved_output.fetch_add(static_cast<uint64_t>(entry.usage.output), std::memory_order_relaxed);
+}
+
+void Pipeline::count_exact_miss(cache::MissReason why) {
+  std::atomic<uint64_t>& reason = why == cache::MissReason::kExpired ? counters_->expired
+                                  : why == cache::MissReason::kFault ? counters_->fault
+                                                                     : counters_->cold;
+  reason.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Not stored: is there a question to compare?
+Decision Pipeline::missed(const Incoming& incoming, PreparedPtr prepared, const Directives& directives,
+                          const PolicyPtr& policy) {
+  std::string_view why;
+  if (auto asked = identifier_.asked(incoming, *policy))
+    if (auto lookup = semantic_->start(*prepared, std::move(asked->context), std::move(asked->question), why))
+      return Search{std::move(prepared), directives, policy, std::move(lookup)};
+  return forward(std::move(prepared), directives, policy, Forwarded::kMiss, nullptr, why);
+}
+
+void Pipeline::search(const Search& search, std::function<void(Decision)> done) {
+  semantic_->look_up(search.lookup, [this, search, done = std::move(done)](std::string_view fault) {
+    done(looked_up(search, fault));
+  });
+}
+
+void Pipeline::forget_what_is_gone() {
+  if (semantic_ == nullptr) return;
+  (void)semantic_->cache().forget_if([this](std::string_view key) {
+    const cache::Found found = look_up(std::string(key));
+    return !found.entry && found.reason != cache::MissReason::kOnDisk;
+  });
+}
+
+Decision Pipeline::looked_up(const Search& search, std::string_view fault) {
+  if (search.lookup->outcome != semantic::Outcome::kServe)
+    return forward(search.prepared, search.directives, search.policy, Forwarded::kMiss, search.lookup, fault);
+  const cache::Found found = look_up(search.lookup->candidates.front().key);
+  if (!found.entry && found.reason == cache::MissReason::kOnDisk)
+    return Load{search.prepared, search.directives, search.policy, search.lookup};
+  return answer_by_meaning(search.prepared, search.directives, search.policy, search.lookup, found);
+}
+
+// The candidate is sure enough; is its answer still there, young enough, and can it be framed?
+Decision Pipeline::answer_by_meaning(const PreparedPtr& prepared, const Directives& directives,
+                                     const PolicyPtr& policy, const semantic::LookupPtr& lookup,
+                                     const cache::Found& found) {
+  const semantic::Candidate& candidate = lookup->candidates.front();
+  const auto go_on = [&] { return forward(prepared, directives, policy, Forwarded::kMiss, lookup); };
+  // The group's key says it already; a second lock on the same door.
+  if (found.entry && found.entry->scope != prepared->scope) return go_on();
+  if (!found.entry) {
+    semantic_->cache().forget(candidate.row);
+    return go_on();
+  }
+  const int64_t age_ms = std::max<int64_t>(0, clock_.unix_ms() - found.entry->created_ms);
+  if (directives.max_age_s && age_ms > *directives.max_age_s * 1000) return go_on();
+  auto made = answer(prepared, found.entry);
+  if (!made) return go_on();
+  made->layer = "semantic";
+  made->similarity = candidate.similarity;
+  made->hit_id = semantic_->served(*prepared, *lookup);
+  count_hit(*made);
+  if (lookup->ask_again && !directives.no_store && !check_limits(prepared->caller, *policy)) {
+    Forward again = to_upstream(prepared, directives, policy, Forwarded::kMiss);
+    again.collapse = false;
+    again.lookup = lookup;
+    again.was_served = true;
+    made->ask_again = std::make_shared<Forward>(std::move(again));
+  }
+  return *std::move(made);
+}
+
+Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why,
+                           semantic::LookupPtr lookup, std::string_view detail) {
+  if (lookup) semantic_->forwarded(*prepared, *lookup);
   if (directives.only_if_cached)
     return Refusal{.status = 504,
                    .message =
@@ -209,6 +304,14 @@ Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, c
   if (auto refusal = check_limits(prepared->caller, *policy)) return *std::move(refusal);
   count(prepared->dialect, outcome_of(why));
   if (why == Forwarded::kBypass) counters_->bypassed.fetch_add(1, std::memory_order_relaxed);
+  Forward out = to_upstream(std::move(prepared), directives, policy, why);
+  out.lookup = std::move(lookup);
+  out.detail = detail;
+  return out;
+}
+
+Forward Pipeline::to_upstream(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy,
+                              Forwarded why) const {
   const bool store =
       why != Forwarded::kBypass && !directives.no_store && directives.ttl_s.value_or(policy->ttl_s) > 0;
   Forward out{.directives = directives, .why = why, .store = store};
@@ -218,6 +321,7 @@ Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, c
   out.scope = prepared->scope;
   out.prepared = std::move(prepared);
   out.policy = policy;
+  out.started_us = clock_.monotonic_us();
   return out;
 }
 
@@ -257,6 +361,7 @@ Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   out.usage = analysis.usage;
   out.cost_usd = forward.policy->prices.cost_usd(prepared.model, analysis.usage);
   out.reason = std::move(analysis.reason);
+  out.complete = analysis.complete;
   out.store = forward.store && analysis.complete;
   return out;
 }
@@ -265,6 +370,9 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
   if (!forward.prepared || recorded.status != 200) return;
   const Prepared& prepared = *forward.prepared;
   const llm::Usage& usage = judged.usage;
+  const int64_t now_ms = clock_.unix_ms();
+  const int64_t expires_ms = now_ms + forward.directives.ttl_s.value_or(forward.policy->ttl_s) * 1000;
+  if (forward.lookup) settle_semantic(forward, recorded, judged, expires_ms);
   if (judged.store) {
     auto entry = std::make_shared<cache::Entry>();
     entry->key = prepared.key;
@@ -280,8 +388,8 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
     entry->pace_offset = std::move(recorded.pace_offset);
     entry->usage = usage;
     entry->cost_usd = judged.cost_usd;
-    entry->created_ms = clock_.unix_ms();
-    entry->expires_ms = entry->created_ms + forward.directives.ttl_s.value_or(forward.policy->ttl_s) * 1000;
+    entry->created_ms = now_ms;
+    entry->expires_ms = expires_ms;
     try {
       store_.insert(std::move(entry));
     } catch (const std::exception& error) {
@@ -295,6 +403,26 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
   counters_->output.add(static_cast<double>(usage.output));
   ledger_.add_spend(prepared.scope, prepared.model, usage, judged.cost_usd);
   limits_.spent(prepared.caller, judged.cost_usd, clock_.unix_ms());
+}
+
+void Pipeline::settle_semantic(const Forward& forward, const Recorded& recorded, const Judged& judged,
+                               int64_t expires_ms) {
+  if (!judged.complete) return;
+  try {
+    const std::vector<semantic::Candidate>& candidates = forward.lookup->candidates;
+    semantic_->settle({.prepared = *forward.prepared,
+                       .lookup = forward.lookup,
+                       .form = judged.form,
+                       .body = recorded.body,
+                       .stored = judged.store,
+                       .expires_ms = expires_ms,
+                       .was_served = forward.was_served,
+                       .upstream_us = forward.was_served ? -1 : clock_.monotonic_us() - forward.started_us,
+                       .candidate = candidates.empty() ? nullptr : look_up(candidates.front().key).entry});
+  } catch (const std::exception& error) {
+    counters_->faults.add();
+    base::log_error("semantic layer: {}", error.what());
+  }
 }
 
 Judged Pipeline::after(const Forward& forward, Recorded recorded) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "cache/response_store.h"
 #include "pipeline/decision.h"
 #include "pipeline/identify.h"
+#include "pipeline/semantic_stage.h"
 #include "record/ledger.h"
 
 namespace payonce::pipeline {
@@ -27,6 +29,7 @@ class Pipeline {
     record::Ledger& ledger;
     route::Limits& limits;
     identity::Profiles profiles;
+    SemanticStage* semantic = nullptr;  // null: no such layer
   };
   Pipeline(Parts parts, PolicyPtr policy);
   ~Pipeline();
@@ -42,11 +45,17 @@ class Pipeline {
   Decision load(const Load& load);
   // The same when the pool is full: the disk is left alone, as on a miss.
   Decision without_load(const Load& load);
+  // After a Search. `done` gets what before() would have said, on this thread or on one of the embedder's.
+  void search(const Search& search, std::function<void(Decision)> done);
   // Second half, in two steps, so that a client need not wait for the second. judge() reads the answer: is it
   // complete, what did it cost. settle() stores it if so, and records tokens and money.
   Judged judge(const Forward& forward, const Recorded& recorded) const;
   void settle(const Forward& forward, Recorded recorded, const Judged& judged);
   Judged after(const Forward& forward, Recorded recorded);  // both
+
+  SemanticStage* semantic() const { return semantic_; }  // null: no such layer
+  // After a purge of the store: questions whose answers are no longer there.
+  void forget_what_is_gone();
 
   // Requests that begin from now on use this policy.
   void set_policy(PolicyPtr policy);
@@ -66,8 +75,19 @@ class Pipeline {
   struct Counters;
   Decision decide(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, cache::Found found);
   Decision pass_through(const Incoming& incoming, const PolicyPtr& policy);
-  Decision forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why);
+  Decision missed(const Incoming& incoming, PreparedPtr prepared, const Directives& directives,
+                  const PolicyPtr& policy);
+  Decision forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why,
+                   semantic::LookupPtr lookup = nullptr, std::string_view detail = {});
+  Decision looked_up(const Search& search, std::string_view fault);
+  Decision answer_by_meaning(const PreparedPtr& prepared, const Directives& directives, const PolicyPtr& policy,
+                             const semantic::LookupPtr& lookup, const cache::Found& found);
   base::Result<Answer> answer(const PreparedPtr& prepared, const cache::EntryPtr& entry) const;
+  Forward to_upstream(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy,
+                      Forwarded why) const;
+  void count_hit(const Answer& answer);
+  void count_exact_miss(cache::MissReason why);
+  void settle_semantic(const Forward& forward, const Recorded& recorded, const Judged& judged, int64_t expires_ms);
   cache::Found look_up(const std::string& key);
   std::optional<Refusal> check_limits(const std::string& caller, const Policy& policy);
   void count(llm::Dialect dialect, Outcome outcome) const;
@@ -76,6 +96,7 @@ class Pipeline {
   cache::ResponseStore& store_;
   record::Ledger& ledger_;
   route::Limits& limits_;
+  SemanticStage* const semantic_;
   Identifier identifier_;
   std::unique_ptr<Counters> counters_;
   mutable std::mutex policy_mutex_;

@@ -24,6 +24,7 @@ struct Policy {
   std::map<std::string, route::Limit> limits;  // of a virtual key, by its name; a zero in it means `limit`'s
   route::RetryPolicy retry;
   bool exact = true;          // --layers names it
+  bool semantic = false;      // the same, and there is a stage for it
   bool cache_sampled = true;  // policy.sampled
 };
 using PolicyPtr = std::shared_ptr<const Policy>;
