@@ -138,6 +138,12 @@ constexpr Field choice() {
 }
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kKvTypes{{{"f16", "f16"}, {"q8_0", "q8_0"}}};
+constexpr std::array<std::pair<std::string_view, SemanticPolicy>, 2> kSemanticPolicies{
+    {{"bound", SemanticPolicy::kBound}, {"threshold", SemanticPolicy::kThreshold}}};
+constexpr std::array<std::pair<std::string_view, SemanticCompare>, 3> kSemanticCompares{
+    {{"exact", SemanticCompare::kExact},
+     {"normalised", SemanticCompare::kNormalised},
+     {"embedding", SemanticCompare::kEmbedding}}};
 constexpr std::array<std::pair<std::string_view, bool>, 2> kSampled{{{"cache", true}, {"bypass", false}}};
 constexpr std::array<std::pair<std::string_view, base::LogLevel>, 5> kLevels{{{"debug", base::LogLevel::kDebug},
                                                                               {"info", base::LogLevel::kInfo},
@@ -159,16 +165,20 @@ base::Status set_listen(Settings& settings, std::string_view value) {
 }
 
 base::Status set_layers(Settings& settings, std::string_view value) {
+  constexpr std::string_view kKnown = "layers: exact, semantic, or none";
   const std::vector<std::string_view> names = split(value);
   std::vector<std::string> layers;
   for (const std::string_view name : names) {
-    if (name == "semantic" || name == "prefix")
-      return base::fail(base::Code::kInvalid, fmt::format("layer \"{}\" is not built yet; use exact or none", name));
-    if (name != "exact" && name != "none") return expected("layers: exact, or none", name);
+    if (name == "prefix")
+      return base::fail(base::Code::kInvalid, "layer \"prefix\" is not built yet; use exact, semantic or none");
+    if (name != "exact" && name != "semantic" && name != "none") return expected(kKnown, name);
     if (name == "none" && names.size() > 1) return expected("\"none\" alone, or the names of layers", value);
-    if (name == "exact" && layers.empty()) layers.emplace_back(name);
+    if (name != "none" && std::ranges::find(layers, name) == layers.end()) layers.emplace_back(name);
   }
-  if (names.empty()) return expected("layers: exact, or none", value);
+  if (names.empty()) return expected(kKnown, value);
+  if (layers == std::vector<std::string>{"semantic"})
+    return base::fail(base::Code::kInvalid,
+                      "layer \"semantic\" gives answers that \"exact\" stores: name both, exact,semantic");
   settings.layers = std::move(layers);
   return {};
 }
@@ -212,9 +222,23 @@ constexpr Option kOptions[] = {
      "directory of the store, the ledger and the secrets; default: $PAYONCE_HOME/data, else $XDG_DATA_HOME/payonce, "
      "else ~/.local/share/payonce; `payonce engine` keeps KV on disk only when it is given",
      "--data"},
-    {"layers", "--layers", kLayers, "cache layers that act: exact, or none; semantic and prefix are not built yet"},
+    {"layers", "--layers", kLayers, "cache layers that act: exact, semantic, or none; prefix is not built yet"},
     {"error_bound", "--error-bound", number<AT(error_bound), 1>(),
-     "semantic layer: the share of wrong answers that it may give"},
+     "semantic layer: the share of the requests that it may answer wrongly"},
+    {"semantic.policy", "--semantic-policy", choice<AT(semantic.policy), kSemanticPolicies>(),
+     "bound: the threshold follows from error_bound; threshold: a fixed cosine decides, whatever the error"},
+    {"semantic.threshold", "--semantic-threshold", number<AT(semantic.threshold), 1>(),
+     "with semantic.policy = \"threshold\": from which cosine a stored answer is given; 0.85 to 0.95 is usual"},
+    {"semantic.ask_again", "--semantic-ask-again", number<AT(semantic.ask_again), 1>(),
+     "share of the semantic hits that are asked upstream as well, to measure how often they are wrong; it costs "
+     "those calls"},
+    {"semantic.compare", "--semantic-compare", choice<AT(semantic.compare), kSemanticCompares>(),
+     "when a fresh answer counts as equal to a stored one: exact, normalised (but for case, blanks, punctuation), or "
+     "embedding (else, prose with the same numbers, by its cosine)"},
+    {"semantic.equal_cosine", "--semantic-equal-cosine", number<AT(semantic.equal_cosine), 1>(),
+     "with semantic.compare = \"embedding\": from which cosine two answers say the same"},
+    {"semantic.max_memory", "--semantic-max-memory", size<AT(semantic.max_memory_bytes)>(),
+     "questions of the semantic layer held in memory; the answers count for max_memory"},
     {"threads", "--threads", whole<AT(threads), 0, 1024>(), "event loops; 0: one per core, at most 4"},
     {"max_memory", "--max-memory", size<AT(max_memory_bytes)>(), "answers held in memory"},
     {"max_disk", "--max-disk", size<AT(max_disk_bytes)>(), "answers held on disk; 0: none"},

@@ -42,12 +42,24 @@ struct EngineSettings {          // [engine]: `payonce engine`, and the engine i
   std::string device;  // empty: the CPU
 };
 
+enum class SemanticPolicy : uint8_t { kBound, kThreshold };
+enum class SemanticCompare : uint8_t { kExact, kNormalised, kEmbedding };
+
+struct SemanticSettings {
+  SemanticPolicy policy = SemanticPolicy::kBound;
+  double threshold = 0.92;  // cosine, for kThreshold
+  double ask_again = 0.05;  // share of the hits
+  SemanticCompare compare = SemanticCompare::kEmbedding;
+  double equal_cosine = 0.92;
+  uint64_t max_memory_bytes = 256ull << 20;
+};
+
 struct Settings {
   std::string listen = "127.0.0.1:4141";
   std::string data_dir;         // default: $PAYONCE_HOME/data, $XDG_DATA_HOME/payonce or ~/.local/share/payonce
   bool data_dir_given = false;  // it is not the default
-  std::vector<std::string> layers = {"exact"};     // empty: none; semantic and prefix are not built yet and refused
-  double error_bound = 0.01;                       // semantic layer
+  std::vector<std::string> layers = {"exact", "semantic"};  // empty: none; prefix is not built yet and refused
+  double error_bound = 0.01;                                // semantic layer
   int threads = 0;                                 // event loops; 0: one per core, at most 4
   uint64_t max_memory_bytes = 256ull << 20;        // memory tier; sizes read "256MiB", "1GiB", "64KiB", plain bytes
   uint64_t max_disk_bytes = 1ull << 30;            // disk tier; 0: none
@@ -78,6 +90,7 @@ struct Settings {
   std::map<std::string, llm::Price> prices;   // [prices."MODEL"]: USD per 1M tokens
   std::string model_file;                     // `up`, `engine`; default: the one that ./dev run fetches
   EngineSettings engine;
+  SemanticSettings semantic;
 };
 
 // "256MiB" → bytes; "15m" → seconds. kInvalid says what is understood.

@@ -61,7 +61,8 @@ struct SemanticCache::State {
     float evidence;
   };
 
-  State(Options o, const PairJudge& j, const base::Clock& c) : options(std::move(o)), judge(j), clock(c) {}
+  State(Options o, const PairJudge& j, const base::Clock& c, QuestionLog* l)
+      : options(std::move(o)), judge(j), clock(c), log(l) {}
 
   std::vector<Near> neighbours(const Lookup& lookup);
   std::vector<Candidate> judged(const Lookup& lookup, const std::vector<Near>& near) const;
@@ -69,11 +70,13 @@ struct SemanticCache::State {
   Scope& scope_of(const std::string& name);
   void insert(const Lookup& lookup, const StoredAnswer& answer);
   void erase(uint64_t id);
+  void rewrite_log();
   bool draw(double share) { return std::uniform_real_distribution<>()(random) < share; }
 
   const Options options;
   const PairJudge& judge;
   const base::Clock& clock;
+  QuestionLog* const log;
   mutable std::mutex mutex;  // guards all below
   std::unordered_map<std::string, Group> groups;
   std::unordered_map<uint64_t, Row> rows;
@@ -86,8 +89,21 @@ struct SemanticCache::State {
   std::mt19937_64 random{std::random_device{}()};
 };
 
-SemanticCache::SemanticCache(Options options, const PairJudge& judge, const base::Clock& clock)
-    : state_(std::make_unique<State>(std::move(options), judge, clock)) {}
+SemanticCache::SemanticCache(Options options, const PairJudge& judge, const base::Clock& clock, QuestionLog* log)
+    : state_(std::make_unique<State>(std::move(options), judge, clock, log)) {
+  if (log == nullptr) return;
+  uint64_t read = 0;
+  log->read([&](StoredQuestion question) {
+    ++read;
+    if (question.expires_ms <= clock.unix_ms()) return;
+    Lookup lookup;
+    lookup.group = std::move(question.group);
+    lookup.read = judge.read(question.question, question.embedding);
+    lookup.embedding.vector = std::move(question.embedding.vector);
+    state_->insert(lookup, {.key = question.key, .digest = question.answer, .expires_ms = question.expires_ms});
+  });
+  if (read > 2 * state_->rows.size()) state_->rewrite_log();
+}
 SemanticCache::~SemanticCache() = default;
 
 void SemanticCache::look_up(Lookup& lookup) {
@@ -210,8 +226,25 @@ void SemanticCache::label(const Lookup& lookup, const std::string& key, bool equ
 }
 
 void SemanticCache::insert(const Lookup& lookup, const StoredAnswer& answer) {
-  const std::lock_guard lock(state_->mutex);
-  state_->insert(lookup, answer);
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->insert(lookup, answer);
+  }
+  if (state_->log != nullptr && lookup.read)
+    state_->log->append({.group = lookup.group,
+                         .key = answer.key,
+                         .question = lookup.question,
+                         .answer = answer.digest,
+                         .expires_ms = answer.expires_ms,
+                         .embedding = lookup.embedding});
+}
+
+void SemanticCache::State::rewrite_log() {
+  if (log != nullptr)
+    log->keep_only([this](const std::string& key) {
+      const std::lock_guard lock(mutex);
+      return row_of_key.contains(key);
+    });
 }
 
 void SemanticCache::State::insert(const Lookup& lookup, const StoredAnswer& answer) {
@@ -270,11 +303,14 @@ void SemanticCache::forget(uint64_t row) {
 }
 
 uint64_t SemanticCache::forget_if(const std::function<bool(std::string_view key)>& is) {
-  const std::lock_guard lock(state_->mutex);
   std::vector<uint64_t> gone;
-  for (const auto& [id, row] : state_->rows)
-    if (is(row.key)) gone.push_back(id);
-  for (const uint64_t id : gone) state_->erase(id);
+  {
+    const std::lock_guard lock(state_->mutex);
+    for (const auto& [id, row] : state_->rows)
+      if (is(row.key)) gone.push_back(id);
+    for (const uint64_t id : gone) state_->erase(id);
+  }
+  if (!gone.empty()) state_->rewrite_log();
   return gone.size();
 }
 

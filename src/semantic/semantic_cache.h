@@ -10,7 +10,7 @@
 //   insert()  ─▶ a fresh answer came and was stored: the question joins its group
 //   label()   ─▶ and is that answer the candidate's? Then the two questions are aliases
 //
-// Everything is in memory and bounded; RowLog keeps it over a restart.
+// Everything is in memory and bounded; the question log keeps it over a restart.
 // Threads: all any.  Owner: the instance.  Errors: none; what cannot be done is a miss with a reason.
 #pragma once
 
@@ -27,6 +27,7 @@
 #include "embed/embedder.h"
 #include "semantic/pair_judge.h"
 #include "semantic/policy/calibrator.h"
+#include "semantic/question_log.h"
 
 namespace payonce::semantic {
 
@@ -83,7 +84,8 @@ class SemanticCache {
     uint64_t memory_bytes = 256u << 20;
     int32_t dimensions = 384;
   };
-  SemanticCache(Options options, const PairJudge& judge, const base::Clock& clock);
+  // `log`: keeps the questions over a restart, read here; null: nothing does.
+  SemanticCache(Options options, const PairJudge& judge, const base::Clock& clock, QuestionLog* log = nullptr);
   ~SemanticCache();
 
   // Fills outcome and candidates. `group` and `scope` say where; `embedding` and `question` what.
