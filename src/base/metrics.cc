@@ -61,6 +61,11 @@ constexpr MetricInfo kTable[] = {
     {"payonce_kv_store_dropped_total", "counter", "",
      "KV blocks not written to the disk: the queue was full or the disk failing."},
     {"payonce_kv_store_evictions_total", "counter", "tier", "KV blocks dropped to make room, by tier."},
+    {"payonce_embedder_queue", "gauge", "", "Texts waiting for the embedder."},
+    {"payonce_embedder_seconds", "histogram", "phase",
+     "Time of a text in the embedder: wait, compute (of its batch; of the call, when it is remote)."},
+    {"payonce_embedder_texts_total", "counter", "outcome",
+     "Texts given to the embedder: embedded, refused (queue full), failed."},
 };
 
 template <typename Metric>

@@ -19,6 +19,7 @@ struct Embedding {
   std::vector<int32_t> token_ids;    // of the model's vocabulary, without [CLS] and [SEP]; the text's beginning when
                                      // it is longer than the model reads
   std::vector<float> token_vectors;  // one of width() numbers for each of them, last layer, of length 1, or empty
+  int32_t tokens = 0;                // that were read, with the model's own ([CLS], [SEP]); what usage counts
   bool truncated = false;            // the text is longer than the model reads
 };
 
@@ -27,10 +28,11 @@ class Embedder {
   using Done = std::function<void(base::Result<Embedding>)>;
   virtual ~Embedder() = default;
 
-  // kExhausted: the queue is full. An empty text is kInvalid.
+  // kExhausted: the queue is full. An empty text is kInvalid. `done` is quick: it holds up the texts behind.
   virtual base::Status embed(std::string text, Done done) = 0;
-  virtual int32_t dimensions() const = 0;  // of `vector`, after truncation
-  virtual int32_t width() const = 0;       // of a token's vector: the model's own
+  virtual int32_t dimensions() const = 0;        // of `vector`, after truncation
+  virtual int32_t width() const = 0;             // of a token's vector: the model's own
+  virtual const std::string& model() const = 0;  // its name: "all-MiniLM-L6-v2"
   // Names model, file digest and truncation: vectors of two identities are never compared.
   virtual const std::string& identity() const = 0;
 };

@@ -34,6 +34,22 @@ auto wrong_type(const GgufFile& file, const std::string& key, const char* expect
 
 }  // namespace
 
+// Q8_1 and Q8_K are for activations alone, NVFP4 needs a scale beside each matrix.
+bool GgufFile::Tensor::has_floats() const {
+  if (type == GGML_TYPE_F32 || type == GGML_TYPE_F16 || type == GGML_TYPE_BF16) return true;
+  if (type == GGML_TYPE_Q8_1 || type == GGML_TYPE_Q8_K || type == GGML_TYPE_NVFP4) return false;
+  return ggml_is_quantized(type) && ggml_get_type_traits(type)->to_float != nullptr;
+}
+
+void GgufFile::Tensor::read_row(int64_t row, float* out) const {
+  const char* from = static_cast<const char*>(data) + static_cast<size_t>(row) * ggml_row_size(type, shape[0]);
+  if (type == GGML_TYPE_F32) {
+    std::memcpy(out, from, static_cast<size_t>(shape[0]) * sizeof(float));
+  } else {
+    ggml_get_type_traits(type)->to_float(from, out, shape[0]);
+  }
+}
+
 base::Result<std::unique_ptr<GgufFile>> GgufFile::open(const std::string& path) {
   quiet_libraries();
   std::unique_ptr<GgufFile> file(new GgufFile);
@@ -181,5 +197,7 @@ std::string GgufFile::digest() const {
     hash.update(weights.substr(place, kSampleBytes));
   return base::hex(hash.finish());
 }
+
+void GgufFile::release_pages() const { madvise(const_cast<char*>(bytes_.data()), bytes_.size(), MADV_DONTNEED); }
 
 }  // namespace payonce::engine

@@ -23,6 +23,10 @@ class GgufFile {
     int64_t shape[4] = {1, 1, 1, 1};  // innermost first, as ggml writes it
     const void* data = nullptr;       // in the mapping
     size_t bytes = 0;
+
+    // Of a type whose rows can be read as numbers, and which every back end multiplies with F32.
+    bool has_floats() const;
+    void read_row(int64_t row, float* out) const;  // shape[0] numbers, where has_floats()
   };
 
   // kNotFound; kInvalid: damaged, truncated, another format, a part of a split model.
@@ -50,6 +54,9 @@ class GgufFile {
   // vocabulary, names, shapes and types of the tensors) and 64 KiB of the weights at each of 256 even steps. Files
   // that differ in a few bytes elsewhere get the same digest; a re-quantised, fine-tuned or converted model does not.
   std::string digest() const;
+  // Gives the memory of the pages read so far back to the system, which has them still; a later read finds them
+  // again.
+  void release_pages() const;
 
  private:
   GgufFile() = default;

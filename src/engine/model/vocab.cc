@@ -16,6 +16,7 @@ namespace payonce::engine {
 
 namespace {
 
+constexpr int64_t kBertUnknown = 100;      // libllama's default for [UNK], which it does not tell
 constexpr size_t kMaxTextBytes = 1 << 30;  // libllama counts in int32
 
 // The length of the UTF-8 sequence that starts at `text[place]`; 0: none that RFC 3629 allows.
@@ -49,10 +50,14 @@ base::Status check_utf8(std::string_view text) {
 }  // namespace
 
 base::Result<std::unique_ptr<Vocab>> Vocab::load(const std::string& gguf_file) {
+  int64_t unknown = -1;
   {
     PAYONCE_TRY(const auto file, GgufFile::open(gguf_file));
-    PAYONCE_CHECK_OK(find_architecture(*file));  // libllama has paths of its own for others
+    PAYONCE_TRY(const std::string architecture, file->text("general.architecture", ""));
+    // libllama has paths of its own for others.
+    if (architecture != "bert") PAYONCE_CHECK_OK(find_architecture(*file));
     PAYONCE_CHECK_OK(check_tokenizer(*file));
+    PAYONCE_TRY(unknown, file->integer("tokenizer.ggml.unknown_token_id", kBertUnknown));
   }
   const LibraryErrors errors;
   llama_model_params params = llama_model_default_params();
@@ -75,6 +80,12 @@ base::Result<std::unique_ptr<Vocab>> Vocab::load(const std::string& gguf_file) {
   if (no_bos || no_eos) {
     return base::fail(base::Code::kInvalid,
                       gguf_file + ": the tokenizer adds a BOS or EOS token that it does not have");
+  }
+  if (vocab->is_word_piece()) {
+    vocab->unknown_ = unknown >= 0 && unknown < vocab->size() ? static_cast<int32_t>(unknown) : -1;
+    if (vocab->bos() < 0 || vocab->separator() < 0 || vocab->unknown_ < 0) {
+      return base::fail(base::Code::kInvalid, gguf_file + ": the vocabulary has no [CLS], [SEP] or [UNK]");
+    }
   }
   return vocab;
 }
@@ -132,6 +143,14 @@ bool Vocab::is_end(int32_t token) const {
 
 int32_t Vocab::bos() const { return llama_vocab_bos(llama_vocab_handle()); }
 int32_t Vocab::eos() const { return llama_vocab_eos(llama_vocab_handle()); }
+
+bool Vocab::is_word_piece() const { return llama_vocab_type(llama_vocab_handle()) == LLAMA_VOCAB_TYPE_WPM; }
+int32_t Vocab::separator() const { return llama_vocab_sep(llama_vocab_handle()); }
+int32_t Vocab::unknown() const { return unknown_; }
+bool Vocab::is_control(int32_t token) const { return llama_vocab_is_control(llama_vocab_handle(), token); }
+std::string_view Vocab::stored_text(int32_t token) const {
+  return token < 0 || token >= size() ? "" : llama_vocab_get_text(llama_vocab_handle(), token);
+}
 
 const TokenTree& Vocab::token_tree() const {
   std::call_once(tree_made_, [this] {

@@ -38,6 +38,13 @@ class Vocab {
   int32_t bos() const;               // -1: none
   int32_t eos() const;
 
+  // An encoder's WordPiece vocabulary ("bert"), which has [CLS] for bos() and the two below.
+  bool is_word_piece() const;
+  int32_t separator() const;                          // [SEP]
+  int32_t unknown() const;                            // [UNK]
+  bool is_control(int32_t token) const;               // no text's, but of the model's own: [CLS] …
+  std::string_view stored_text(int32_t token) const;  // as the file has it; a word's first piece begins with U+2581
+
   const llama_model* llama() const { return model_; }  // for grammar and chat templates
   const llama_vocab* llama_vocab_handle() const;
   const TokenTree& token_tree() const;  // made at the first call: some 100 ms for 262k tokens
@@ -45,6 +52,7 @@ class Vocab {
  private:
   explicit Vocab(llama_model* model);
   llama_model* model_;
+  int32_t unknown_ = -1;
   mutable std::once_flag tree_made_;
   mutable std::unique_ptr<const TokenTree> tree_;
 };

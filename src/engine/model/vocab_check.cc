@@ -51,8 +51,8 @@ base::Status check_unique(const GgufFile& file, const Table& tokens) {
 base::Status check_tokenizer(const GgufFile& file) {
   PAYONCE_TRY(const std::string model, file.text("tokenizer.ggml.model", ""));
   if (model.empty()) return invalid(file, "no tokenizer (key 'tokenizer.ggml.model' is missing)");
-  if (model != "llama" && model != "gpt2") {
-    return invalid(file, fmt::format("tokenizer '{}' is not supported (known: llama, gpt2)", model));
+  if (model != "llama" && model != "gpt2" && model != "bert") {
+    return invalid(file, fmt::format("tokenizer '{}' is not supported (known: llama, gpt2, bert)", model));
   }
   PAYONCE_TRY(const Table tokens, table(file, "tokenizer.ggml.tokens", GGUF_TYPE_STRING, GGUF_TYPE_STRING));
   if (tokens.items < 2) return invalid(file, "no vocabulary (key 'tokenizer.ggml.tokens' is missing or empty)");

@@ -23,14 +23,6 @@ std::string shape_text(const int64_t* shape) {
   return out + "]";
 }
 
-// Types that every back end multiplies with F32 and takes rows of. Q8_1 and Q8_K are for activations alone, NVFP4
-// needs a scale beside each matrix.
-bool is_matrix_type(ggml_type type) {
-  if (type == GGML_TYPE_F32 || type == GGML_TYPE_F16 || type == GGML_TYPE_BF16) return true;
-  if (type == GGML_TYPE_Q8_1 || type == GGML_TYPE_Q8_K || type == GGML_TYPE_NVFP4) return false;
-  return ggml_is_quantized(type) && ggml_get_type_traits(type)->to_float != nullptr;
-}
-
 class Finder {
  public:
   Finder(const GgufFile& file, const Hyper& hyper, Weights& out) : file_(file), hyper_(hyper), out_(out) {}
@@ -117,7 +109,7 @@ class Finder {
       return invalid(
           file_, fmt::format("tensor '{}' is {}, expected {}", name, shape_text(found->shape), shape_text(expected)));
     }
-    if (is_matrix ? !is_matrix_type(found->type) : found->type != GGML_TYPE_F32) {
+    if (is_matrix ? !found->has_floats() : found->type != GGML_TYPE_F32) {
       return invalid(file_, fmt::format("tensor '{}' has type {}, which is not supported there", name,
                                         ggml_type_name(found->type)));
     }
