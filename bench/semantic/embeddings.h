@@ -1,5 +1,5 @@
-// Embeddings of many texts in one file, so that a policy can be tried on a stream again and again without embedding it
-// each time. Written by embed_texts; for benches and training alone.
+// Embeddings of many texts in one file, so that a policy can be tried on a stream again and again without embedding
+// it each time. Written by embed_texts; for benches and training alone.
 #pragma once
 
 #include <cstdint>

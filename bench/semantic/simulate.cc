@@ -37,7 +37,8 @@ std::vector<Row> read_stream(const std::string& path) {
   for (std::string line; std::getline(in, line);) {
     const json::value row = json::parse(line);
     const std::string cluster = json::serialize(row.at("c"));
-    out.push_back({std::string(row.at("q").as_string()), clusters.try_emplace(cluster, clusters.size()).first->second});
+    out.push_back(
+        {std::string(row.at("q").as_string()), clusters.try_emplace(cluster, clusters.size()).first->second});
   }
   return out;
 }
@@ -50,8 +51,8 @@ int main(int argc, char** argv) {
                  "[--limit N] [--cosine T]\n";
     return 2;
   }
-  std::map<std::string, double> flags{{"--bound", 0.01}, {"--seeds", 1}, {"--ask-again", 0.05}, {"--limit", 1e9},
-                                      {"--cosine", 0}};
+  std::map<std::string, double> flags{
+      {"--bound", 0.01}, {"--seeds", 1}, {"--ask-again", 0.05}, {"--limit", 1e9}, {"--cosine", 0}};
   for (int i = 3; i + 1 < argc; i += 2) flags[argv[i]] = std::stod(argv[i + 1]);
   const auto embeddings = bench::EmbeddingFile::open(argv[1]);
   if (!embeddings) {
@@ -65,12 +66,13 @@ int main(int argc, char** argv) {
     std::vector<Row> order = rows;
     if (seed > 0) std::shuffle(order.begin(), order.end(), std::mt19937(static_cast<uint32_t>(seed)));
     base::FakeClock clock;
-    semantic::SemanticCache cache({.policy = flags["--cosine"] > 0 ? semantic::Policy::kThreshold : semantic::Policy::kBound,
-                                   .error_bound = flags["--bound"],
-                                   .threshold = flags["--cosine"],
-                                   .ask_again = flags["--ask-again"],
-                                   .memory_bytes = 1ull << 32},
-                                  *judge, clock);
+    semantic::SemanticCache cache(
+        {.policy = flags["--cosine"] > 0 ? semantic::Policy::kThreshold : semantic::Policy::kBound,
+         .error_bound = flags["--bound"],
+         .threshold = flags["--cosine"],
+         .ask_again = flags["--ask-again"],
+         .memory_bytes = 1ull << 32},
+        *judge, clock);
     size_t hits = 0, wrong = 0, again = 0, conflicts = 0, conflicts_equal = 0, half = 0;
     std::map<std::string, size_t> outcomes;
     for (size_t i = 0; i < order.size(); ++i) {
@@ -101,13 +103,17 @@ int main(int argc, char** argv) {
       }
       if (i == order.size() / 2) half = wrong;
     }
-    const auto share = [&](size_t count) { return 100.0 * static_cast<double>(count) / static_cast<double>(order.size()); };
+    const auto share = [&](size_t count) {
+      return 100.0 * static_cast<double>(count) / static_cast<double>(order.size());
+    };
     const auto stats = cache.stats();
-    fmt::print("seed {}: hits {:.2f} correct {:.2f} wrong {:.2f} (first half {:.2f}) asked again {:.2f} conflicts {:.2f} of them equal "
-               "{:.2f} threshold {:.3f} estimate {:.2f} ({:.2f}..{:.2f})\n",
-               seed, share(hits), share(hits - wrong), share(wrong), share(half), share(again), share(conflicts),
-               share(conflicts_equal), stats.threshold, 100 * stats.tally.wrong_rate().estimate,
-               100 * stats.tally.wrong_rate().low, 100 * stats.tally.wrong_rate().high);
+    fmt::print(
+        "seed {}: hits {:.2f} correct {:.2f} wrong {:.2f} (first half {:.2f}) asked again {:.2f} conflicts {:.2f} of "
+        "them equal "
+        "{:.2f} threshold {:.3f} estimate {:.2f} ({:.2f}..{:.2f})\n",
+        seed, share(hits), share(hits - wrong), share(wrong), share(half), share(again), share(conflicts),
+        share(conflicts_equal), stats.threshold, 100 * stats.tally.wrong_rate().estimate,
+        100 * stats.tally.wrong_rate().low, 100 * stats.tally.wrong_rate().high);
   }
   return 0;
 }

@@ -60,7 +60,7 @@ struct Settings {
   bool data_dir_given = false;  // it is not the default
   std::vector<std::string> layers = {"exact", "semantic"};  // empty: none; prefix is not built yet and refused
   double error_bound = 0.01;                                // semantic layer
-  int threads = 0;                                 // event loops; 0: one per core, at most 4
+  int threads = 0;                                          // event loops; 0: one per core, at most 4
   uint64_t max_memory_bytes = 256ull << 20;        // memory tier; sizes read "256MiB", "1GiB", "64KiB", plain bytes
   uint64_t max_disk_bytes = 1ull << 30;            // disk tier; 0: none
   std::string tls_certificate_file, tls_key_file;  // listen with TLS when both are set

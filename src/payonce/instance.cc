@@ -16,11 +16,14 @@
 #include "base/metrics.h"
 #include "base/worker_pool.h"
 #include "cache/response_store.h"
+#include "embed/find_embedder.h"
+#include "embed/local_embedder.h"
 #include "gateway/gateway.h"
 #include "identity/profile.h"
 #include "net/event_loop.h"
 #include "payonce/address.h"
 #include "payonce/run.h"
+#include "payonce/semantic_layer.h"
 #include "pipeline/pipeline.h"
 #include "record/ledger.h"
 #include "record/trace.h"
@@ -57,6 +60,22 @@ base::Digest digest_of_hex(const std::string& hex) {
   return out;
 }
 
+// No embedder costs the semantic layer, not the service.
+std::unique_ptr<embed::Embedder> make_embedder(const config::Settings& settings, base::Metrics& metrics) {
+  if (!wants_semantic(settings)) return nullptr;
+  const std::string file = embed::find_embedder();
+  if (file.empty()) {
+    base::log_warn(
+        "no embedder found: the semantic layer is off (run ./dev setup, set PAYONCE_EMBEDDER, or say --layers "
+        "exact)");
+    return nullptr;
+  }
+  auto made = embed::LocalEmbedder::make({.file = file, .metrics = &metrics});
+  if (made) return *std::move(made);
+  base::log_warn("{}: {}; the semantic layer is off", file, made.error().message);
+  return nullptr;
+}
+
 // `local`: null, or the engine inside, which comes before all others.
 pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::string& salt,
                                 const route::UpstreamPtr& local) {
@@ -78,6 +97,7 @@ pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::str
   policy->limit = settings.default_limit;
   policy->retry = settings.retry;
   policy->exact = std::find(settings.layers.begin(), settings.layers.end(), "exact") != settings.layers.end();
+  policy->semantic = wants_semantic(settings);
   policy->cache_sampled = settings.cache_sampled;
   return policy;
 }
@@ -101,12 +121,19 @@ struct Instance::Parts {
         store(cache::ResponseStore::open(store_options(), env, clock, pool, metrics)),
         ledger(directory, clock, metrics),
         loops(loop_count(given)),
+        embedder(make_embedder(given, metrics)),
+        semantic(embedder ? std::make_unique<SemanticLayer>(
+                                given, directory, *embedder,
+                                SemanticLayer::Surroundings{
+                                    .clock = clock, .env = env, .pool = pool, .metrics = metrics, .store = *store})
+                          : nullptr),
         pipeline({.clock = clock,
                   .metrics = metrics,
                   .store = *store,
                   .ledger = ledger,
                   .limits = limits,
-                  .profiles = identity::Profiles::built_in().value()},
+                  .profiles = identity::Profiles::built_in().value(),
+                  .semantic = semantic ? &semantic->stage() : nullptr},
                  make_policy(given, salt, nullptr)) {}
 
   void add_engine(LocalEngine::Hooks hooks) {
@@ -156,8 +183,10 @@ struct Instance::Parts {
   record::Ledger ledger;
   route::Limits limits;
   net::EventLoops loops;
-  std::unique_ptr<LocalEngine> engine;  // null: every upstream is elsewhere
-  route::UpstreamPtr local;             // the engine as an upstream
+  std::unique_ptr<embed::Embedder> embedder;  // null: no semantic layer
+  std::unique_ptr<SemanticLayer> semantic;    // the same
+  std::unique_ptr<LocalEngine> engine;        // null: every upstream is elsewhere
+  route::UpstreamPtr local;                   // the engine as an upstream
   std::unique_ptr<record::Tracer> tracer;
   pipeline::Pipeline pipeline;
   std::unique_ptr<gateway::Gateway> gateway;
@@ -172,6 +201,7 @@ Instance::Instance(const config::Settings& settings, LocalEngine::Hooks hooks) :
 
 Instance::~Instance() {
   parts_->loops.stop();
+  parts_->embedder.reset();  // what waits in it is told to the stage, which is still there
   parts_->pool.drain();
   if (!parts_->token_path.empty()) (void)parts_->env.remove(parts_->token_path);
   parts_->store->flush();

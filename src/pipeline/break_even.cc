@@ -17,7 +17,7 @@ BreakEven::Route* BreakEven::find(const std::string& route) {
   return routes_.size() < options_.max_routes ? &routes_[route] : nullptr;
 }
 
-bool BreakEven::should_look(const std::string& route) {
+bool BreakEven::should_wait(const std::string& route) {
   const std::lock_guard lock(mutex_);
   const Route* known = find(route);
   return known == nullptr || !known->sampling || std::bernoulli_distribution(options_.sample)(random_);
@@ -31,7 +31,7 @@ void BreakEven::looked(const std::string& route, bool hit, int64_t delay_us) {
   update(known->hit_rate, hit ? 1 : 0, known->looks, options_.memory);
   update(known->delay_us, static_cast<double>(delay_us), known->looks, options_.memory);
   const bool judged = known->looks >= options_.trial && known->calls > 0;
-  known->sampling = judged && known->hit_rate * known->upstream_us < known->delay_us;
+  known->sampling = judged && known->hit_rate * std::max(known->upstream_us, options_.call_us) < known->delay_us;
 }
 
 void BreakEven::called(const std::string& route, int64_t upstream_us) {

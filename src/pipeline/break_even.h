@@ -1,6 +1,7 @@
-// Does a layer pay for itself? Each look-up delays the request by some time; each hit spares an upstream call. Where
-// the delays of a route add up to more than what the hits spare, only a sample of its requests is looked up, which
-// goes on measuring, until it pays again.
+// Does a layer pay for itself? Each look-up delays the request by some time; each hit spares an upstream call, which
+// is worth its latency, or Options::call_us where that is more, since tokens have a price, too. Where the delays of a
+// route add up to more than what its hits spare, only a sample of its requests waits for the look-up; the others are
+// looked up beside their upstream call, which goes on measuring, until it pays again.
 // Threads: all any.  Owner: the stage.
 #pragma once
 
@@ -16,15 +17,16 @@ class BreakEven {
  public:
   struct Options {
     uint64_t trial = 1000;     // look-ups of a route before it is judged
-    double sample = 1.0 / 16;  // share of the look-ups that are made where it does not pay
+    double sample = 1.0 / 16;  // share of the requests that wait where it does not pay
+    double call_us = 200'000;  // an upstream call is worth no less
     double memory = 2000;      // look-ups over which the means are taken
     size_t max_routes = 1024;
   };
   explicit BreakEven(Options options) : options_(options) {}
   BreakEven() : BreakEven(Options()) {}
 
-  // False: not this request.
-  bool should_look(const std::string& route);
+  // False: look up beside the call, not before it.
+  bool should_wait(const std::string& route);
   void looked(const std::string& route, bool hit, int64_t delay_us);
   void called(const std::string& route, int64_t upstream_us);
   bool sampling() const;  // some route is

@@ -13,10 +13,10 @@
 #include "llm/dialect.h"
 #include "llm/response.h"
 #include "net/message.h"
+#include "pipeline/asked_question.h"
 #include "pipeline/directives.h"
 #include "pipeline/policy.h"
 #include "route/routes.h"
-#include "semantic/semantic_cache.h"
 
 namespace payonce::pipeline {
 
@@ -79,7 +79,7 @@ struct Load {
   PreparedPtr prepared;
   Directives directives;
   PolicyPtr policy;
-  semantic::LookupPtr lookup;  // not null: what its best candidate answers, for `prepared`
+  AskedQuestionPtr lookup;  // not null: what its best candidate answers, for `prepared`
 };
 
 // No answer to exactly this; one to the same question in other words is looked for: call Pipeline::search().
@@ -87,7 +87,7 @@ struct Search {
   PreparedPtr prepared;
   Directives directives;
   PolicyPtr policy;
-  semantic::LookupPtr lookup;
+  AskedQuestionPtr lookup;
 };
 
 // To an upstream.
@@ -101,10 +101,10 @@ struct Forward {
   std::vector<route::UpstreamPtr> candidates;               // in order of preference; never empty
   route::UpstreamKind wire = route::UpstreamKind::kOpenAi;  // whose paths the request speaks
   PolicyPtr policy;                                         // that the request began with
-  semantic::LookupPtr lookup;  // of the semantic layer, or null: the answer labels it and joins its group
-  bool was_served = false;     // by the semantic layer; asked again for a label
-  int64_t started_us = 0;      // monotonic
-  std::string_view detail;     // for Cache-Status, or empty (static text)
+  AskedQuestionPtr lookup;  // of the semantic layer, or null: the answer labels it and joins its group
+  bool was_served = false;  // by the semantic layer; asked again for a label
+  int64_t started_us = 0;   // monotonic
+  std::string_view detail;  // for Cache-Status, or empty (static text)
 };
 
 using Decision = std::variant<Answer, Refusal, Load, Search, Forward>;

@@ -232,11 +232,13 @@ void Pipeline::count_exact_miss(cache::MissReason why) {
 // Not stored: is there a question to compare?
 Decision Pipeline::missed(const Incoming& incoming, PreparedPtr prepared, const Directives& directives,
                           const PolicyPtr& policy) {
-  std::string_view why;
-  if (auto asked = identifier_.asked(incoming, *policy))
-    if (auto lookup = semantic_->start(*prepared, std::move(asked->context), std::move(asked->question), why))
-      return Search{std::move(prepared), directives, policy, std::move(lookup)};
-  return forward(std::move(prepared), directives, policy, Forwarded::kMiss, nullptr, why);
+  auto asked = identifier_.asked(incoming, *policy);
+  if (!asked) return forward(std::move(prepared), directives, policy, Forwarded::kMiss);
+  auto lookup = semantic_->start(*prepared, std::move(asked->context), std::move(asked->question));
+  if (lookup->waited_for) return Search{std::move(prepared), directives, policy, std::move(lookup)};
+  semantic_->look_up(lookup,
+                     [this, prepared, lookup](std::string_view) { semantic_->forwarded(*prepared, *lookup); });
+  return forward(std::move(prepared), directives, policy, Forwarded::kMiss, std::move(lookup), "semantic-sampling");
 }
 
 void Pipeline::search(const Search& search, std::function<void(Decision)> done) {
@@ -264,7 +266,7 @@ Decision Pipeline::looked_up(const Search& search, std::string_view fault) {
 
 // The candidate is sure enough; is its answer still there, young enough, and can it be framed?
 Decision Pipeline::answer_by_meaning(const PreparedPtr& prepared, const Directives& directives,
-                                     const PolicyPtr& policy, const semantic::LookupPtr& lookup,
+                                     const PolicyPtr& policy, const AskedQuestionPtr& lookup,
                                      const cache::Found& found) {
   const semantic::Candidate& candidate = lookup->candidates.front();
   const auto go_on = [&] { return forward(prepared, directives, policy, Forwarded::kMiss, lookup); };
@@ -293,8 +295,8 @@ Decision Pipeline::answer_by_meaning(const PreparedPtr& prepared, const Directiv
 }
 
 Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why,
-                           semantic::LookupPtr lookup, std::string_view detail) {
-  if (lookup) semantic_->forwarded(*prepared, *lookup);
+                           AskedQuestionPtr lookup, std::string_view detail) {
+  if (lookup && lookup->waited_for) semantic_->forwarded(*prepared, *lookup);
   if (directives.only_if_cached)
     return Refusal{.status = 504,
                    .message =
@@ -409,7 +411,6 @@ void Pipeline::settle_semantic(const Forward& forward, const Recorded& recorded,
                                int64_t expires_ms) {
   if (!judged.complete) return;
   try {
-    const std::vector<semantic::Candidate>& candidates = forward.lookup->candidates;
     semantic_->settle({.prepared = *forward.prepared,
                        .lookup = forward.lookup,
                        .form = judged.form,
@@ -417,8 +418,7 @@ void Pipeline::settle_semantic(const Forward& forward, const Recorded& recorded,
                        .stored = judged.store,
                        .expires_ms = expires_ms,
                        .was_served = forward.was_served,
-                       .upstream_us = forward.was_served ? -1 : clock_.monotonic_us() - forward.started_us,
-                       .candidate = candidates.empty() ? nullptr : look_up(candidates.front().key).entry});
+                       .upstream_us = forward.was_served ? -1 : clock_.monotonic_us() - forward.started_us});
   } catch (const std::exception& error) {
     counters_->faults.add();
     base::log_error("semantic layer: {}", error.what());

@@ -78,10 +78,10 @@ class Pipeline {
   Decision missed(const Incoming& incoming, PreparedPtr prepared, const Directives& directives,
                   const PolicyPtr& policy);
   Decision forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why,
-                   semantic::LookupPtr lookup = nullptr, std::string_view detail = {});
+                   AskedQuestionPtr lookup = nullptr, std::string_view detail = {});
   Decision looked_up(const Search& search, std::string_view fault);
   Decision answer_by_meaning(const PreparedPtr& prepared, const Directives& directives, const PolicyPtr& policy,
-                             const semantic::LookupPtr& lookup, const cache::Found& found);
+                             const AskedQuestionPtr& lookup, const cache::Found& found);
   base::Result<Answer> answer(const PreparedPtr& prepared, const cache::EntryPtr& entry) const;
   Forward to_upstream(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy,
                       Forwarded why) const;

@@ -69,30 +69,27 @@ struct SemanticStage::Counters {
 };
 
 SemanticStage::SemanticStage(Options options, embed::Embedder& embedder, semantic::SemanticCache& cache,
-                             const base::Clock& clock, base::Metrics& metrics)
+                             cache::ResponseStore& store, const base::Clock& clock, base::Metrics& metrics)
     : options_(options),
+      store_(store),
       embedder_(embedder),
       cache_(cache),
       clock_(clock),
       counters_(std::make_unique<Counters>(metrics)) {}
 SemanticStage::~SemanticStage() = default;
 
-semantic::LookupPtr SemanticStage::start(const Prepared& prepared, std::string context, std::string question,
-                                         std::string_view& why) {
-  if (!break_even_.should_look(prepared.model)) {
-    counters_->sampled.fetch_add(1, std::memory_order_relaxed);
-    why = "semantic-sampling";
-    return nullptr;
-  }
-  auto out = std::make_shared<semantic::Lookup>();
+AskedQuestionPtr SemanticStage::start(const Prepared& prepared, std::string context, std::string question) {
+  auto out = std::make_shared<AskedQuestion>();
   out->group = std::move(context);
   out->scope = prepared.scope;
   out->question = std::move(question);
   out->started_us = clock_.monotonic_us();
+  out->waited_for = break_even_.should_wait(prepared.model);
+  if (!out->waited_for) counters_->sampled.fetch_add(1, std::memory_order_relaxed);
   return out;
 }
 
-void SemanticStage::look_up(semantic::LookupPtr lookup, std::function<void(std::string_view fault)> done) {
+void SemanticStage::look_up(AskedQuestionPtr lookup, std::function<void(std::string_view fault)> done) {
   const auto faulty = [this](std::string_view what, const base::Error& error) {
     counters_->fault.fetch_add(1, std::memory_order_relaxed);
     counters_->faults.add();
@@ -100,24 +97,28 @@ void SemanticStage::look_up(semantic::LookupPtr lookup, std::function<void(std::
     return what;
   };
   const auto shared = std::make_shared<std::function<void(std::string_view)>>(std::move(done));
+  const auto finish = [lookup, shared](std::string_view fault) {
+    lookup->looked_up.open();
+    (*shared)(fault);
+  };
   const auto queued =
-      embedder_.embed(lookup->question, [this, lookup, shared, faulty](base::Result<embed::Embedding> embedding) {
-        if (!embedding) return (*shared)(faulty("semantic-fault", embedding.error()));
+      embedder_.embed(lookup->question, [this, lookup, finish, faulty](base::Result<embed::Embedding> embedding) {
+        if (!embedding) return finish(faulty("semantic-fault", embedding.error()));
         // What the model has not read was not compared.
-        if (embedding->truncated) return (*shared)("semantic-too-long");
+        if (embedding->truncated) return finish("semantic-too-long");
         try {
           lookup->embedding = *std::move(embedding);
           cache_.look_up(*lookup);
         } catch (const std::exception& error) {
           lookup->outcome = semantic::Outcome::kFar;
-          return (*shared)(faulty("semantic-fault", {base::Code::kInternal, error.what()}));
+          return finish(faulty("semantic-fault", {base::Code::kInternal, error.what()}));
         }
-        (*shared)("");
+        finish("");
       });
-  if (!queued) (*shared)(faulty("semantic-fault", queued.error()));
+  if (!queued) finish(faulty("semantic-fault", queued.error()));
 }
 
-std::string SemanticStage::served(const Prepared& prepared, const semantic::Lookup& lookup) {
+std::string SemanticStage::served(const Prepared& prepared, const AskedQuestion& lookup) {
   break_even_.looked(prepared.model, true, clock_.monotonic_us() - lookup.started_us);
   counters_->hits.fetch_add(1, std::memory_order_relaxed);
   if (lookup.ask_again) {
@@ -127,9 +128,11 @@ std::string SemanticStage::served(const Prepared& prepared, const semantic::Look
   return cache_.decided(lookup, true);
 }
 
-void SemanticStage::forwarded(const Prepared& prepared, const semantic::Lookup& lookup) {
-  break_even_.looked(prepared.model, false, clock_.monotonic_us() - lookup.started_us);
+void SemanticStage::forwarded(const Prepared& prepared, const AskedQuestion& lookup) {
+  const bool would_serve = lookup.outcome == semantic::Outcome::kServe;
+  break_even_.looked(prepared.model, would_serve, clock_.monotonic_us() - lookup.started_us);
   (void)cache_.decided(lookup, false);
+  if (!lookup.waited_for) return;
   std::atomic<uint64_t>* counter = &counters_->gone;  // it was to be served
   switch (lookup.outcome) {
     case semantic::Outcome::kServe: break;
@@ -142,42 +145,51 @@ void SemanticStage::forwarded(const Prepared& prepared, const semantic::Lookup& 
 }
 
 void SemanticStage::settle(const Fresh& fresh) {
-  const semantic::Lookup& lookup = *fresh.lookup;
   if (fresh.upstream_us >= 0) break_even_.called(fresh.prepared.model, fresh.upstream_us);
-  if (!lookup.read) return;  // it was not embedded
   auto answer = llm::answer_text(fresh.prepared.dialect, fresh.form, fresh.body);
   if (!answer) return;
-  const base::Hash128 digest =
-      digest_of(options_.compare == Compare::kExact ? answer->text : llm::normalised_text(answer->text));
-  // An answer that asks for something to be done is for the one who asked.
-  const bool insert = fresh.stored && !answer->calls_tools;
-  if (insert) cache_.insert(lookup, {.key = fresh.prepared.key, .digest = digest, .expires_ms = fresh.expires_ms});
-  if (lookup.candidates.empty()) return;
-  const std::string key = insert ? fresh.prepared.key : "";
-  const bool equal = lookup.candidates.front().answer == digest;
-  if (!equal && options_.compare == Compare::kEmbedding && fresh.candidate) {
-    auto other = llm::answer_text(fresh.candidate->dialect, fresh.candidate->form, fresh.candidate->body.view());
-    if (other && comparable(answer->text, other->text))
-      return compare(fresh, key, std::move(answer->text), std::move(other->text));
-  }
-  label(lookup, key, equal, fresh.was_served);
+  Settled settled{.lookup = fresh.lookup,
+                  .text = std::move(answer->text),
+                  // An answer that asks for something to be done is for the one who asked.
+                  .key = fresh.stored && !answer->calls_tools ? fresh.prepared.key : "",
+                  .expires_ms = fresh.expires_ms,
+                  .was_served = fresh.was_served};
+  fresh.lookup->looked_up.when_open([this, settled = std::move(settled)] { learn(settled); });
 }
 
-void SemanticStage::label(const semantic::Lookup& lookup, const std::string& key, bool equal, bool served) {
+void SemanticStage::learn(const Settled& settled) {
+  const semantic::Lookup& lookup = *settled.lookup;
+  if (!lookup.read) return;  // it was not embedded
+  const base::Hash128 digest =
+      digest_of(options_.compare == Compare::kExact ? settled.text : llm::normalised_text(settled.text));
+  if (!settled.key.empty())
+    cache_.insert(lookup, {.key = settled.key, .digest = digest, .expires_ms = settled.expires_ms});
+  if (lookup.candidates.empty()) return;
+  const semantic::Candidate& candidate = lookup.candidates.front();
+  const bool equal = candidate.answer == digest;
+  if (!equal && options_.compare == Compare::kEmbedding)
+    if (const cache::EntryPtr entry = store_.find(candidate.key).entry) {
+      auto other = llm::answer_text(entry->dialect, entry->form, entry->body.view());
+      if (other && comparable(settled.text, other->text)) return compare(settled, std::move(other->text));
+    }
+  label(settled, equal);
+}
+
+void SemanticStage::label(const Settled& settled, bool equal) {
   (equal ? counters_->labels_equal : counters_->labels_other).add();
-  cache_.label(lookup, key, equal, served);
+  cache_.label(*settled.lookup, settled.key, equal, settled.was_served);
 }
 
 // One after the other through the embedder; where it has no place for them there is no label.
-void SemanticStage::compare(const Fresh& fresh, const std::string& key, std::string answer, std::string other) {
-  (void)embedder_.embed(std::move(answer), [this, lookup = fresh.lookup, key, served = fresh.was_served,
-                                            other = std::move(other)](base::Result<embed::Embedding> first) mutable {
-    if (!first) return;
-    const auto one = std::make_shared<embed::Embedding>(*std::move(first));
-    (void)embedder_.embed(std::move(other), [this, lookup, key, served, one](base::Result<embed::Embedding> second) {
-      if (second) label(*lookup, key, cosine(*one, *second) >= options_.equal_cosine, served);
-    });
-  });
+void SemanticStage::compare(const Settled& settled, std::string other) {
+  (void)embedder_.embed(settled.text,
+                        [this, settled, other = std::move(other)](base::Result<embed::Embedding> first) {
+                          if (!first) return;
+                          const auto one = std::make_shared<embed::Embedding>(*std::move(first));
+                          (void)embedder_.embed(other, [this, settled, one](base::Result<embed::Embedding> second) {
+                            if (second) label(settled, cosine(*one, *second) >= options_.equal_cosine);
+                          });
+                        });
 }
 
 void SemanticStage::count_saved(const llm::Usage& usage, double cost_usd) {

@@ -3,7 +3,7 @@
 // sockets.
 //
 // A fault (no model file, full queue, …) is a miss with a reason, never an error. On a route where the layer does not
-// pay for itself it looks at a sample of the questions only (break_even.h).
+// pay for itself only a sample of the requests waits for it (break_even.h).
 // Threads: all any. `done` of begin() may come on the embedder's thread, or before begin() returns.
 // Owner: the instance; outlives the pipeline's requests.
 #pragma once
@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "cache/response_store.h"
 #include "embed/embedder.h"
 #include "pipeline/break_even.h"
 #include "pipeline/decision.h"
@@ -40,30 +41,29 @@ class SemanticStage {
     Compare compare = Compare::kEmbedding;
     double equal_cosine = 0.92;  // for kEmbedding
   };
-  SemanticStage(Options options, embed::Embedder& embedder, semantic::SemanticCache& cache, const base::Clock& clock,
-                base::Metrics& metrics);
+  SemanticStage(Options options, embed::Embedder& embedder, semantic::SemanticCache& cache,
+                cache::ResponseStore& store, const base::Clock& clock, base::Metrics& metrics);
   ~SemanticStage();
 
-  // Null: this request is not for the layer now; `why` says so where the caller should know (static text).
-  semantic::LookupPtr start(const Prepared& prepared, std::string context, std::string question,
-                            std::string_view& why);
+  // A lookup to be made before the upstream is called or, where the layer does not pay (waited_for is false), beside
+  // it.
+  AskedQuestionPtr start(const Prepared& prepared, std::string context, std::string question);
   // Embeds and looks up; `done` gets the lookup with its outcome filled in, or a reason (static text) why not.
-  void look_up(semantic::LookupPtr lookup, std::function<void(std::string_view fault)> done);
+  void look_up(AskedQuestionPtr lookup, std::function<void(std::string_view fault)> done);
 
   // The request goes on: with the candidate's answer, whose hit id is returned, or to an upstream.
-  std::string served(const Prepared& prepared, const semantic::Lookup& lookup);
-  void forwarded(const Prepared& prepared, const semantic::Lookup& lookup);
-  // A whole answer came. `stored`: under prepared.key. `candidate`: the answer that it is compared with, if at hand.
+  std::string served(const Prepared& prepared, const AskedQuestion& lookup);
+  void forwarded(const Prepared& prepared, const AskedQuestion& lookup);
+  // A whole answer came. `stored`: under prepared.key.
   struct Fresh {
     const Prepared& prepared;
-    semantic::LookupPtr lookup;
+    AskedQuestionPtr lookup;
     llm::Form form;
     std::string_view body;
     bool stored = false;
     int64_t expires_ms = 0;
     bool was_served = false;  // asked again: the candidate had been served
     int64_t upstream_us = -1;
-    cache::EntryPtr candidate;
   };
   void settle(const Fresh& fresh);
 
@@ -82,10 +82,18 @@ class SemanticStage {
 
  private:
   struct Counters;
-  void label(const semantic::Lookup& lookup, const std::string& key, bool equal, bool served);
-  void compare(const Fresh& fresh, const std::string& key, std::string answer, std::string other);
+  struct Settled {  // what is left of a fresh answer
+    AskedQuestionPtr lookup;
+    std::string text, key;  // key: it was stored there, and may be given to other questions; or empty
+    int64_t expires_ms = 0;
+    bool was_served = false;
+  };
+  void learn(const Settled& settled);
+  void label(const Settled& settled, bool equal);
+  void compare(const Settled& settled, std::string other);
 
   const Options options_;
+  cache::ResponseStore& store_;
   embed::Embedder& embedder_;
   semantic::SemanticCache& cache_;
   const base::Clock& clock_;

@@ -40,6 +40,7 @@ struct WordEmbedder final : embed::Embedder {
   }
   int32_t dimensions() const override { return kDimensions; }
   int32_t width() const override { return kDimensions; }
+  const std::string& model() const override { return name; }
   const std::string& identity() const override { return name; }
   bool full = false;
   int asked = 0;
@@ -54,8 +55,8 @@ struct CosineJudge final : semantic::PairJudge {
     return std::make_shared<Read>();
   }
   semantic::Opinion compare(const semantic::ReadQuestion&, const semantic::ReadQuestion&,
-                            float cosine) const override {
-    return {.logit = 50 * (cosine - 0.7F), .conflict = {}};
+                            const semantic::Nearness& near) const override {
+    return {.logit = 50 * (near.cosine - 0.7F), .conflict = {}};
   }
 };
 
@@ -68,8 +69,8 @@ std::string answer_that(std::string_view says, std::string_view more = "") {
 struct SemanticStageTest : testing::Test {
   void SetUp() override {
     cache = std::make_unique<semantic::SemanticCache>(options, judge, clock);
-    stage =
-        std::make_unique<SemanticStage>(SemanticStage::Options{.compare = compare}, embedder, *cache, clock, metrics);
+    stage = std::make_unique<SemanticStage>(SemanticStage::Options{.compare = compare}, embedder, *cache, *store,
+                                            clock, metrics);
     auto policy = std::make_shared<Policy>();
     auto upstream = std::make_shared<route::Upstream>();
     upstream->name = upstream->identity = "up";
@@ -276,25 +277,23 @@ TEST_P(Comparing, TellsEqualAnswersFromOthers) {
                      "It has 4 of the nine great bridges over the wide river"));
 }
 
-TEST(BreakEven, StopsLookingWhereItDoesNotPayAndGoesOnMeasuring) {
-  BreakEven guard({.trial = 100, .sample = 0.1, .memory = 200});
-  const auto run = [&](double hit_rate, int64_t upstream_us, int requests) {
-    int looked = 0;
+TEST(BreakEven, StopsWaitingWhereItDoesNotPayAndGoesOnMeasuring) {
+  BreakEven guard({.trial = 100, .sample = 0.1, .call_us = 20'000, .memory = 200});
+  const auto run = [&](int hits_in_100, int64_t upstream_us, int requests) {
+    int waited = 0;
     for (int i = 0; i < requests; ++i) {
       guard.called("m", upstream_us);
-      if (!guard.should_look("m")) continue;
-      ++looked;
-      guard.looked("m", looked % 100 < static_cast<int>(hit_rate * 100), 3000);
+      waited += guard.should_wait("m");
+      guard.looked("m", i % 100 < hits_in_100, 3000);
     }
-    return looked;
+    return waited;
   };
-  EXPECT_EQ(run(0.2, 500'000, 1000), 1000);
+  EXPECT_EQ(run(20, 500'000, 1000), 1000);
   EXPECT_FALSE(guard.sampling());
-  const int rarely = run(0.0, 10'000, 3000);
-  EXPECT_LT(rarely, 1700);
+  EXPECT_LT(run(0, 500'000, 3000), 2500);
   EXPECT_TRUE(guard.sampling());
-  EXPECT_TRUE(guard.should_look("another route"));
-  (void)run(0.5, 500'000, 20'000);
+  EXPECT_TRUE(guard.should_wait("another route"));
+  EXPECT_GT(run(20, 1'000, 3000), 2000);  // a quick upstream: a call has a price all the same
   EXPECT_FALSE(guard.sampling());
 }
 

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view kMagic = "PAYQLOG1";
 constexpr size_t kHeaderBytes = kMagic.size() + sizeof(base::Digest);
-constexpr size_t kFrameBytes = 4 + 32;            // size, SHA-256 of the payload
+constexpr size_t kFrameBytes = 4 + 32;  // size, SHA-256 of the payload
 constexpr uint32_t kMaxRecordBytes = 4u << 20;
 constexpr uint32_t kMaxDimensions = 65'536;
 
@@ -172,9 +172,9 @@ struct QuestionLog::State {
   base::WorkerPool& pool;
   std::mutex mutex;
   std::condition_variable idle;
-  std::deque<std::string> waiting;  // guarded by mutex: framed records
-  bool writing = false;             // guarded by mutex
-  std::mutex file_mutex;            // held while the file is read or written
+  std::deque<std::string> waiting;   // guarded by mutex: framed records
+  bool writing = false;              // guarded by mutex
+  std::mutex file_mutex;             // held while the file is read or written
   std::unique_ptr<base::File> file;  // guarded by file_mutex; null: nothing is written
   uint64_t file_bytes = 0;           // guarded by file_mutex
 };

@@ -58,14 +58,12 @@ struct Candidate {
 // One question on its way. Written by look_up(), read by settle().
 struct Lookup {
   std::string group, scope, question;
-  int64_t started_us = 0;  // monotonic; for the caller
   embed::Embedding embedding;
   ReadQuestionPtr read;
   Outcome outcome = Outcome::kEmpty;
   std::vector<Candidate> candidates;  // the surest first
   bool ask_again = false;             // served, but to be asked afresh as well: a label
 };
-using LookupPtr = std::shared_ptr<Lookup>;
 
 // A stored answer, as the semantic layer needs it.
 struct StoredAnswer {

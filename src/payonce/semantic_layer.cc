@@ -1,0 +1,53 @@
+#include "payonce/semantic_layer.h"
+
+#include <algorithm>
+
+#include "semantic/verifier_judge.h"
+
+namespace payonce {
+namespace {
+
+pipeline::SemanticStage::Options stage_options(const config::SemanticSettings& settings) {
+  pipeline::SemanticStage::Options out;
+  switch (settings.compare) {
+    case config::SemanticCompare::kExact: out.compare = pipeline::Compare::kExact; break;
+    case config::SemanticCompare::kNormalised: out.compare = pipeline::Compare::kNormalised; break;
+    case config::SemanticCompare::kEmbedding: out.compare = pipeline::Compare::kEmbedding; break;
+  }
+  out.equal_cosine = settings.equal_cosine;
+  return out;
+}
+
+semantic::SemanticCache::Options cache_options(const config::Settings& settings, const embed::Embedder& embedder) {
+  semantic::SemanticCache::Options out;
+  out.policy = settings.semantic.policy == config::SemanticPolicy::kThreshold ? semantic::Policy::kThreshold
+                                                                              : semantic::Policy::kBound;
+  out.error_bound = settings.error_bound;
+  out.threshold = settings.semantic.threshold;
+  out.ask_again = settings.semantic.ask_again;
+  out.memory_bytes = settings.semantic.max_memory_bytes;
+  out.dimensions = embedder.dimensions();
+  return out;
+}
+
+std::unique_ptr<semantic::QuestionLog> open_log(const std::string& directory, const embed::Embedder& embedder,
+                                                const SemanticLayer::Surroundings& around) {
+  if (directory.empty()) return nullptr;
+  return std::make_unique<semantic::QuestionLog>(semantic::QuestionLog::Options{.path = directory + "/questions.log"},
+                                                 embedder.identity(), around.env, around.pool);
+}
+
+}  // namespace
+
+bool wants_semantic(const config::Settings& settings) {
+  return std::ranges::find(settings.layers, "semantic") != settings.layers.end();
+}
+
+SemanticLayer::SemanticLayer(const config::Settings& settings, const std::string& directory,
+                             embed::Embedder& embedder, Surroundings around)
+    : judge_(semantic::make_judge()),
+      log_(open_log(directory, embedder, around)),
+      cache_(cache_options(settings, embedder), *judge_, around.clock, log_.get()),
+      stage_(stage_options(settings.semantic), embedder, cache_, around.store, around.clock, around.metrics) {}
+
+}  // namespace payonce
