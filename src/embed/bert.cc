@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <numeric>
 
 #include "base/assert.h"
+#include "embed/vector.h"
 
 namespace payonce::embed {
 
@@ -241,16 +241,6 @@ base::Result<std::vector<float>> Bert::pool(Rows rows) const {
   }
   PAYONCE_CHECK_OK(normalize(out));
   return out;
-}
-
-base::Status normalize(std::span<float> vector) {
-  const float squares = std::inner_product(vector.begin(), vector.end(), vector.begin(), 0.0F);
-  if (!std::isfinite(squares) || squares <= 0) {
-    return base::fail(base::Code::kInternal, "the model gave a vector without a direction (damaged weights?)");
-  }
-  const float factor = 1 / std::sqrt(squares);
-  for (float& each : vector) each *= factor;
-  return {};
 }
 
 }  // namespace payonce::embed

@@ -38,9 +38,6 @@ class Aligned {
   size_t size_ = 0;
 };
 
-// To length 1. kInternal: it has no direction.
-base::Status normalize(std::span<float> vector);
-
 class Bert {
  public:
   // The rows of one text after the last layer: [tokens][width], with [CLS] and [SEP]. Valid until the workspace's

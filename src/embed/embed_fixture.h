@@ -8,12 +8,12 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "embed/base64.h"
 #include "embed/bert.h"
 #include "embed/word_pieces.h"
 #include "engine/model/test_models.h"
@@ -37,22 +37,6 @@ struct Golden {
   std::vector<float> token_vectors;  // of a few texts
 };
 
-inline std::vector<float> floats_of_base64(std::string_view text) {
-  std::vector<uint8_t> bytes;
-  uint32_t bits = 0, held = 0;
-  for (const char c : text) {
-    const std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const size_t digit = alphabet.find(c);
-    if (digit == std::string_view::npos) break;
-    bits = bits << 6U | static_cast<uint32_t>(digit);
-    held += 6;
-    if (held >= 8) bytes.push_back(static_cast<uint8_t>(bits >> (held -= 8)));
-  }
-  std::vector<float> out(bytes.size() / sizeof(float));
-  std::memcpy(out.data(), bytes.data(), out.size() * sizeof(float));
-  return out;
-}
-
 // As tools/golden_embeddings.py wrote them.
 inline std::vector<Golden> golden_embeddings() {
   std::vector<Golden> out;
@@ -63,9 +47,9 @@ inline std::vector<Golden> golden_embeddings() {
     golden.text = row.at("text").as_string();
     golden.ids = boost::json::value_to<std::vector<int32_t>>(row.at("ids"));
     golden.truncated = row.at("truncated").as_bool();
-    golden.vector = floats_of_base64(row.at("vector").as_string());
+    golden.vector = floats_of_base64(row.at("vector").as_string()).value();
     const auto* tokens = row.as_object().if_contains("token_vectors");
-    if (tokens) golden.token_vectors = floats_of_base64(tokens->as_string());
+    if (tokens) golden.token_vectors = floats_of_base64(tokens->as_string()).value();
   }
   return out;
 }

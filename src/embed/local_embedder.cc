@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "embed/vector.h"
 
 namespace payonce::embed {
 
@@ -125,10 +126,7 @@ base::Result<Embedding> LocalEmbedder::finish(const Model& model, const WordPiec
   out.tokens = static_cast<int32_t>(tokens.ids.size());
   out.truncated = tokens.truncated;
   PAYONCE_TRY(out.vector, model.bert->pool(rows));
-  if (dimensions_ < shape_.width) {
-    out.vector.resize(static_cast<size_t>(dimensions_));
-    PAYONCE_CHECK_OK(normalize(out.vector));
-  }
+  if (dimensions_ < shape_.width) PAYONCE_CHECK_OK(truncate(out.vector, dimensions_));
   const auto width = static_cast<size_t>(shape_.width);
   const Bert::Rows inner = rows.subspan(width, rows.size() - 2 * width);
   out.token_ids.assign(tokens.ids.begin() + 1, tokens.ids.end() - 1);

@@ -11,6 +11,7 @@
 #include "embed/embed_fixture.h"
 #include "embed/find_embedder.h"
 #include "embed/tiny_bert.h"
+#include "embed/vector.h"
 
 namespace payonce::embed {
 namespace {

@@ -43,16 +43,26 @@ base::Status Waiting::add(std::string text, Embedder::Done done) {
 }
 
 std::vector<WaitingText> Waiting::take(size_t limit, const std::function<bool(const WaitingText&)>& fits) {
-  std::vector<WaitingText> out;
   std::unique_lock lock(mutex_);
   wake_.wait(lock, [this] { return closed_ || !texts_.empty(); });
+  std::vector<WaitingText> out = take_some(limit, fits);
+  if (!texts_.empty()) wake_.notify_one();
+  return out;
+}
+
+std::vector<WaitingText> Waiting::take_now(size_t limit, const std::function<bool(const WaitingText&)>& fits) {
+  const std::lock_guard lock(mutex_);
+  return take_some(limit, fits);
+}
+
+std::vector<WaitingText> Waiting::take_some(size_t limit, const std::function<bool(const WaitingText&)>& fits) {
+  std::vector<WaitingText> out;
   while (!texts_.empty() && out.size() < limit && (fits(texts_.front()) || out.empty())) {
     wait_seconds_.observe(seconds_since(texts_.front().since));
     out.push_back(std::move(texts_.front()));
     texts_.pop_front();
   }
   queue_.set(static_cast<double>(texts_.size()));
-  if (!texts_.empty()) wake_.notify_one();
   return out;
 }
 

@@ -31,6 +31,8 @@ class Waiting {
   // Waits for a text, and takes those that came with it: at most `limit` and as many as `fits` says, one at least.
   // Empty: closed.
   std::vector<WaitingText> take(size_t limit, const std::function<bool(const WaitingText&)>& fits);
+  // The same without waiting; empty: none waits.
+  std::vector<WaitingText> take_now(size_t limit, const std::function<bool(const WaitingText&)>& fits);
   // Answers what was taken, and counts.
   void answer(WaitingText& waiting, base::Result<Embedding> result);
   void computed(WaitingText::Clock::time_point since);  // a batch, since it was taken
@@ -39,6 +41,8 @@ class Waiting {
   void close();
 
  private:
+  std::vector<WaitingText> take_some(size_t limit, const std::function<bool(const WaitingText&)>& fits);  // locked
+
   const size_t limit_;
   base::Gauge queue_;
   base::Histogram wait_seconds_, compute_seconds_;

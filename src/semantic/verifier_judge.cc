@@ -1,15 +1,48 @@
 #include "semantic/verifier_judge.h"
+
+#include <utility>
+
+#include "base/assert.h"
+#include "semantic/verifier/verifier.h"
+
 namespace payonce::semantic {
 namespace {
-struct CosineJudge final : PairJudge {
-  struct Read final : ReadQuestion {
-    size_t bytes() const override { return 100; }
-  };
-  ReadQuestionPtr read(std::string_view, const embed::Embedding&) const override { return std::make_shared<Read>(); }
-  Opinion compare(const ReadQuestion&, const ReadQuestion&, const Nearness& near) const override {
-    return {.logit = 22 * (near.cosine - 0.85F), .conflict = {}};
+
+struct Read final : ReadQuestion {
+  explicit Read(Question of) : question(std::move(of)) {}
+  size_t bytes() const override {
+    return sizeof *this + question.text.words.size() * (sizeof(Word) + 8) + 4 * question.text.trigrams.size() +
+           question.tokens.vectors.size() + 8 * question.tokens.ids.size();
   }
+  const Question question;
 };
+
+class VerifierJudge final : public PairJudge {
+ public:
+  explicit VerifierJudge(Verifier verifier) : verifier_(std::move(verifier)) {}
+
+  ReadQuestionPtr read(std::string_view text, const embed::Embedding& embedding) const override {
+    return std::make_shared<Read>(make_question(text, embedding));
+  }
+  Opinion compare(const ReadQuestion& cached, const ReadQuestion& asked, const Nearness& near) const override {
+    const Judgement judgement =
+        verifier_.judge(static_cast<const Read&>(cached).question, static_cast<const Read&>(asked).question,
+                        {.cosine = near.cosine, .other_cosine = near.other_cosine, .votes = near.votes});
+    return {
+        .logit = static_cast<float>(judgement.logit),
+        .conflict = judgement.conflict == Conflict::kNone ? std::string_view() : conflict_name(judgement.conflict)};
+  }
+
+ private:
+  const Verifier verifier_;
+};
+
 }  // namespace
-std::unique_ptr<PairJudge> make_judge() { return std::make_unique<CosineJudge>(); }
+
+std::unique_ptr<PairJudge> make_judge() {
+  auto verifier = Verifier::built_in();
+  PAYONCE_ASSERT(verifier.has_value());  // the build embeds it; a test reads it
+  return std::make_unique<VerifierJudge>(*std::move(verifier));
+}
+
 }  // namespace payonce::semantic
