@@ -17,8 +17,8 @@
 
 #include "base/clock.h"
 #include "semantic/embeddings.h"
-#include "semantic/judge.h"
 #include "semantic/semantic_cache.h"
+#include "semantic/verifier_judge.h"
 
 namespace {
 
@@ -61,7 +61,8 @@ int main(int argc, char** argv) {
   }
   std::vector<Row> rows = read_stream(argv[2]);
   rows.resize(std::min(rows.size(), static_cast<size_t>(flags["--limit"])));
-  const auto judge = bench::make_judge();
+  const auto judge = semantic::make_judge();
+  FILE* dump = std::getenv("DUMP") != nullptr ? std::fopen(std::getenv("DUMP"), "w") : nullptr;
   for (int seed = 0; seed < static_cast<int>(flags["--seeds"]); ++seed) {
     std::vector<Row> order = rows;
     if (seed > 0) std::shuffle(order.begin(), order.end(), std::mt19937(static_cast<uint32_t>(seed)));
@@ -73,6 +74,7 @@ int main(int argc, char** argv) {
          .ask_again = flags["--ask-again"],
          .memory_bytes = 1ull << 32},
         *judge, clock);
+    double expected = 0;
     size_t hits = 0, wrong = 0, again = 0, conflicts = 0, conflicts_equal = 0, half = 0;
     std::map<std::string, size_t> outcomes;
     for (size_t i = 0; i < order.size(); ++i) {
@@ -87,9 +89,16 @@ int main(int argc, char** argv) {
       (void)cache.decided(lookup, serve);
       const base::Hash128 truth{row.cluster, 1};
       const bool equal = !lookup.candidates.empty() && lookup.candidates.front().answer == truth;
+      if (dump && !lookup.candidates.empty()) {
+        const semantic::Candidate& best = lookup.candidates.front();
+        fmt::print(dump, "{} {} {} {} {} {} {} {} {}\n", i, best.signals.logit, best.signals.cosine,
+                   best.signals.margin, best.signals.support, best.signals.entry, best.probability,
+                   best.conflict.empty() ? "-" : best.conflict, (equal ? 1 : 0) + (serve ? 2 : 0));
+      }
       if (serve) {
         ++hits;
         wrong += !equal;
+        expected += 1 - lookup.candidates.front().probability;
         again += lookup.ask_again;
       }
       if (lookup.outcome == semantic::Outcome::kConflict) {
@@ -108,12 +117,14 @@ int main(int argc, char** argv) {
     };
     const auto stats = cache.stats();
     fmt::print(
-        "seed {}: hits {:.2f} correct {:.2f} wrong {:.2f} (first half {:.2f}) asked again {:.2f} conflicts {:.2f} of "
+        "seed {}: hits {:.2f} correct {:.2f} wrong {:.2f} expected {:.2f} (first half {:.2f}) asked again {:.2f} "
+        "conflicts {:.2f} of "
         "them equal "
         "{:.2f} threshold {:.3f} estimate {:.2f} ({:.2f}..{:.2f})\n",
-        seed, share(hits), share(hits - wrong), share(wrong), share(half), share(again), share(conflicts),
-        share(conflicts_equal), stats.threshold, 100 * stats.tally.wrong_rate().estimate,
-        100 * stats.tally.wrong_rate().low, 100 * stats.tally.wrong_rate().high);
+        seed, share(hits), share(hits - wrong), share(wrong), 100 * expected / static_cast<double>(order.size()),
+        share(half), share(again), share(conflicts), share(conflicts_equal), stats.threshold,
+        100 * stats.tally.wrong_rate().estimate, 100 * stats.tally.wrong_rate().low,
+        100 * stats.tally.wrong_rate().high);
   }
   return 0;
 }

@@ -181,7 +181,7 @@ void SemanticCache::State::decide(Lookup& lookup) {
   });
   const Candidate& best = lookup.candidates.front();
   const bool sure = by_cosine ? static_cast<double>(best.similarity) >= options.threshold
-                              : best.conflict.empty() && best.probability >= calibrator.threshold();
+                              : best.conflict.empty() && calibrator.serves(best.probability);
   lookup.outcome = sure                                   ? Outcome::kServe
                    : !by_cosine && !best.conflict.empty() ? Outcome::kConflict
                                                           : Outcome::kUncertain;
@@ -207,7 +207,8 @@ std::string SemanticCache::decided(const Lookup& lookup, bool served) {
   if (!lookup.candidates.empty() && lookup.candidates.front().conflict.empty())
     best = lookup.candidates.front().signals;
   const std::lock_guard lock(state.mutex);
-  state.scope_of(lookup.scope).calibrator.saw(best, served);
+  state.scope_of(lookup.scope)
+      .calibrator.saw(best, served ? std::optional<double>(lookup.candidates.front().probability) : std::nullopt);
   if (!served) return {};
   std::string id = base::random_hex(8);
   const Candidate& candidate = lookup.candidates.front();

@@ -14,8 +14,12 @@ constexpr double kCosineCentre = 0.8;
 constexpr uint64_t kFitEvery = 100;  // questions
 constexpr int kNewtonSteps = 4;
 // A part of the bound is kept back for what the model cannot know.
-constexpr double kSafety = 0.8;
-constexpr double kPseudoWrong = 3;  // how many expected wrong answers weigh as much as the model
+constexpr double kSafety = 0.85;
+// No answer is served that is this many times as likely to be wrong as the bound, even where there is room for it: it
+// would take the place of surer ones that come later.
+constexpr double kFloorTimesBound = 10;
+constexpr double kMaxSavings = 4000;  // questions whose share of the bound may be saved up
+constexpr double kPseudoWrong = 40;   // how many expected wrong answers weigh as much as the model
 constexpr float kEntryStep = 0.8F, kEntryLimit = 2.5F;
 
 double sigmoid(double z) { return z >= 0 ? 1 / (1 + std::exp(-z)) : std::exp(z) / (1 + std::exp(z)); }
@@ -61,9 +65,14 @@ double Calibrator::probability(const Signals& signals) const {
   return sigmoid(z);
 }
 
-void Calibrator::saw(const std::optional<Signals>& best, bool served) {
+void Calibrator::saw(const std::optional<Signals>& best, std::optional<double> served) {
   ++tally_.questions;
-  tally_.served += served ? 1 : 0;
+  const double share = kSafety * error_bound_;
+  budget_ = std::min(budget_ + share, share * kMaxSavings);
+  if (served) {
+    ++tally_.served;
+    budget_ -= cost(*served);
+  }
   window_.push_back(best);
   if (window_.size() > kWindow) window_.pop_front();
   if (++since_fit_ >= kFitEvery || tally_.questions <= kFitEvery) {
@@ -92,6 +101,12 @@ void Calibrator::served_wrong(const Signals& signals) {
   if (labels_.size() > kLabelsKept) labels_.pop_front();
   fit();
   set_threshold();
+}
+
+// Where what was asked again went wrong more often than expected, all is expected to.
+double Calibrator::surprise() const {
+  return std::max(
+      1.0, (kPseudoWrong + static_cast<double>(tally_.asked_again_wrong)) / (kPseudoWrong + asked_again_expected_));
 }
 
 // Newton's method on the penalised likelihood.
@@ -136,15 +151,13 @@ void Calibrator::set_threshold() {
   for (const std::optional<Signals>& best : window_)
     if (best) wrong.push_back(1 - probability(*best));
   std::sort(wrong.begin(), wrong.end());
-  // Where what was asked again went wrong more often than expected, all is expected to.
-  const double surprise =
-      (kPseudoWrong + static_cast<double>(tally_.asked_again_wrong)) / (kPseudoWrong + asked_again_expected_);
-  const double budget = kSafety * error_bound_ * static_cast<double>(window_.size()) / std::max(surprise, 0.7);
+  const double fresh = kSafety * error_bound_ * static_cast<double>(window_.size());
+  const double budget = (fresh + std::max(budget_, 0.0)) / surprise();
   double sum = 0;
   threshold_ = 2;
   for (const double each : wrong) {
     sum += each;
-    if (sum > budget) break;
+    if (sum > budget || each > kFloorTimesBound * error_bound_) break;
     threshold_ = 1 - each;
   }
 }

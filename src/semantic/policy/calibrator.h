@@ -55,7 +55,7 @@ struct Tally {
 
 class Calibrator {
  public:
-  static constexpr size_t kWindow = 4000;  // questions
+  static constexpr size_t kWindow = 2000;  // questions
   static constexpr size_t kLabelsKept = 4000;
   static constexpr size_t kMinimumLabels = 50;  // below: strict
   static constexpr double kStrict = 0.97;
@@ -63,11 +63,16 @@ class Calibrator {
   explicit Calibrator(double error_bound);
 
   double probability(const Signals& signals) const;
-  // From which a candidate is served. Above 1: nothing is.
-  double threshold() const { return threshold_; }
+  // Is a candidate of that probability served? It must reach the threshold and, once there is evidence, what has been
+  // served so far must leave it room within the bound.
+  bool serves(double probability) const {
+    return probability >= threshold_ && (labels_seen_ < kMinimumLabels || cost(probability) <= budget_);
+  }
+  double threshold() const { return threshold_; }  // above 1: nothing is served
 
-  // Each question that the layer looked at, with its best candidate that may be served, if any.
-  void saw(const std::optional<Signals>& best, bool served);
+  // Each question that the layer looked at, with its best candidate that may be served, if any, and the probability
+  // at which it was served, if it was.
+  void saw(const std::optional<Signals>& best, std::optional<double> served);
   // A label: is the candidate's answer the fresh one? `served`: it had been served, and was asked again.
   void observe(const Signals& signals, bool equal, bool served);
   // A user says that what was served is wrong.
@@ -85,6 +90,8 @@ class Calibrator {
     float weight;
   };
   static Row row_of(const Signals& signals);
+  double surprise() const;
+  double cost(double probability) const { return (1 - probability) * surprise(); }
   void fit();
   void set_threshold();
 
@@ -93,6 +100,7 @@ class Calibrator {
   double threshold_ = kStrict;
   std::deque<Label> labels_;
   std::deque<std::optional<Signals>> window_;
+  double budget_ = 0;  // wrong answers that may be expected from now on: grows with each question
   Tally tally_;
   double asked_again_expected_ = 0;  // wrong ones, by the probabilities at which they were served
   uint64_t labels_seen_ = 0;

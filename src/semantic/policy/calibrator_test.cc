@@ -26,8 +26,8 @@ struct Traffic {
     for (int i = 0; i < questions; ++i) {
       const Signals signals = draw();
       const bool right = std::bernoulli_distribution(truth(signals))(random);
-      const bool serve = calibrator.probability(signals) >= calibrator.threshold();
-      calibrator.saw(signals, serve);
+      const bool serve = calibrator.serves(calibrator.probability(signals));
+      calibrator.saw(signals, serve ? std::optional<double>(calibrator.probability(signals)) : std::nullopt);
       served += serve;
       wrong += serve && !right;
       if (!serve || std::bernoulli_distribution(0.05)(random)) calibrator.observe(signals, right, serve);
@@ -71,7 +71,7 @@ TEST(Calibrator, ServesMoreWhereMoreIsRight) {
 TEST(Calibrator, IsStrictWithoutEvidence) {
   Calibrator calibrator(0.01);
   EXPECT_EQ(calibrator.threshold(), Calibrator::kStrict);
-  for (int i = 0; i < 200; ++i) calibrator.saw(Signals{.logit = 1, .cosine = 0.9F}, false);
+  for (int i = 0; i < 200; ++i) calibrator.saw(Signals{.logit = 1, .cosine = 0.9F}, std::nullopt);
   EXPECT_EQ(calibrator.threshold(), Calibrator::kStrict);
 }
 
