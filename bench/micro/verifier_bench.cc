@@ -34,6 +34,26 @@ void analyse_text(State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(analyse(kFirst));
 }
 
+// The longest text that is read, of words that no list has.
+std::string long_text(int seed) {
+  std::string out;
+  for (int i = seed; out.size() + 16 < kMaxTextBytes; i += 7) out += "Word" + std::to_string(i) + "ing ";
+  return out;
+}
+
+void analyse_long_text(State& state) {
+  const std::string text = long_text(1);
+  for (auto _ : state) benchmark::DoNotOptimize(analyse(text));
+}
+
+void judge_long_pair(State& state) {
+  const auto verifier = Verifier::built_in();
+  if (!verifier) return state.SkipWithError(verifier.error().message.c_str());
+  const Question cached = make_question(long_text(1), {});
+  const Question asked = make_question(long_text(3), {});
+  for (auto _ : state) benchmark::DoNotOptimize(verifier->judge(cached, asked, {.cosine = 0.87f}));
+}
+
 void quantise_tokens(State& state) {
   const embed::Embedding embedding = embedding_of(static_cast<size_t>(state.range(0)), 2500);
   for (auto _ : state) benchmark::DoNotOptimize(quantise(embedding));
@@ -58,6 +78,8 @@ void trees_alone(State& state) {
 }
 
 BENCHMARK(analyse_text);
+BENCHMARK(analyse_long_text);
+BENCHMARK(judge_long_pair);
 BENCHMARK(quantise_tokens)->Arg(12)->Arg(32);
 BENCHMARK(judge_pair)->Arg(0)->Arg(12)->Arg(32);
 BENCHMARK(trees_alone);
