@@ -48,15 +48,17 @@ class Stream:
 
 
 class Data:
-    def __init__(self, folder, cache, tool, model, tokenizer):
-        self.folder, self.cache, self.tool = pathlib.Path(folder), pathlib.Path(cache), tool
-        self.model, self.tokenizer = model, tokenizer
+    def __init__(self, folder, cache, tools, embedder):
+        """`tools`: the folder of payonce_pair_features and payonce_embed_texts; `embedder`: a GGUF file."""
+        self.folder, self.cache, self.embedder = pathlib.Path(folder), pathlib.Path(cache), embedder
+        self.tool = str(pathlib.Path(tools) / "payonce_pair_features")
+        self.embed_tool = str(pathlib.Path(tools) / "payonce_embed_texts")
         self.cache.mkdir(parents=True, exist_ok=True)
-        listing = subprocess.run([tool, "--names"], capture_output=True, text=True, check=True).stdout
+        listing = subprocess.run([self.tool, "--names"], capture_output=True, text=True, check=True).stdout
         self.names, signs = zip(*(line.split() for line in listing.splitlines()))
         self.signs = [int(sign) for sign in signs]
-        self.cluster = {row["q"]: row["c"] for name in ("qqp_stream_train",
-        "qqp_clean_train") for row in self.read(name)}
+        self.cluster = {row["q"]: row["c"] for name in ("qqp_stream_train", "qqp_clean_train")
+                        for row in self.read(name)}
 
     def read(self, name):
         with open(self.folder / f"{name}.jsonl", encoding="utf-8") as file:
@@ -66,8 +68,8 @@ class Data:
         """The embeddings of `texts`, made once."""
         path = self.cache / f"{name}.emb"
         if not path.exists():
-            embeddings.write(path, list(dict.fromkeys(texts)), self.model, self.tokenizer)
-        return embeddings.Store([path]), str(path)
+            embeddings.write(path, list(dict.fromkeys(texts)), self.embed_tool, self.embedder)
+        return embeddings.Store(path)
 
     def fold_of(self, text):
         if text in self.cluster:
@@ -83,15 +85,15 @@ class Data:
         check=True).stdout
         return np.frombuffer(out, np.float32).reshape(len(pairs), len(self.names) + 2)
 
-    def stream(self, name, store, model=None):
+    def stream(self, name, store, model=None, near=streams.cached_neighbours):
         questions = self.read(name)
         texts = [row["q"] for row in questions]
         labels = np.unique([str(row["c"]) for row in questions], return_inverse=True)[1]
-        index, cosine = streams.cached_neighbours(store[0].rows(texts))
+        index, cosine = near(store.rows(texts))
         asked, rank = np.nonzero(index >= 0)
         cached = index[asked, rank]
         features = self.features([(texts[c], texts[a], cosine[a, r], streams.others_of(index, cosine, labels, a, r))
-                                  for c, a, r in zip(cached, asked, rank)], store[1], model)
+                                  for c, a, r in zip(cached, asked, rank)], store.path, model)
         folds = np.array([self.fold_of(text) for text in texts])
         rows = Rows(features, (labels[cached] == labels[asked]).astype(int), folds[asked], folds[cached],
                     np.ones(len(asked), np.float32))
@@ -99,9 +101,9 @@ class Data:
 
     def pairs(self, pairs, store, model=None):
         """(a, b, same) without a stream around them."""
-        first, second = store[0].rows([pair[0] for pair in pairs]), store[0].rows([pair[1] for pair in pairs])
+        first, second = store.rows([pair[0] for pair in pairs]), store.rows([pair[1] for pair in pairs])
         features = self.features([(a, b, cosine, None) for (a, b, _), cosine in zip(pairs, (first * second).sum(1))],
-                                 store[1], model)
+                                 store.path, model)
         return Rows(features, np.array([pair[2] for pair in pairs]),
             np.array([self.fold_of(pair[1]) for pair in pairs]),
                     np.array([self.fold_of(pair[0]) for pair in pairs]), np.ones(len(pairs), np.float32))

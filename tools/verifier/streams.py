@@ -81,3 +81,39 @@ def best_within(index, scores, labels, bound, low, high, steps=14):
         else:
             low = middle
     return found
+
+
+def company(cosines, answers):
+    """margin, same_cosine, votes, crowd of each of the CANDIDATES of one lookup: features.cc's neighbourhood()."""
+    out = np.zeros((len(cosines), 4), np.float32)
+    for k, cosine in enumerate(cosines):
+        rest = np.arange(len(cosines)) != k
+        same = answers == answers[k]
+        out[k] = (cosine - cosines[~same].max(initial=-1), cosines[rest & same].max(initial=0), same.sum(),
+                  (cosines >= 0.8).sum())
+    return out
+
+
+def serve_live(stream, columns, predict, vetoed, threshold):
+    """serve() with neighbours that change as the cache fills: features that depend on them are made at each
+    lookup. `columns`: where company()'s stand; `predict(position, rows)` gives log-odds. (correct, wrong)
+    hits per request."""
+    row_of = np.full(stream.index.shape, -1, np.int64)
+    row_of[stream.asked, stream.rank] = np.arange(len(stream.asked))
+    inserted = np.zeros(len(stream.index), bool)
+    correct = wrong = 0
+    for i in range(len(stream.index)):
+        near = [k for k in range(NEIGHBOURS) if stream.index[i, k] >= 0 and inserted[stream.index[i, k]]][:CANDIDATES]
+        inserted[i] = True
+        if not near:
+            continue
+        rows = row_of[i, near]
+        features = stream.rows.features[rows].copy()
+        features[:, columns] = company(stream.cosine[i, near], stream.labels[stream.index[i, near]])
+        scores = np.where(vetoed[rows], -np.inf, predict(i, features))
+        best = int(scores.argmax())
+        if scores[best] >= threshold:
+            inserted[i] = False
+            same = stream.labels[stream.index[i, near[best]]] == stream.labels[i]
+            correct, wrong = correct + same, wrong + (not same)
+    return correct / len(stream.index), wrong / len(stream.index)
