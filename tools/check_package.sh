@@ -28,6 +28,10 @@ done
 answer=$(curl -sf "$url/v1/completions" -d '{"prompt":"The capital of France is","max_tokens":4,"temperature":0}') ||
   { cat "$place/log" >&2; die "no answer"; }
 [[ $answer == *Paris* ]] || die "expected Paris in the answer, found: $answer"
+# By the embedder that the package brings.
+answer=$(curl -sf "$url/v1/embeddings" -d '{"input":"What is a cache?","dimensions":2}') ||
+  { cat "$place/log" >&2; die "no embedding"; }
+[[ $answer == *'"model":"all-MiniLM-L6-v2"'* ]] || die "expected a vector of all-MiniLM-L6-v2, found: $answer"
 kill "$engine"
 wait "$engine" || die "exit status $? after SIGTERM"
 engine=
