@@ -16,10 +16,12 @@
 #include "base/metrics.h"
 #include "base/worker_pool.h"
 #include "cache/response_store.h"
+#include "embed/api/embeddings_api.h"
 #include "gateway/gateway.h"
 #include "identity/profile.h"
 #include "net/event_loop.h"
 #include "payonce/address.h"
+#include "payonce/make_embedder.h"
 #include "payonce/run.h"
 #include "pipeline/pipeline.h"
 #include "record/ledger.h"
@@ -117,6 +119,9 @@ struct Instance::Parts {
   }
   // The engine begins to load its model; from now on requests go to it.
   base::Status start_engine() {
+    PAYONCE_TRY(embedder, make_embedder(settings, metrics));
+    if (embedder) embeddings = std::make_unique<embed::EmbeddingsApi>(*embedder, pool);
+    engine->serve_embeddings(embeddings.get());
     PAYONCE_CHECK_OK(engine->start());
     auto upstream = std::make_shared<route::Upstream>();
     upstream->name = "local";
@@ -156,8 +161,10 @@ struct Instance::Parts {
   record::Ledger ledger;
   route::Limits limits;
   net::EventLoops loops;
-  std::unique_ptr<LocalEngine> engine;  // null: every upstream is elsewhere
-  route::UpstreamPtr local;             // the engine as an upstream
+  std::unique_ptr<embed::Embedder> embedder;         // null: none
+  std::unique_ptr<embed::EmbeddingsApi> embeddings;  // null: without an embedder
+  std::unique_ptr<LocalEngine> engine;               // null: every upstream is elsewhere
+  route::UpstreamPtr local;                          // the engine as an upstream
   std::unique_ptr<record::Tracer> tracer;
   pipeline::Pipeline pipeline;
   std::unique_ptr<gateway::Gateway> gateway;
