@@ -14,6 +14,7 @@ trap '[[ -z $engine ]] || kill "$engine" 2>/dev/null || true; rm -rf "$place"' E
 tar -xzf "$tarball" -C "$place" --strip-components=1
 "$place/bin/payonce" --version
 
+: >"$place/out"  # read below, perhaps before the engine's shell has made it
 # In an environment without anything that could help it find libraries or files.
 env -i HOME="$place" "$place/bin/payonce" engine --model "$model" --listen 127.0.0.1:0 --kv-memory 64MiB --json \
   >"$place/out" 2>"$place/log" &
