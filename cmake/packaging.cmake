@@ -17,6 +17,13 @@ if(PAYONCE_PORTABLE)
   install(PROGRAMS ${LLAMA_RUNTIME} DESTINATION usr/lib/payonce COMPONENT debian EXCLUDE_FROM_ALL)
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${LLAMA_DIR}/lib)
 endif()
+# The embedder, where the program looks for it (src/embed/find_embedder.h); its licence, Apache-2.0, is ours.
+set(PAYONCE_EMBEDDER_FILE "" CACHE FILEPATH "all-MiniLM-L6-v2.gguf for the packages; empty: they carry none")
+if(PAYONCE_EMBEDDER_FILE)
+  set(EMBEDDER ${PAYONCE_EMBEDDER_FILE} RENAME all-MiniLM-L6-v2.gguf)
+  install(FILES ${EMBEDDER} DESTINATION share/payonce COMPONENT program)
+  install(FILES ${EMBEDDER} DESTINATION usr/share/payonce COMPONENT debian EXCLUDE_FROM_ALL)
+endif()
 install(FILES ${CONFIG} ${SERVICE} DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT program)
 
 install(TARGETS payonce RUNTIME DESTINATION usr/bin COMPONENT debian EXCLUDE_FROM_ALL)

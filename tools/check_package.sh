@@ -14,6 +14,7 @@ trap '[[ -z $engine ]] || kill "$engine" 2>/dev/null || true; rm -rf "$place"' E
 tar -xzf "$tarball" -C "$place" --strip-components=1
 "$place/bin/payonce" --version
 
+: >"$place/out"  # read below, perhaps before the engine's shell has made it
 # In an environment without anything that could help it find libraries or files.
 env -i HOME="$place" "$place/bin/payonce" engine --model "$model" --listen 127.0.0.1:0 --kv-memory 64MiB --json \
   >"$place/out" 2>"$place/log" &
@@ -28,6 +29,10 @@ done
 answer=$(curl -sf "$url/v1/completions" -d '{"prompt":"The capital of France is","max_tokens":4,"temperature":0}') ||
   { cat "$place/log" >&2; die "no answer"; }
 [[ $answer == *Paris* ]] || die "expected Paris in the answer, found: $answer"
+# By the embedder that the package brings.
+answer=$(curl -sf "$url/v1/embeddings" -d '{"input":"What is a cache?","dimensions":2}') ||
+  { cat "$place/log" >&2; die "no embedding"; }
+[[ $answer == *'"model":"all-MiniLM-L6-v2"'* ]] || die "expected a vector of all-MiniLM-L6-v2, found: $answer"
 kill "$engine"
 wait "$engine" || die "exit status $? after SIGTERM"
 engine=

@@ -125,8 +125,13 @@ std::string default_model_file(const GetEnv& env) {
   return cache.empty() ? cache : cache.append(kModel);
 }
 
-void read_admin_token(const Flags& flags, const GetEnv& env, base::Env& files, Settings& out, Problems& problems) {
+std::string trimmed(const std::string& text) {
   constexpr std::string_view kBlank = " \t\r\n";
+  const size_t begin = text.find_first_not_of(kBlank);
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+}
+
+void read_admin_token(const Flags& flags, const GetEnv& env, base::Env& files, Settings& out, Problems& problems) {
   const auto variable = env("PAYONCE_ADMIN_TOKEN");
   std::string text;
   if (variable && !variable->empty() && !flags.values.contains("admin.token_file")) {
@@ -138,9 +143,16 @@ void read_admin_token(const Flags& flags, const GetEnv& env, base::Env& files, S
   } else {
     return problems.add(fmt::format("admin.token_file: {}", content.error().message));
   }
-  const size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string::npos) return problems.add("the admin token is empty; expected at least one character");
-  out.admin_token = text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+  out.admin_token = trimmed(text);
+  if (out.admin_token.empty()) problems.add("the admin token is empty; expected at least one character");
+}
+
+void read_embedder_key(base::Env& files, Settings& out, Problems& problems) {
+  if (out.embedder.key_file.empty()) return;
+  const auto content = base::read_file(files, out.embedder.key_file);
+  if (!content) return problems.add(fmt::format("semantic.embedder_key_file: {}", content.error().message));
+  out.embedder.key = trimmed(*content);
+  if (out.embedder.key.empty()) problems.add("semantic.embedder_key_file: the file is empty; expected a key");
 }
 
 }  // namespace
@@ -160,6 +172,7 @@ base::Result<Settings> load(const Flags& flags, const GetEnv& env, base::Env& fi
   if (upstream_by_url) set_upstream(url, anthropic_url, out, problems);
   if (!out.keys.empty()) keep_credentials(out);
   read_admin_token(flags, env, files, out, problems);
+  read_embedder_key(files, out, problems);
 
   if (out.model_file.empty()) out.model_file = default_model_file(env);
   out.data_dir_given = !out.data_dir.empty();

@@ -172,7 +172,7 @@ TEST_F(LoadTest, AllProblemsAreToldAtOnce) {
             "invalid 'max_disk' at payonce.toml:4: expected a size, found true or false without quotes\n"
             "unknown key 'speed' at payonce.toml:2; known here: upstreams, keys, prices, listen, data, layers, "
             "error_bound, "
-            "semantic, threads, max_memory, max_disk, model, engine, tls, policy, limits, retry, log, admin, traces\n"
+            "threads, max_memory, max_disk, model, engine, semantic, tls, policy, limits, retry, log, admin, traces\n"
             "invalid 'threads' at payonce.toml:1: expected a whole number from 0 to 1024, found \"4096\"\n"
             "missing 'upstreams.a.base_url' in the table at payonce.toml:5; for example base_url = "
             "\"https://api.openai.com/v1\"");
@@ -202,6 +202,24 @@ TEST_F(LoadTest, TheAdminTokenComesFromItsVariableOrItsFile) {
   EXPECT_EQ(load()->admin_token, "from-flag");
   flags_.values["admin.token_file"] = file("token3", "\n");
   EXPECT_THAT(load().error().message, HasSubstr("the admin token is empty"));
+}
+
+TEST_F(LoadTest, TheEmbedderAndItsKeyComeFromTheFile) {
+  const std::string key = file("key", "sk-embed\n");
+  flags_.config_file = file("payonce.toml",
+                            "[semantic]\nembedder = \"https://e/v1\"\nembedder_model = \"m\"\n"
+                            "embedder_dimensions = 256\nembedder_key_file = \"" +
+                                key + "\"\n");
+  const auto loaded = load();
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->embedder.source, "https://e/v1");
+  EXPECT_EQ(loaded->embedder.model, "m");
+  EXPECT_EQ(loaded->embedder.dimensions, 256);
+  EXPECT_EQ(loaded->embedder.key, "sk-embed");
+  flags_.values["semantic.embedder_key_file"] = file("empty", " \n");
+  EXPECT_THAT(load().error().message, HasSubstr("semantic.embedder_key_file: the file is empty"));
+  flags_.values["semantic.embedder_key_file"] = key + ".none";
+  EXPECT_THAT(load().error().message, HasSubstr("semantic.embedder_key_file: "));
 }
 
 TEST_F(LoadTest, TheCollectorOfTracesFollowsTheStandardVariable) {

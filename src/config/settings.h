@@ -54,6 +54,17 @@ struct SemanticSettings {
   uint64_t max_memory_bytes = 256ull << 20;
 };
 
+// What makes text comparable: for the semantic layer, and served at /v1/embeddings by `up` and `engine`.
+struct EmbedderSettings {
+  std::string source;    // semantic.embedder: a GGUF file, a URL or "none"; empty: the file that is found
+  std::string model;     // of a URL
+  std::string key_file;  // of a URL
+  std::string key;       // from there
+  int threads = 1;
+  int32_t max_queue = 1024;  // texts
+  int32_t dimensions = 0;    // 0: as many as the model has
+};
+
 struct Settings {
   std::string listen = "127.0.0.1:4141";
   std::string data_dir;         // default: $PAYONCE_HOME/data, $XDG_DATA_HOME/payonce or ~/.local/share/payonce
@@ -91,6 +102,7 @@ struct Settings {
   std::string model_file;                     // `up`, `engine`; default: the one that ./dev run fetches
   EngineSettings engine;
   SemanticSettings semantic;
+  EmbedderSettings embedder;
 };
 
 // "256MiB" → bytes; "15m" → seconds. kInvalid says what is understood.

@@ -1,7 +1,8 @@
 // A text's tokens as BERT's reference tokenizer has them: libllama's WordPiece, with [CLS] and [SEP] around, cut to
 // what the model reads. Two of libllama's deviations are mended here (Hangul is taken to letters; a word of more than
-// 100 letters is unknown), one is left: it drops the spacing marks of Indic scripts, as it does accents.
-// Threads: const methods any.
+// 100 letters is unknown), one is left: it drops the spacing marks of Indic scripts and enclosing ones (U+20E3), as
+// it does accents. Of 60,000 questions people asked, 7 have other tokens, all in Devanagari. Threads: const methods
+// any.
 #pragma once
 
 #include <cstdint>

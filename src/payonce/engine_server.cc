@@ -5,11 +5,13 @@
 #include <atomic>
 #include <utility>
 
+#include "embed/api/embeddings_api.h"
 #include "gateway/local_answer.h"
 #include "llm/dialect.h"
 #include "llm/error_body.h"
 #include "net/server.h"
 #include "payonce/address.h"
+#include "payonce/make_embedder.h"
 #include "payonce/run.h"
 
 namespace payonce {
@@ -26,7 +28,8 @@ std::string kv_directory(const config::Settings& settings) {
 std::string about(const std::string& model) {
   return fmt::format(
       "Payonce inference engine: {}\n\n"
-      "POST /v1/chat/completions  /v1/completions  /v1/responses  /v1/messages  /v1/messages/count_tokens\n"
+      "POST /v1/chat/completions  /v1/completions  /v1/responses  /v1/messages  /v1/messages/count_tokens  "
+      "/v1/embeddings\n"
       "GET  /v1/models  /healthz  /readyz  /metrics  /payonce/v1/stats\n",
       model);
 }
@@ -74,6 +77,9 @@ struct EngineServer::Parts {
   base::SystemClock clock;
   base::Metrics metrics;
   net::EventLoops loops;
+  std::unique_ptr<embed::Embedder> embedder;                  // null: none
+  base::WorkerPool pool{{.threads = 1, .waited_for = true}};  // reads bodies for it; ends before it
+  std::unique_ptr<embed::EmbeddingsApi> embeddings;           // null: without an embedder
   LocalEngine engine;
   std::unique_ptr<net::Server> server;
   std::atomic<bool> draining{false};
@@ -100,6 +106,9 @@ base::Status EngineServer::start() {
   p.server = std::make_unique<net::Server>(
       p.loops, std::move(options), [&p](std::shared_ptr<net::Exchange> exchange) { p.handle(std::move(exchange)); });
   PAYONCE_CHECK_OK(p.server->start());
+  PAYONCE_TRY(p.embedder, make_embedder(p.settings, p.metrics));
+  if (p.embedder) p.embeddings = std::make_unique<embed::EmbeddingsApi>(*p.embedder, p.pool);
+  p.engine.serve_embeddings(p.embeddings.get());
   PAYONCE_CHECK_OK(p.engine.start());
   p.loops.start();
   return {};

@@ -16,12 +16,12 @@
 #include "base/metrics.h"
 #include "base/worker_pool.h"
 #include "cache/response_store.h"
-#include "embed/find_embedder.h"
-#include "embed/local_embedder.h"
+#include "embed/api/embeddings_api.h"
 #include "gateway/gateway.h"
 #include "identity/profile.h"
 #include "net/event_loop.h"
 #include "payonce/address.h"
+#include "payonce/make_embedder.h"
 #include "payonce/run.h"
 #include "payonce/semantic_layer.h"
 #include "pipeline/pipeline.h"
@@ -58,22 +58,6 @@ base::Digest digest_of_hex(const std::string& hex) {
   for (size_t i = 0; i < out.size() && 2 * i + 1 < hex.size(); ++i)
     (void)std::from_chars(hex.data() + 2 * i, hex.data() + 2 * i + 2, out[i], 16);
   return out;
-}
-
-// No embedder costs the semantic layer, not the service.
-std::unique_ptr<embed::Embedder> make_embedder(const config::Settings& settings, base::Metrics& metrics) {
-  if (!wants_semantic(settings)) return nullptr;
-  const std::string file = embed::find_embedder();
-  if (file.empty()) {
-    base::log_warn(
-        "no embedder found: the semantic layer is off (run ./dev setup, set PAYONCE_EMBEDDER, or say --layers "
-        "exact)");
-    return nullptr;
-  }
-  auto made = embed::LocalEmbedder::make({.file = file, .metrics = &metrics});
-  if (made) return *std::move(made);
-  base::log_warn("{}: {}; the semantic layer is off", file, made.error().message);
-  return nullptr;
 }
 
 // `local`: null, or the engine inside, which comes before all others.
@@ -113,7 +97,7 @@ std::string admin_token_path(uint16_t port) {
 
 // In the order of construction; destroyed in reverse, after the loops have stopped.
 struct Instance::Parts {
-  explicit Parts(const config::Settings& given)
+  Parts(const config::Settings& given, bool with_engine)
       : settings(given),
         directory(usable_directory(given.data_dir)),
         salt(load_salt(env, directory)),
@@ -121,12 +105,8 @@ struct Instance::Parts {
         store(cache::ResponseStore::open(store_options(), env, clock, pool, metrics)),
         ledger(directory, clock, metrics),
         loops(loop_count(given)),
-        embedder(make_embedder(given, metrics)),
-        semantic(embedder ? std::make_unique<SemanticLayer>(
-                                given, directory, *embedder,
-                                SemanticLayer::Surroundings{
-                                    .clock = clock, .env = env, .pool = pool, .metrics = metrics, .store = *store})
-                          : nullptr),
+        embedder(with_engine || wants_semantic(given) ? embedder_of(given) : nullptr),
+        semantic(embedder && wants_semantic(given) ? make_semantic() : nullptr),
         pipeline({.clock = clock,
                   .metrics = metrics,
                   .store = *store,
@@ -144,6 +124,8 @@ struct Instance::Parts {
   }
   // The engine begins to load its model; from now on requests go to it.
   base::Status start_engine() {
+    if (embedder) embeddings = std::make_unique<embed::EmbeddingsApi>(*embedder, pool);
+    engine->serve_embeddings(embeddings.get());
     PAYONCE_CHECK_OK(engine->start());
     auto upstream = std::make_shared<route::Upstream>();
     upstream->name = "local";
@@ -153,6 +135,17 @@ struct Instance::Parts {
     local = std::move(upstream);
     pipeline.set_policy(make_policy(settings, salt, local));
     return {};
+  }
+  std::unique_ptr<embed::Embedder> embedder_of(const config::Settings& given) {
+    auto made = make_embedder(given, metrics);
+    if (made) return *std::move(made);
+    embedder_status = base::fail(std::move(made.error()));
+    return nullptr;
+  }
+  std::unique_ptr<SemanticLayer> make_semantic() {
+    return std::make_unique<SemanticLayer>(
+        settings, directory, *embedder,
+        SemanticLayer::Surroundings{.clock = clock, .env = env, .pool = pool, .metrics = metrics, .store = *store});
   }
   // A data directory that cannot be used costs the disk tier, not the service.
   std::string usable_directory(const std::string& path) {
@@ -183,19 +176,22 @@ struct Instance::Parts {
   record::Ledger ledger;
   route::Limits limits;
   net::EventLoops loops;
-  std::unique_ptr<embed::Embedder> embedder;  // null: no semantic layer
-  std::unique_ptr<SemanticLayer> semantic;    // the same
-  std::unique_ptr<LocalEngine> engine;        // null: every upstream is elsewhere
-  route::UpstreamPtr local;                   // the engine as an upstream
+  base::Status embedder_status;                      // why there is none, where one was named
+  std::unique_ptr<embed::Embedder> embedder;         // null: none
+  std::unique_ptr<embed::EmbeddingsApi> embeddings;  // null: without an engine or an embedder
+  std::unique_ptr<SemanticLayer> semantic;           // null: not wanted, or no embedder
+  std::unique_ptr<LocalEngine> engine;               // null: every upstream is elsewhere
+  route::UpstreamPtr local;                          // the engine as an upstream
   std::unique_ptr<record::Tracer> tracer;
   pipeline::Pipeline pipeline;
   std::unique_ptr<gateway::Gateway> gateway;
   std::string token_path;
 };
 
-Instance::Instance(const config::Settings& settings) : parts_(std::make_unique<Parts>(settings)) {}
+Instance::Instance(const config::Settings& settings) : parts_(std::make_unique<Parts>(settings, false)) {}
 
-Instance::Instance(const config::Settings& settings, LocalEngine::Hooks hooks) : Instance(settings) {
+Instance::Instance(const config::Settings& settings, LocalEngine::Hooks hooks)
+    : parts_(std::make_unique<Parts>(settings, true)) {
   parts_->add_engine(std::move(hooks));
 }
 
@@ -209,6 +205,7 @@ Instance::~Instance() {
 
 base::Status Instance::start() {
   Parts& p = *parts_;
+  PAYONCE_CHECK_OK(p.embedder_status);
   PAYONCE_TRY(const Address address, parse_listen(p.settings.listen));
   if (!p.settings.traces_endpoint.empty()) {
     auto tracer = record::Tracer::make({.endpoint = p.settings.traces_endpoint}, p.loops[0], p.metrics);

@@ -57,6 +57,8 @@ base::Status LocalEngine::start() {
     PAYONCE_TRY(const std::string source, base::read_file(around_.env, engine.chat_template_file));
     identity_ += ":template=" + base::hex(base::sha256(source)).substr(0, 16);
   }
+  if (embeddings_)
+    identity_ += ":embedder=" + base::hex(base::sha256(embeddings_->embedder().identity())).substr(0, 16);
   loader_ = std::thread([this] { load(); });
   return {};
 }
@@ -107,6 +109,8 @@ std::string LocalEngine::stats_json() const {
 
 std::shared_ptr<net::Call> LocalEngine::send(net::RequestHead head, base::Bytes body, std::string tenant,
                                              net::EventLoop& loop, std::shared_ptr<net::ResponseSink> sink) {
+  if (embeddings_ && head.path() == embed::kEmbeddingsPath)
+    return embeddings_->serve(head, std::move(body), loop, std::move(sink));
   if (EngineParts* parts = serving_.load())
     return parts->api().serve(std::move(head), std::move(body), std::move(tenant), loop, std::move(sink));
   net::ResponseHead answer{.status = kServiceUnavailable};

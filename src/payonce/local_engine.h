@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "embed/api/embeddings_api.h"
 #include "net/local_service.h"
 #include "payonce/engine_parts.h"
 
@@ -26,6 +27,9 @@ class LocalEngine final : public net::LocalService {
   LocalEngine(const config::Settings& settings, std::string kv_directory, EngineParts::Surroundings around,
               Hooks hooks);
   ~LocalEngine() override;
+
+  // /v1/embeddings is served there, also while the model is loading. Before start(); outlives the requests.
+  void serve_embeddings(embed::EmbeddingsApi* embeddings) { embeddings_ = embeddings; }
 
   // Reads the header of the model's file, and begins to load it. kNotFound, kInvalid: no, a damaged or an unknown
   // file.
@@ -48,6 +52,7 @@ class LocalEngine final : public net::LocalService {
   const std::string kv_directory_;
   const EngineParts::Surroundings around_;
   const Hooks hooks_;
+  embed::EmbeddingsApi* embeddings_ = nullptr;  // null: none are served
   engine::Model::Probe probe_;
   std::string identity_;
   std::unique_ptr<EngineParts> parts_;  // the loading thread's until serving_ is set

@@ -35,7 +35,10 @@ Dialect dialect_of(const net::RequestHead& head, std::string_view path) {
 }
 
 base::Error not_found(std::string_view method, std::string_view path) {
-  if (path == "/v1/embeddings") return {base::Code::kNotFound, "this build serves no embeddings yet"};
+  if (path == "/v1/embeddings")
+    return {base::Code::kNotFound,
+            "no embeddings here: no embedder was found (./dev run makes one), or "
+            "semantic.embedder is none"};
   return {base::Code::kNotFound, fmt::format("no {} {} here: served are /v1/chat/completions, /v1/completions, "
                                              "/v1/responses, /v1/messages, /v1/messages/count_tokens and /v1/models",
                                              method, path)};
