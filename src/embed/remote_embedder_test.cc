@@ -171,7 +171,7 @@ TEST_F(Remote, AnUpstreamThatDoesNotAnswerIsATimeout) {
   options_.timeout_ms = 50;
   std::promise<void> end;
   std::shared_future<void> ended(end.get_future());
-  start([&](const std::string&) {
+  start([ended](const std::string&) {  // the server's thread outlives the test's body
     ended.wait();
     return std::string();
   });
@@ -184,7 +184,7 @@ TEST_F(Remote, AnUpstreamThatDoesNotAnswerIsATimeout) {
 TEST_F(Remote, WhatIsOnItsWayIsAnsweredWhenItEnds) {
   std::promise<void> came, end;
   std::shared_future<void> ended(end.get_future());
-  start([&](const std::string&) {
+  start([&came, ended](const std::string&) {
     came.set_value();
     ended.wait();
     return std::string();
