@@ -229,71 +229,6 @@ void Pipeline::count_exact_miss(cache::MissReason why) {
   reason.fetch_add(1, std::memory_order_relaxed);
 }
 
-// Not stored: is there a question to compare?
-Decision Pipeline::missed(const Incoming& incoming, PreparedPtr prepared, const Directives& directives,
-                          const PolicyPtr& policy) {
-  auto asked = identifier_.asked(incoming, *policy);
-  if (!asked) return forward(std::move(prepared), directives, policy, Forwarded::kMiss);
-  auto lookup = semantic_->start(*prepared, std::move(asked->context), std::move(asked->question));
-  if (lookup->waited_for) return Search{std::move(prepared), directives, policy, std::move(lookup)};
-  semantic_->look_up(lookup,
-                     [this, prepared, lookup](std::string_view) { semantic_->forwarded(*prepared, *lookup); });
-  return forward(std::move(prepared), directives, policy, Forwarded::kMiss, std::move(lookup), "semantic-sampling");
-}
-
-void Pipeline::search(const Search& search, std::function<void(Decision)> done) {
-  semantic_->look_up(search.lookup, [this, search, done = std::move(done)](std::string_view fault) {
-    done(looked_up(search, fault));
-  });
-}
-
-void Pipeline::forget_what_is_gone() {
-  if (semantic_ == nullptr) return;
-  (void)semantic_->cache().forget_if([this](std::string_view key) {
-    const cache::Found found = look_up(std::string(key));
-    return !found.entry && found.reason != cache::MissReason::kOnDisk;
-  });
-}
-
-Decision Pipeline::looked_up(const Search& search, std::string_view fault) {
-  if (search.lookup->outcome != semantic::Outcome::kServe)
-    return forward(search.prepared, search.directives, search.policy, Forwarded::kMiss, search.lookup, fault);
-  const cache::Found found = look_up(search.lookup->candidates.front().key);
-  if (!found.entry && found.reason == cache::MissReason::kOnDisk)
-    return Load{search.prepared, search.directives, search.policy, search.lookup};
-  return answer_by_meaning(search.prepared, search.directives, search.policy, search.lookup, found);
-}
-
-// The candidate is sure enough; is its answer still there, young enough, and can it be framed?
-Decision Pipeline::answer_by_meaning(const PreparedPtr& prepared, const Directives& directives,
-                                     const PolicyPtr& policy, const AskedQuestionPtr& lookup,
-                                     const cache::Found& found) {
-  const semantic::Candidate& candidate = lookup->candidates.front();
-  const auto go_on = [&] { return forward(prepared, directives, policy, Forwarded::kMiss, lookup); };
-  // The group's key says it already; a second lock on the same door.
-  if (found.entry && found.entry->scope != prepared->scope) return go_on();
-  if (!found.entry) {
-    semantic_->cache().forget(candidate.row);
-    return go_on();
-  }
-  const int64_t age_ms = std::max<int64_t>(0, clock_.unix_ms() - found.entry->created_ms);
-  if (directives.max_age_s && age_ms > *directives.max_age_s * 1000) return go_on();
-  auto made = answer(prepared, found.entry);
-  if (!made) return go_on();
-  made->layer = "semantic";
-  made->similarity = candidate.similarity;
-  made->hit_id = semantic_->served(*prepared, *lookup);
-  count_hit(*made);
-  if (lookup->ask_again && !directives.no_store && !check_limits(prepared->caller, *policy)) {
-    Forward again = to_upstream(prepared, directives, policy, Forwarded::kMiss);
-    again.collapse = false;
-    again.lookup = lookup;
-    again.was_served = true;
-    made->ask_again = std::make_shared<Forward>(std::move(again));
-  }
-  return *std::move(made);
-}
-
 Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why,
                            AskedQuestionPtr lookup, std::string_view detail) {
   if (lookup && lookup->waited_for) semantic_->forwarded(*prepared, *lookup);
@@ -405,24 +340,6 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
   counters_->output.add(static_cast<double>(usage.output));
   ledger_.add_spend(prepared.scope, prepared.model, usage, judged.cost_usd);
   limits_.spent(prepared.caller, judged.cost_usd, clock_.unix_ms());
-}
-
-void Pipeline::settle_semantic(const Forward& forward, const Recorded& recorded, const Judged& judged,
-                               int64_t expires_ms) {
-  if (!judged.complete) return;
-  try {
-    semantic_->settle({.prepared = *forward.prepared,
-                       .lookup = forward.lookup,
-                       .form = judged.form,
-                       .body = recorded.body,
-                       .stored = judged.store,
-                       .expires_ms = expires_ms,
-                       .was_served = forward.was_served,
-                       .upstream_us = forward.was_served ? -1 : clock_.monotonic_us() - forward.started_us});
-  } catch (const std::exception& error) {
-    counters_->faults.add();
-    base::log_error("semantic layer: {}", error.what());
-  }
 }
 
 Judged Pipeline::after(const Forward& forward, Recorded recorded) {

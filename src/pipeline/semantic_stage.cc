@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -145,6 +146,15 @@ void SemanticStage::forwarded(const Prepared& prepared, const AskedQuestion& loo
 }
 
 void SemanticStage::settle(const Fresh& fresh) {
+  try {
+    take_in(fresh);
+  } catch (const std::exception& error) {  // the answer is on its way whatever happens here
+    counters_->faults.add();
+    base::log_error("semantic layer: {}", error.what());
+  }
+}
+
+void SemanticStage::take_in(const Fresh& fresh) {
   if (fresh.upstream_us >= 0) break_even_.called(fresh.prepared.model, fresh.upstream_us);
   auto answer = llm::answer_text(fresh.prepared.dialect, fresh.form, fresh.body);
   if (!answer) return;

@@ -88,6 +88,7 @@ class SemanticStage {
     int64_t expires_ms = 0;
     bool was_served = false;
   };
+  void take_in(const Fresh& fresh);
   void learn(const Settled& settled);
   void label(const Settled& settled, bool equal);
   void compare(const Settled& settled, std::string other);

@@ -58,7 +58,7 @@ class Calibrator {
   static constexpr size_t kWindow = 2000;  // questions
   static constexpr size_t kLabelsKept = 4000;
   static constexpr size_t kMinimumLabels = 50;  // below: strict
-  static constexpr double kStrict = 0.97;
+  static constexpr double kStrict = 0.95;
 
   explicit Calibrator(double error_bound);
 

@@ -52,7 +52,8 @@ Neighbourhood neighbourhood(float cosine, std::span<const Other> others);
   X(cosine, 1)                                                                                                       \
   X(margin, 0)                                                                                                       \
   X(same_cosine, 0)                                                                                                  \
-  X(votes, 0) X(crowd, 0) X(shared_words, 0) X(lone_words_low, -1) X(lone_words_high, -1) X(word_overlap, 0)         \
+  X(votes, 0)                                                                                                        \
+  X(crowd, 0) X(shared_words, 0) X(lone_words_low, -1) X(lone_words_high, -1) X(word_overlap, 0)                     \
       X(word_containment, 0) X(typos, 0) X(trigram_overlap, 0) X(trigram_containment, 0) X(stop_overlap, 0)          \
           X(lone_stops_low, 0) X(lone_stops_high, 0) X(lone_roles, 0) X(lone_others, 0) X(lone_numbers_low, -1)      \
               X(lone_numbers_high, -1) X(negation_parity, -1) X(negations_apart, 0) X(opposites, -1) X(one_sided, 0) \
