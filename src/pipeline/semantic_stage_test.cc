@@ -55,8 +55,9 @@ struct CosineJudge final : semantic::PairJudge {
     return std::make_shared<Read>();
   }
   semantic::Opinion compare(const semantic::ReadQuestion&, const semantic::ReadQuestion&,
-                            const semantic::Nearness& near) const override {
-    return {.logit = 50 * (near.cosine - 0.7F), .conflict = {}};
+                            float cosine,
+                            std::span<const semantic::Beside>) const override {
+    return {.logit = 50 * (cosine - 0.7F), .conflict = {}};
   }
 };
 

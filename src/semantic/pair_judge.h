@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,18 +24,19 @@ struct Opinion {
   std::string_view conflict{};  // why they cannot (static text: "number", "negation", …), or empty
 };
 
-// What the look-up knows beside the two questions. NaN: not known.
-struct Nearness {
-  float cosine = 0;        // of the two embeddings
-  float other_cosine = 0;  // of the asked question's and the nearest one's with another answer; NaN: none is near
-  float votes = 1;         // how many of the nearest questions have the cached one's answer, itself included
+// Another of the nearest questions, beside the cached one.
+struct Beside {
+  float cosine = 0;          // to the asked question
+  bool same_answer = false;  // as the cached one
 };
 
 class PairJudge {
  public:
   virtual ~PairJudge() = default;
   virtual ReadQuestionPtr read(std::string_view text, const embed::Embedding& embedding) const = 0;
-  virtual Opinion compare(const ReadQuestion& cached, const ReadQuestion& asked, const Nearness& near) const = 0;
+  // `cosine`: of the two embeddings; `beside`: the other ones of the 5 nearest.
+  virtual Opinion compare(const ReadQuestion& cached, const ReadQuestion& asked, float cosine,
+                          std::span<const Beside> beside) const = 0;
 };
 
 }  // namespace payonce::semantic

@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <deque>
-#include <limits>
 #include <list>
 #include <mutex>
 #include <random>
@@ -137,14 +136,10 @@ std::vector<Candidate> SemanticCache::State::judged(const Lookup& lookup, const 
   std::vector<Candidate> out;
   for (const Near& each : near) {
     if (each.similarity < kFarCosine) break;  // they come nearest first
-    Nearness nearness{.cosine = each.similarity, .other_cosine = std::numeric_limits<float>::quiet_NaN(), .votes = 0};
-    for (const Near& other : near) {
-      if (other.answer == each.answer)
-        ++nearness.votes;
-      else
-        nearness.other_cosine = std::fmax(nearness.other_cosine, other.similarity);
-    }
-    const Opinion opinion = judge.compare(*each.read, *lookup.read, nearness);
+    std::vector<Beside> beside;
+    for (const Near& other : near)
+      if (&other != &each) beside.push_back({.cosine = other.similarity, .same_answer = other.answer == each.answer});
+    const Opinion opinion = judge.compare(*each.read, *lookup.read, each.similarity, beside);
     out.push_back({.row = each.id,
                    .key = each.key,
                    .answer = each.answer,

@@ -20,9 +20,10 @@ struct NumberJudge final : PairJudge {
   ReadQuestionPtr read(std::string_view text, const embed::Embedding&) const override {
     return std::make_shared<Read>(text);
   }
-  Opinion compare(const ReadQuestion& cached, const ReadQuestion& asked, const Nearness& near) const override {
+  Opinion compare(const ReadQuestion& cached, const ReadQuestion& asked, float cosine,
+                            std::span<const Beside>) const override {
     const auto &a = static_cast<const Read&>(cached).text, &b = static_cast<const Read&>(asked).text;
-    return {.logit = 40 * (near.cosine - 0.85F), .conflict = (a.back() == '!') != (b.back() == '!') ? "mark" : ""};
+    return {.logit = 40 * (cosine - 0.85F), .conflict = (a.back() == '!') != (b.back() == '!') ? "mark" : ""};
   }
 };
 

@@ -1,6 +1,7 @@
 #include "semantic/verifier_judge.h"
 
 #include <utility>
+#include <vector>
 
 #include "base/assert.h"
 #include "semantic/verifier/verifier.h"
@@ -24,13 +25,15 @@ class VerifierJudge final : public PairJudge {
   ReadQuestionPtr read(std::string_view text, const embed::Embedding& embedding) const override {
     return std::make_shared<Read>(make_question(text, embedding));
   }
-  Opinion compare(const ReadQuestion& cached, const ReadQuestion& asked, const Nearness& near) const override {
+  Opinion compare(const ReadQuestion& cached, const ReadQuestion& asked, float cosine,
+                  std::span<const Beside> beside) const override {
+    std::vector<Other> others;
+    for (const Beside& each : beside) others.push_back({.cosine = each.cosine, .same_answer = each.same_answer});
     const Judgement judgement =
         verifier_.judge(static_cast<const Read&>(cached).question, static_cast<const Read&>(asked).question,
-                        {.cosine = near.cosine, .other_cosine = near.other_cosine, .votes = near.votes});
-    return {
-        .logit = static_cast<float>(judgement.logit),
-        .conflict = judgement.conflict == Conflict::kNone ? std::string_view() : conflict_name(judgement.conflict)};
+                        neighbourhood(cosine, others));
+    return {.logit = static_cast<float>(judgement.logit),
+            .conflict = judgement.conflict == Conflict::kNone ? std::string_view() : conflict_name(judgement.conflict)};
   }
 
  private:
