@@ -70,7 +70,7 @@ def serve(index, scores, labels, threshold):
     return correct / len(index), wrong / len(index)
 
 
-def best_within(index, scores, labels, bound, low, high, steps=14):
+def best_within(index, scores, labels, bound, low, high, steps=16):
     """The most correct hits at wrong/request <= bound, by bisection of the threshold: (correct, wrong, threshold)."""
     found = (0.0, 0.0, high)
     for _ in range(steps):

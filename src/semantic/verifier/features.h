@@ -48,28 +48,22 @@ Neighbourhood neighbourhood(float cosine, std::span<const Other> others);
 
 // name, and which way it may act: +1 the larger the more likely one answer, -1 the less likely, 0 free. The trees are
 // trained under these constraints, which keeps them sane on questions unlike the training data.
-#define PAYONCE_VERIFIER_FEATURES(X)                                                                                 \
-  X(cosine, 1)                                                                                                       \
-  X(margin, 0)                                                                                                       \
-  X(same_cosine, 0)                                                                                                  \
-  X(votes, 0)                                                                                                        \
-  X(crowd, 0)                                                                                                        \
-  X(shared_words, 0)                                                                                                 \
-  X(lone_words_low, -1) X(lone_words_high, -1) X(word_overlap, 0) X(word_containment, 0) X(typos, 0)                 \
-      X(trigram_overlap, 0) X(trigram_containment, 0) X(stop_overlap, 0) X(lone_stops_low, 0) X(lone_stops_high, 0)  \
-          X(lone_roles, 0) X(lone_others, 0) X(lone_numbers_low, -1) X(lone_numbers_high, -1) X(negation_parity, -1) \
-              X(negations_apart, 0) X(opposites, -1) X(one_sided, 0) X(prefixed, -1) X(lone_names_low, -1)           \
-                  X(lone_names_high, 0) X(swapped, -1) X(same_order, 0) X(in_order, 0) X(question_low, 0)            \
-                      X(question_high, 0) X(question_differs, 0) X(words_low, 0) X(words_high, 0) X(length_ratio, 0) \
-                          X(sentences_high, 0) X(longest_lone_low, 0) X(longest_lone_high, 0) X(first_word_equal, 0) \
-                              X(last_word_equal, 0) X(token_mean_low, 0) X(token_mean_high, 0) X(token_worst_low, 0) \
-                                  X(token_worst_high, 0) X(token_missing_low, 0) X(token_missing_high, 0)            \
-                                      X(token_unshared_low, 0) X(token_unshared_high, 0) X(token_mass_low, 0)        \
-                                          X(token_mass_high, 0) X(token_most_low, 0) X(token_most_high, 0)           \
-                                              X(token_replaced_low, 0) X(token_replaced_high, 0)                     \
-                                                  X(token_replaced_worst, 0) X(token_context, 0)                     \
-                                                      X(token_context_worst, 0) X(token_misaligned_high, 0)          \
-                                                          X(token_inverted, 0) X(tokens_low, 0) X(tokens_high, 0)
+// clang-format off
+#define PAYONCE_VERIFIER_FEATURES(X)                                                                                \
+  X(cosine, 1) X(margin, 0) X(same_cosine, 0) X(votes, 0) X(crowd, 0) X(shared_words, 0) X(lone_words_low, -1)      \
+  X(lone_words_high, -1) X(word_overlap, 0) X(word_containment, 0) X(typos, 0) X(trigram_overlap, 0)                \
+  X(trigram_containment, 0) X(stop_overlap, 0) X(lone_stops_low, 0) X(lone_stops_high, 0) X(lone_roles, 0)          \
+  X(lone_others, 0) X(lone_numbers_low, -1) X(lone_numbers_high, -1) X(negation_parity, -1)                         \
+  X(negations_apart, 0) X(opposites, -1) X(one_sided, 0) X(prefixed, -1) X(lone_names_low, -1)                      \
+  X(lone_names_high, 0) X(swapped, -1) X(same_order, 0) X(in_order, 0) X(question_low, 0) X(question_high, 0)       \
+  X(question_differs, 0) X(words_low, 0) X(words_high, 0) X(length_ratio, 0) X(sentences_high, 0)                   \
+  X(longest_lone_low, 0) X(longest_lone_high, 0) X(first_word_equal, 0) X(last_word_equal, 0)                       \
+  X(token_mean_low, 0) X(token_mean_high, 0) X(token_worst_low, 0) X(token_worst_high, 0)                           \
+  X(token_missing_low, 0) X(token_missing_high, 0) X(token_unshared_low, 0) X(token_unshared_high, 0)               \
+  X(token_mass_low, 0) X(token_mass_high, 0) X(token_most_low, 0) X(token_most_high, 0) X(token_replaced_low, 0)    \
+  X(token_replaced_high, 0) X(token_replaced_worst, 0) X(token_context, 0) X(token_context_worst, 0)                \
+  X(token_misaligned_high, 0) X(token_inverted, 0) X(tokens_low, 0) X(tokens_high, 0)
+// clang-format on
 
 enum class Feature : uint16_t {
 #define X(name, sign) name,

@@ -2,7 +2,10 @@
 // numbers (features.h), the numbers a log-odds (trees.h); hard rules (conflict.h) stand beside it.
 //
 //   const Question asked = make_question(text, embedding);               // once a request
-//   const Judgement j = verifier.judge(entry.question, asked, {.cosine = c});  // for each of the nearest entries
+//   for each of the 5 nearest entries:
+//     const Judgement j = verifier.judge(entry.question, asked, neighbourhood(cosine, others));
+//
+// Take neighbourhood() for what the lookup knows: the trees were trained on just its values, all known or none.
 //
 // Threads: any; a Verifier never changes.  Owner: the semantic layer.  Cost: some 20 us a pair of 12-token questions.
 // Errors: loading alone; judging two texts of any bytes gives a finite number.
