@@ -1,11 +1,14 @@
 #include "payonce/semantic_layer.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "semantic/verifier_judge.h"
 
 namespace payonce {
 namespace {
+
+constexpr std::string_view kTrainedWith = "all-MiniLM-L6-v2";  // the verifier
 
 pipeline::SemanticStage::Options stage_options(const config::SemanticSettings& settings) {
   pipeline::SemanticStage::Options out;
@@ -45,7 +48,7 @@ bool wants_semantic(const config::Settings& settings) {
 
 SemanticLayer::SemanticLayer(const config::Settings& settings, const std::string& directory,
                              embed::Embedder& embedder, Surroundings around)
-    : judge_(semantic::make_judge()),
+    : judge_(semantic::make_judge(embedder.model() == kTrainedWith)),
       log_(open_log(directory, embedder, around)),
       cache_(cache_options(settings, embedder), *judge_, around.clock, log_.get()),
       stage_(stage_options(settings.semantic), embedder, cache_, around.store, around.clock, around.metrics) {}

@@ -54,8 +54,7 @@ struct CosineJudge final : semantic::PairJudge {
   semantic::ReadQuestionPtr read(std::string_view, const embed::Embedding&) const override {
     return std::make_shared<Read>();
   }
-  semantic::Opinion compare(const semantic::ReadQuestion&, const semantic::ReadQuestion&,
-                            float cosine,
+  semantic::Opinion compare(const semantic::ReadQuestion&, const semantic::ReadQuestion&, float cosine,
                             std::span<const semantic::Beside>) const override {
     return {.logit = 50 * (cosine - 0.7F), .conflict = {}};
   }

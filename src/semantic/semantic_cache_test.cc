@@ -21,7 +21,7 @@ struct NumberJudge final : PairJudge {
     return std::make_shared<Read>(text);
   }
   Opinion compare(const ReadQuestion& cached, const ReadQuestion& asked, float cosine,
-                            std::span<const Beside>) const override {
+                  std::span<const Beside>) const override {
     const auto &a = static_cast<const Read&>(cached).text, &b = static_cast<const Read&>(asked).text;
     return {.logit = 40 * (cosine - 0.85F), .conflict = (a.back() == '!') != (b.back() == '!') ? "mark" : ""};
   }

@@ -20,10 +20,10 @@ struct Read final : ReadQuestion {
 
 class VerifierJudge final : public PairJudge {
  public:
-  explicit VerifierJudge(Verifier verifier) : verifier_(std::move(verifier)) {}
+  VerifierJudge(Verifier verifier, bool tokens) : verifier_(std::move(verifier)), tokens_(tokens) {}
 
   ReadQuestionPtr read(std::string_view text, const embed::Embedding& embedding) const override {
-    return std::make_shared<Read>(make_question(text, embedding));
+    return std::make_shared<Read>(make_question(text, tokens_ ? embedding : embed::Embedding()));
   }
   Opinion compare(const ReadQuestion& cached, const ReadQuestion& asked, float cosine,
                   std::span<const Beside> beside) const override {
@@ -32,20 +32,22 @@ class VerifierJudge final : public PairJudge {
     const Judgement judgement =
         verifier_.judge(static_cast<const Read&>(cached).question, static_cast<const Read&>(asked).question,
                         neighbourhood(cosine, others));
-    return {.logit = static_cast<float>(judgement.logit),
-            .conflict = judgement.conflict == Conflict::kNone ? std::string_view() : conflict_name(judgement.conflict)};
+    return {
+        .logit = static_cast<float>(judgement.logit),
+        .conflict = judgement.conflict == Conflict::kNone ? std::string_view() : conflict_name(judgement.conflict)};
   }
 
  private:
   const Verifier verifier_;
+  const bool tokens_;
 };
 
 }  // namespace
 
-std::unique_ptr<PairJudge> make_judge() {
+std::unique_ptr<PairJudge> make_judge(bool tokens) {
   auto verifier = Verifier::built_in();
   PAYONCE_ASSERT(verifier.has_value());  // the build embeds it; a test reads it
-  return std::make_unique<VerifierJudge>(*std::move(verifier));
+  return std::make_unique<VerifierJudge>(*std::move(verifier), tokens);
 }
 
 }  // namespace payonce::semantic

@@ -7,6 +7,8 @@
 
 namespace payonce::semantic {
 
-std::unique_ptr<PairJudge> make_judge();  // with the model inside the program
+// With the model inside the program. `tokens`: the embedder is the one that it was trained with, so that token
+// vectors mean to it what they should; they are left out otherwise.
+std::unique_ptr<PairJudge> make_judge(bool tokens = true);
 
 }  // namespace payonce::semantic

@@ -9,17 +9,17 @@ namespace {
 // The prior: the verifier's logit as it is. Its precision says how many labels it takes to move a weight; margin and
 // support may move most, as they depend most on the traffic.
 constexpr std::array<double, 5> kPriorMean = {0, 1, 0, 0, 0};
-constexpr std::array<double, 5> kPriorPrecision = {4, 30, 0.5, 20, 10};
+constexpr std::array<double, 5> kPriorPrecision = {10, 100, 0.5, 20, 10};
 constexpr double kCosineCentre = 0.8;
 constexpr uint64_t kFitEvery = 100;  // questions
 constexpr int kNewtonSteps = 4;
 // A part of the bound is kept back for what the model cannot know.
-constexpr double kSafety = 0.85;
+constexpr double kSafety = 0.88;
 // No answer is served that is this many times as likely to be wrong as the bound, even where there is room for it: it
 // would take the place of surer ones that come later.
 constexpr double kFloorTimesBound = 10;
 constexpr double kMaxSavings = 4000;  // questions whose share of the bound may be saved up
-constexpr double kPseudoWrong = 40;   // how many expected wrong answers weigh as much as the model
+constexpr double kPseudoWrong = 100;  // how many expected wrong answers weigh as much as the model
 constexpr float kEntryStep = 0.8F, kEntryLimit = 2.5F;
 
 double sigmoid(double z) { return z >= 0 ? 1 / (1 + std::exp(-z)) : std::exp(z) / (1 + std::exp(z)); }
