@@ -3,8 +3,8 @@
 
   ./dev bench --semantic --data FOLDER [--limit N] [--markdown docs/benchmarks.md] [--plot docs/semantic.svg]
 
-Payonce is the real server with a scripted upstream (stream.py). The others get the same vectors, from /v1/embeddings
-of `payonce up`: GPTCache 0.1.44 itself on the first questions (it is slow) and its rule on all, RedisVL's rule, vCache
+Payonce is the real server with a scripted upstream (stream.py). The others get the same vectors, from /v1/embeddings of
+`payonce up`: GPTCache 0.1.44 itself on the first questions (it is slow) and its rule on all, RedisVL's rule, vCache
 re-implemented from its paper (peers.py), and every fixed cosine from 0.6 to 0.98 for the curve.
 """
 
@@ -130,8 +130,8 @@ def plot(results, path):
     from matplotlib import pyplot
     figure, axes = pyplot.subplots(1, len(results), figsize=(4.6 * len(results), 4.2), layout="constrained")
     for axis, result in zip(np.atleast_1d(axes), results):
-        axis.plot([p["wrong"] for p in result["curve"]], [p["correct"] for p in result["curve"]], "-", color="0.6",
-                  label="any fixed cosine", zorder=1)
+        axis.plot([p["wrong"] for p in result["curve"]], [p["correct"] for p in result["curve"]], "-",
+                  color="0.6", label="any fixed cosine", zorder=1)
         for who, mark, colour in (("Payonce", "o", "C0"), ("vCache", "s", "C1"), ("GPTCache's rule", "v", "C3"),
                                   ("RedisVL's rule", "^", "C2")):
             points = [row for row in result["table"] if row["who"] == who]
@@ -162,7 +162,7 @@ def main():
     arguments.add_argument("--limit", type=int, default=0, help="rows of each file; 0: all")
     arguments.add_argument("--markdown", type=pathlib.Path, help="file whose semantic part is replaced")
     arguments.add_argument("--plot", type=pathlib.Path, help="SVG to write")
-    arguments.add_argument("--json", type=pathlib.Path, help="file for all figures; read instead of measuring if there")
+    arguments.add_argument("--json", type=pathlib.Path, help="all figures; read instead of measured when it is there")
     options = arguments.parse_args()
     os.environ["no_proxy"] = "127.0.0.1"
     socket.setdefaulttimeout(60)
