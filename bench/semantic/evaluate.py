@@ -4,7 +4,7 @@
   ./dev bench --semantic --data FOLDER [--limit N] [--markdown docs/benchmarks.md] [--plot docs/semantic.svg]
 
 Payonce is the real server with a scripted upstream (stream.py). The others get the same vectors, from /v1/embeddings
-of `payonce up`: GPTCache 0.1.44 itself on the first questions (it is slow) and its rule on all, RedisVL's rule, vCache
+of `payonce up`: GPTCache 0.1.44 itself on the first questions and its rule on all, RedisVL's rule, vCache
 re-implemented from its paper (peers.py), and every fixed cosine from 0.6 to 0.98 for the curve.
 """
 
