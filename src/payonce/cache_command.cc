@@ -122,6 +122,15 @@ int stats(const Options& options) {
                   hits, misses,
                   hits + misses == 0 ? 0.0 : 100.0 * static_cast<double>(hits) / static_cast<double>(hits + misses),
                   number(exact, "bypassed"), number(exact, "collapsed")));
+  if (const json::value* semantic = answer.at("layers").as_object().if_contains("semantic")) {
+    const json::value& wrong = semantic->at("wrong_answers");
+    const auto percent = [&](std::string_view name) { return 100 * wrong.at(name).to_number<double>(); };
+    say(fmt::format(
+        "semantic: {} hits, {} misses; wrong answers: {:.2f} % of its requests ({:.2f} to {:.2f}, from {} hits "
+        "asked again), bound {:.2f} %\n",
+        number(*semantic, "hits"), number(*semantic, "misses"), percent("estimate"), percent("low"), percent("high"),
+        number(wrong, "asked_again"), percent("bound")));
+  }
   say(fmt::format("stored: {} entries, {} bytes in memory, {} bytes on disk\n", number(exact, "entries"),
                   number(exact, "bytes"), number(exact, "disk_bytes")));
   say(fmt::format("saved: {} input and {} output tokens, {:.6f} USD\n", number(saved, "input_tokens"),

@@ -8,7 +8,7 @@ import httpx
 import openai
 import pytest
 
-from harness import CacheStatus, chat_body, eventually, messages_body, responses_body
+from harness import CacheStatus, chat_body, eventually, messages_body, responses_body, run_cli
 
 CAPITAL = "What is the capital of France?"
 REWORDED = "what's the capital of France"
@@ -190,3 +190,7 @@ def test_stats_and_metrics_tell_of_the_layer(gateway):
     assert sum(layer["reasons"].values()) == layer["misses"] and layer["bytes"] > 0
     assert gateway.metric("payonce_requests_total", layer="semantic", outcome="hit") == 1
     assert gateway.metric("payonce_saved_tokens_total", layer="semantic") > 0
+    stats = gateway.stats()
+    assert stats["saved"]["output_tokens"] == layer["saved"]["output_tokens"] > 0
+    told = run_cli("cache", "stats", "--url", gateway.root, home=gateway.folder)
+    assert "semantic: 1 hits, 4 misses" in told.stdout and "bound 1.00 %" in told.stdout
