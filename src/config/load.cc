@@ -147,12 +147,13 @@ void read_admin_token(const Flags& flags, const GetEnv& env, base::Env& files, S
   if (out.admin_token.empty()) problems.add("the admin token is empty; expected at least one character");
 }
 
-void read_embedder_key(base::Env& files, Settings& out, Problems& problems) {
-  if (out.embedder.key_file.empty()) return;
-  const auto content = base::read_file(files, out.embedder.key_file);
-  if (!content) return problems.add(fmt::format("semantic.embedder_key_file: {}", content.error().message));
-  out.embedder.key = trimmed(*content);
-  if (out.embedder.key.empty()) problems.add("semantic.embedder_key_file: the file is empty; expected a key");
+void read_key(base::Env& files, const std::string& path, std::string_view option, std::string& key,
+              Problems& problems) {
+  if (path.empty()) return;
+  const auto content = base::read_file(files, path);
+  if (!content) return problems.add(fmt::format("{}: {}", option, content.error().message));
+  key = trimmed(*content);
+  if (key.empty()) problems.add(fmt::format("{}: the file is empty; expected a key", option));
 }
 
 }  // namespace
@@ -172,7 +173,11 @@ base::Result<Settings> load(const Flags& flags, const GetEnv& env, base::Env& fi
   if (upstream_by_url) set_upstream(url, anthropic_url, out, problems);
   if (!out.keys.empty()) keep_credentials(out);
   read_admin_token(flags, env, files, out, problems);
-  read_embedder_key(files, out, problems);
+  read_key(files, out.embedder.key_file, "semantic.embedder_key_file", out.embedder.key, problems);
+  read_key(files, out.semantic.judge_key_file, "semantic.judge_key_file", out.semantic.judge_key, problems);
+  if (out.semantic.compare == SemanticCompare::kJudge &&
+      (out.semantic.judge_url.empty() || out.semantic.judge_model.empty()))
+    problems.add("semantic.compare = \"judge\" needs semantic.judge, a base URL, and semantic.judge_model");
 
   if (out.model_file.empty()) out.model_file = default_model_file(env);
   out.data_dir_given = !out.data_dir.empty();

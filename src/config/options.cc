@@ -140,10 +140,11 @@ constexpr Field choice() {
 constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kKvTypes{{{"f16", "f16"}, {"q8_0", "q8_0"}}};
 constexpr std::array<std::pair<std::string_view, SemanticPolicy>, 2> kSemanticPolicies{
     {{"bound", SemanticPolicy::kBound}, {"threshold", SemanticPolicy::kThreshold}}};
-constexpr std::array<std::pair<std::string_view, SemanticCompare>, 3> kSemanticCompares{
+constexpr std::array<std::pair<std::string_view, SemanticCompare>, 4> kSemanticCompares{
     {{"exact", SemanticCompare::kExact},
      {"normalised", SemanticCompare::kNormalised},
-     {"embedding", SemanticCompare::kEmbedding}}};
+     {"embedding", SemanticCompare::kEmbedding},
+     {"judge", SemanticCompare::kJudge}}};
 constexpr std::array<std::pair<std::string_view, bool>, 2> kSampled{{{"cache", true}, {"bypass", false}}};
 constexpr std::array<std::pair<std::string_view, base::LogLevel>, 5> kLevels{{{"debug", base::LogLevel::kDebug},
                                                                               {"info", base::LogLevel::kInfo},
@@ -269,8 +270,13 @@ constexpr Option kOptions[] = {
      "share of the semantic hits that are asked upstream as well, to measure how often they are wrong; it costs "
      "those calls"},
     {"semantic.compare", "--semantic-compare", choice<AT(semantic.compare), kSemanticCompares>(),
-     "when a fresh answer counts as equal to a stored one: exact, normalised (but for case, blanks, punctuation), or "
-     "embedding (else, prose with the same numbers, by its cosine)"},
+     "when a fresh answer counts as equal to a stored one: exact, normalised (but for case, blanks, punctuation), "
+     "embedding (else, prose with the same numbers, by its cosine), or judge (else, a model says)"},
+    {"semantic.judge", "--semantic-judge", text<AT(semantic.judge_url)>(),
+     "with semantic.compare = \"judge\": base URL of an OpenAI-compatible model; each label costs a call"},
+    {"semantic.judge_model", "--semantic-judge-model", text<AT(semantic.judge_model)>(), "its name there"},
+    {"semantic.judge_key_file", "--semantic-judge-key-file", text<AT(semantic.judge_key_file)>(),
+     "file with its key, sent as a bearer token"},
     {"semantic.equal_cosine", "--semantic-equal-cosine", number<AT(semantic.equal_cosine), 1>(),
      "with semantic.compare = \"embedding\": from which cosine two answers say the same"},
     {"semantic.max_memory", "--semantic-max-memory", size<AT(semantic.max_memory_bytes)>(),

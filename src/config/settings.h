@@ -43,7 +43,7 @@ struct EngineSettings {          // [engine]: `payonce engine`, and the engine i
 };
 
 enum class SemanticPolicy : uint8_t { kBound, kThreshold };
-enum class SemanticCompare : uint8_t { kExact, kNormalised, kEmbedding };
+enum class SemanticCompare : uint8_t { kExact, kNormalised, kEmbedding, kJudge };
 
 struct SemanticSettings {
   SemanticPolicy policy = SemanticPolicy::kBound;
@@ -52,6 +52,8 @@ struct SemanticSettings {
   SemanticCompare compare = SemanticCompare::kEmbedding;
   double equal_cosine = 0.92;
   uint64_t max_memory_bytes = 256ull << 20;
+  std::string judge_url, judge_model, judge_key_file;
+  std::string judge_key;  // from there
 };
 
 // What makes text comparable: for the semantic layer, and served at /v1/embeddings by `up` and `engine`.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/log.h"
 #include "semantic/verifier_judge.h"
 
 namespace payonce {
@@ -16,6 +17,7 @@ pipeline::SemanticStage::Options stage_options(const config::SemanticSettings& s
     case config::SemanticCompare::kExact: out.compare = pipeline::Compare::kExact; break;
     case config::SemanticCompare::kNormalised: out.compare = pipeline::Compare::kNormalised; break;
     case config::SemanticCompare::kEmbedding: out.compare = pipeline::Compare::kEmbedding; break;
+    case config::SemanticCompare::kJudge: out.compare = pipeline::Compare::kJudge; break;
   }
   out.equal_cosine = settings.equal_cosine;
   return out;
@@ -40,6 +42,16 @@ std::unique_ptr<semantic::QuestionLog> open_log(const std::string& directory, co
                                                  embedder.identity(), around.env, around.pool);
 }
 
+// Null: none is wanted, or its URL is none, which the log says.
+std::unique_ptr<semantic::AnswerJudge> make_answer_judge(const config::SemanticSettings& settings) {
+  if (settings.compare != config::SemanticCompare::kJudge) return nullptr;
+  auto made = semantic::AnswerJudge::make(
+      {.url = settings.judge_url, .model = settings.judge_model, .key = settings.judge_key});
+  if (made) return *std::move(made);
+  base::log_warn("semantic.judge: {}; answers are compared by their embeddings", made.error().message);
+  return nullptr;
+}
+
 }  // namespace
 
 bool wants_semantic(const config::Settings& settings) {
@@ -51,6 +63,7 @@ SemanticLayer::SemanticLayer(const config::Settings& settings, const std::string
     : judge_(semantic::make_judge(embedder.model() == kTrainedWith)),
       log_(open_log(directory, embedder, around)),
       cache_(cache_options(settings, embedder), *judge_, around.clock, log_.get()),
-      stage_(stage_options(settings.semantic), embedder, cache_, around.store, around.clock, around.metrics) {}
+      stage_(stage_options(settings.semantic), embedder, cache_, around.store, around.clock, around.metrics,
+             make_answer_judge(settings.semantic)) {}
 
 }  // namespace payonce

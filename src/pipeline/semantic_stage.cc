@@ -70,13 +70,15 @@ struct SemanticStage::Counters {
 };
 
 SemanticStage::SemanticStage(Options options, embed::Embedder& embedder, semantic::SemanticCache& cache,
-                             cache::ResponseStore& store, const base::Clock& clock, base::Metrics& metrics)
+                             cache::ResponseStore& store, const base::Clock& clock, base::Metrics& metrics,
+                             std::unique_ptr<semantic::AnswerJudge> judge)
     : options_(options),
       store_(store),
       embedder_(embedder),
       cache_(cache),
       clock_(clock),
-      counters_(std::make_unique<Counters>(metrics)) {}
+      counters_(std::make_unique<Counters>(metrics)),
+      judge_(std::move(judge)) {}
 SemanticStage::~SemanticStage() = default;
 
 AskedQuestionPtr SemanticStage::start(const Prepared& prepared, std::string context, std::string question) {
@@ -177,9 +179,10 @@ void SemanticStage::learn(const Settled& settled) {
   if (lookup.candidates.empty()) return;
   const semantic::Candidate& candidate = lookup.candidates.front();
   const bool equal = candidate.answer == digest;
-  if (!equal && options_.compare == Compare::kEmbedding)
+  if (!equal && options_.compare >= Compare::kEmbedding)
     if (const cache::EntryPtr entry = store_.find(candidate.key).entry) {
       auto other = llm::answer_text(entry->dialect, entry->form, entry->body.view());
+      if (other && judge_) return ask_judge(settled, other->text);
       if (other && comparable(settled.text, other->text)) return compare(settled, std::move(other->text));
     }
   label(settled, equal);
@@ -200,6 +203,12 @@ void SemanticStage::compare(const Settled& settled, std::string other) {
                             if (second) label(settled, cosine(*one, *second) >= options_.equal_cosine);
                           });
                         });
+}
+
+void SemanticStage::ask_judge(const Settled& settled, const std::string& other) {
+  (void)judge_->ask(settled.lookup->question, settled.text, other, [this, settled](std::optional<bool> same) {
+    if (same) label(settled, *same);
+  });
 }
 
 void SemanticStage::count_saved(const llm::Usage& usage, double cost_usd) {

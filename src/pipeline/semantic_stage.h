@@ -24,6 +24,7 @@
 #include "embed/embedder.h"
 #include "pipeline/break_even.h"
 #include "pipeline/decision.h"
+#include "semantic/answer_judge/answer_judge.h"
 #include "semantic/semantic_cache.h"
 
 namespace payonce::pipeline {
@@ -33,6 +34,7 @@ enum class Compare : uint8_t {
   kExact,       // the texts, byte for byte
   kNormalised,  // case, white space and punctuation apart
   kEmbedding,   // else, when both are prose with the same numbers, by the cosine of their embeddings
+  kJudge,       // else, by asking a model
 };
 
 class SemanticStage {
@@ -42,7 +44,8 @@ class SemanticStage {
     double equal_cosine = 0.92;  // for kEmbedding
   };
   SemanticStage(Options options, embed::Embedder& embedder, semantic::SemanticCache& cache,
-                cache::ResponseStore& store, const base::Clock& clock, base::Metrics& metrics);
+                cache::ResponseStore& store, const base::Clock& clock, base::Metrics& metrics,
+                std::unique_ptr<semantic::AnswerJudge> judge = nullptr);  // for kJudge
   ~SemanticStage();
 
   // A lookup to be made before the upstream is called or, where the layer does not pay (waited_for is false), beside
@@ -92,6 +95,7 @@ class SemanticStage {
   void learn(const Settled& settled);
   void label(const Settled& settled, bool equal);
   void compare(const Settled& settled, std::string other);
+  void ask_judge(const Settled& settled, const std::string& other);
 
   const Options options_;
   cache::ResponseStore& store_;
@@ -100,6 +104,7 @@ class SemanticStage {
   const base::Clock& clock_;
   BreakEven break_even_;
   std::unique_ptr<Counters> counters_;
+  std::unique_ptr<semantic::AnswerJudge> judge_;  // destroyed first: its answers come here
 };
 
 }  // namespace payonce::pipeline

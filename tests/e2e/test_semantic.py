@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from harness import CacheStatus, chat_body, eventually, messages_body, responses_body, run_cli
+from upstream import Upstream
 
 CAPITAL = "What is the capital of France?"
 REWORDED = "what's the capital of France"
@@ -153,6 +154,20 @@ def test_hits_are_asked_again_within_the_budget_and_counted(start, upstream):
     assert 0 <= wrong["low"] <= wrong["estimate"] <= wrong["high"] <= 1
     assert layer_of(gateway.chat(chat_body(REWORDED))) == "exact"  # its own answer is known now
     assert gateway.metric("payonce_semantic_asked_again_total") == 1
+
+
+def test_a_model_may_judge_whether_answers_are_equal(start, upstream):
+    with Upstream() as judge:
+        verdict = json.dumps({"choices": [{"message": {"content": "SAME"}}]}).encode()
+        judge.fail(body=verdict, content_type="application/json", times=9)
+        gateway = start("--semantic-ask-again", "1", "--semantic-compare", "judge", "--semantic-judge", judge.url,
+                        "--semantic-judge-model", "referee")
+        gateway.chat(chat_body(CAPITAL))
+        assert layer_of(gateway.chat(chat_body(REWORDED))) == "semantic"
+        wrong = eventually(lambda: (w := gateway.stats()["layers"]["semantic"]["wrong_answers"])["asked_again"] and w)
+        assert (wrong["asked_again_wrong"], judge.count) == (0, 1)
+        asked = judge.requests[0].json
+        assert asked["model"] == "referee" and REWORDED in asked["messages"][1]["content"]
 
 
 def test_a_fixed_threshold_for_those_who_want_one(start):
