@@ -16,10 +16,10 @@ namespace payonce::pipeline {
 class BreakEven {
  public:
   struct Options {
-    uint64_t trial = 1000;     // look-ups of a route before it is judged
-    double sample = 1.0 / 16;  // share of the requests that wait where it does not pay
-    double call_us = 200'000;  // an upstream call is worth no less
-    double memory = 2000;      // look-ups over which the means are taken
+    uint64_t trial = 1000;       // look-ups of a route before it is judged
+    double sample = 1.0 / 16;    // share of the requests that wait where it does not pay
+    double call_us = 1'000'000;  // an upstream call is worth no less
+    double memory = 2000;        // look-ups over which the means are taken
     size_t max_routes = 1024;
   };
   explicit BreakEven(Options options) : options_(options) {}
