@@ -96,7 +96,8 @@ void SemanticStage::look_up(AskedQuestionPtr lookup, std::function<void(std::str
   const auto faulty = [this](std::string_view what, const base::Error& error) {
     counters_->fault.fetch_add(1, std::memory_order_relaxed);
     counters_->faults.add();
-    base::log_warn("semantic layer: {}", error.message);
+    const bool expected = error.code == base::Code::kExhausted || error.code == base::Code::kUnavailable;
+    if (!expected) base::log_warn("semantic layer: {}", error.message);  // a full queue is told by the counter
     return what;
   };
   const auto shared = std::make_shared<std::function<void(std::string_view)>>(std::move(done));

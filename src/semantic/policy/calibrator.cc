@@ -9,12 +9,12 @@ namespace {
 // The prior: the verifier's logit as it is. Its precision says how many labels it takes to move a weight; margin and
 // support may move most, as they depend most on the traffic.
 constexpr std::array<double, 5> kPriorMean = {0, 1, 0, 0, 0};
-constexpr std::array<double, 5> kPriorPrecision = {10, 100, 0.5, 20, 10};
+constexpr std::array<double, 5> kPriorPrecision = {10, 100, 5, 100, 100};
 constexpr double kCosineCentre = 0.8;
 constexpr uint64_t kFitEvery = 100;  // questions
 constexpr int kNewtonSteps = 4;
 // A part of the bound is kept back for what the model cannot know.
-constexpr double kSafety = 0.88;
+constexpr double kSafety = 0.86;
 // No answer is served that is this many times as likely to be wrong as the bound, even where there is room for it: it
 // would take the place of surer ones that come later.
 constexpr double kFloorTimesBound = 10;

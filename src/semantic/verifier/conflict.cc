@@ -17,6 +17,9 @@ std::string_view conflict_name(Conflict conflict) {
 
 Conflict conflict(const Text& cached, const Text& asked, const Difference& difference) {
   if (!cached.complete || !asked.complete) return Conflict::kUnread;
+  // What the lists do not know may be a negation or an opposite: then every word must have its equal.
+  const bool apart = !difference.only_first.empty() || !difference.only_second.empty() || difference.typos > 0;
+  if (apart && !(cached.english && asked.english)) return Conflict::kUnread;
   // A number that only one of them has is a matter of degree ("in 2016", "the new"): the trees weigh it.
   if (difference.numbers_first > 0 && difference.numbers_second > 0) return Conflict::kNumber;
   if ((cached.negations + asked.negations) % 2 == 1) return Conflict::kNegation;

@@ -12,7 +12,7 @@ namespace payonce::semantic {
 
 enum class Conflict {
   kNone,
-  kUnread,    // a text is longer than what is compared
+  kUnread,    // a text is longer than what is compared, or differs in words of another language than English
   kNumber,    // numbers, dates, versions or ids differ
   kNegation,  // one of them negates
   kOpposite,  // enable and disable, before and after, possible and impossible

@@ -23,6 +23,18 @@ TEST(Conflict, ANumberOfOneSideAloneIsForTheTrees) {
   EXPECT_EQ(conflict_of("best phone in 2016", "best phone"), Conflict::kNone);
 }
 
+TEST(Conflict, OtherLanguagesAreComparedWordByWord) {
+  for (const auto& [one, other] :
+       {std::pair{"Как включить тёмную тему?", "Как выключить тёмную тему?"},
+        {"¿Cómo activo el modo oscuro en mi teléfono?", "¿Cómo quito el modo oscuro en mi teléfono?"},
+        {"Darf ich den Router neu starten?", "Darf ich den Router nicht neu starten?"},
+        {"如何启用双重认证？", "如何禁用双重认证？"}})
+    EXPECT_NE(conflict_of(one, other), Conflict::kNone) << one;
+  EXPECT_EQ(conflict_of("Как включить тёмную тему?", "Как включить тёмную тему"), Conflict::kNone);
+  EXPECT_EQ(conflict_of("What is a café au lait made of?", "what's a café au lait made from"), Conflict::kNone);
+  EXPECT_EQ(conflict_of("reset my password", "change my password"), Conflict::kNone);  // too short to tell: the trees
+}
+
 TEST(Conflict, OneNegationIsAConflictAndTwoAreNot) {
   EXPECT_EQ(conflict_of("can dogs eat rice", "can dogs not eat rice"), Conflict::kNegation);
   EXPECT_EQ(conflict_of("why can't I sleep", "why can I not sleep"), Conflict::kNone);

@@ -64,6 +64,9 @@ std::vector<RawWord> without_contractions(std::vector<RawWord> words) {
   return out;
 }
 
+constexpr size_t kFewWords = 5;
+constexpr size_t kWordsAFunctionWord = 8;  // English has one in two or three
+
 using Phrases = std::vector<std::vector<std::string_view>>;
 
 // How many words the longest phrase takes at the beginning (or at the end) of `words`; never all of them.
@@ -140,6 +143,7 @@ class Analyser {
     out_.sentences = static_cast<uint32_t>(raw.sentences);
     const std::vector<RawWord> words = without_contractions(std::move(raw.words));
     out_.cased = is_cased(words);
+    out_.english = is_english(words);
     const std::span<const RawWord> core = core_of(words);
     out_.politeness = static_cast<uint32_t>(words.size() - core.size());
     for (size_t i = 0; i < core.size();) i += add(core, i);
@@ -157,6 +161,20 @@ class Analyser {
       ++(word.capital ? capitals : plain);
     }
     return plain > 0 && capitals <= 2 * plain;
+  }
+
+  // Another script, or hardly a function word among several words. A few words alone cannot tell.
+  static bool is_english(const std::vector<RawWord>& words) {
+    size_t foreign = 0, functional = 0;
+    for (const RawWord& word : words) {
+      const auto high = static_cast<size_t>(std::count_if(
+          word.form.begin(), word.form.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }));
+      if (2 * high > word.form.size()) ++foreign;
+      const LexiconEntry* entry = Lexicon::english().find(word.form);
+      if (entry != nullptr && (entry->classes & (kStop | kWh | kModal | kRole | kNegation)) != 0) ++functional;
+    }
+    if (3 * foreign > words.size()) return false;
+    return words.size() < kFewWords || kWordsAFunctionWord * functional >= words.size();
   }
 
   // Adds the word or phrase at `at`; returns how many words it takes.

@@ -42,6 +42,7 @@ struct Text {
   uint32_t politeness = 0;  // words left out of `words`
   bool complete = true;     // the limits above were enough
   bool cased = false;       // capitals tell names from words here
+  bool english = true;      // as far as one can tell: what the word lists and the trees know
 };
 
 Text analyse(std::string_view text);
