@@ -32,6 +32,10 @@ constexpr MetricInfo kTable[] = {
      "Faults inside a cache layer; each became a miss, not an error."},
     {"payonce_semantic_labels_total", "counter", "equal",
      "Fresh answers compared with the one that the semantic layer would have given or had given."},
+    {"payonce_semantic_wrong_share", "gauge", "value",
+     "Wrong answers of the semantic layer as a share of the requests that it looked at: estimate, low and high (95 "
+     "%), "
+     "bound."},
     {"payonce_semantic_asked_again_total", "counter", "",
      "Semantic hits that were asked upstream as well, to measure how often they are wrong."},
     {"payonce_connections", "gauge", "side", "Open connections: client, upstream."},

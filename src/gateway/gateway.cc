@@ -294,8 +294,10 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
   admin.token = state.options.admin_token;
   admin.ready = [raw = state_.get()] { return !raw->draining && raw->options.upstream_ready(); };
   admin.engine_stats = state.options.engine_stats;
-  admin.before_scrape = [&pool = parts.pool, gauge = parts.metrics.gauge("payonce_worker_queue")] {
+  admin.before_scrape = [&pool = parts.pool, &pipeline = parts.pipeline,
+                         gauge = parts.metrics.gauge("payonce_worker_queue")] {
     gauge.set(static_cast<double>(pool.queued()));
+    if (const pipeline::SemanticStage* semantic = pipeline.semantic()) semantic->show();
   };
   state.admin = std::make_unique<Admin>(
       Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store, parts.ledger, parts.pipeline},

@@ -62,9 +62,17 @@ struct SemanticStage::Counters {
         saved_usd(metrics.counter("payonce_saved_usd_total", {{"layer", "semantic"}})),
         saved_tokens(metrics.counter("payonce_saved_tokens_total", {{"layer", "semantic"}})),
         asked_again_total(metrics.counter("payonce_semantic_asked_again_total")),
+        wrong_estimate(metrics.gauge("payonce_semantic_wrong_share", {{"value", "estimate"}})),
+        wrong_low(metrics.gauge("payonce_semantic_wrong_share", {{"value", "low"}})),
+        wrong_high(metrics.gauge("payonce_semantic_wrong_share", {{"value", "high"}})),
+        wrong_bound(metrics.gauge("payonce_semantic_wrong_share", {{"value", "bound"}})),
+        entries(metrics.gauge("payonce_entries", {{"layer", "semantic"}})),
+        bytes(metrics.gauge("payonce_bytes", {{"layer", "semantic"}})),
         labels_equal(metrics.counter("payonce_semantic_labels_total", {{"equal", "yes"}})),
         labels_other(metrics.counter("payonce_semantic_labels_total", {{"equal", "no"}})) {}
-  base::Counter faults, saved_usd, saved_tokens, asked_again_total, labels_equal, labels_other;
+  base::Counter faults, saved_usd, saved_tokens, asked_again_total;
+  base::Gauge wrong_estimate, wrong_low, wrong_high, wrong_bound, entries, bytes;
+  base::Counter labels_equal, labels_other;
   std::atomic<uint64_t> hits{0}, empty{0}, far{0}, conflict{0}, uncertain{0}, gone{0}, fault{0}, sampled{0};
   std::atomic<uint64_t> asked_again{0}, wrong_by_feedback{0}, saved_input{0}, saved_output{0};
 };
@@ -223,6 +231,17 @@ bool SemanticStage::feedback_wrong(const std::string& hit, std::string_view scop
   if (!cache_.feedback_wrong(hit, scope)) return false;
   counters_->wrong_by_feedback.fetch_add(1, std::memory_order_relaxed);
   return true;
+}
+
+void SemanticStage::show() const {
+  const semantic::SemanticCache::Stats cache = cache_.stats();
+  const semantic::Tally::WrongRate wrong = cache.tally.wrong_rate();
+  counters_->wrong_estimate.set(wrong.estimate);
+  counters_->wrong_low.set(wrong.low);
+  counters_->wrong_high.set(wrong.high);
+  counters_->wrong_bound.set(cache_.error_bound());
+  counters_->entries.set(static_cast<double>(cache.entries));
+  counters_->bytes.set(static_cast<double>(cache.bytes));
 }
 
 SemanticStage::Stats SemanticStage::stats() const {

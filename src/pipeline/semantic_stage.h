@@ -80,6 +80,7 @@ class SemanticStage {
     bool sampling = false;  // on some route
   };
   Stats stats() const;
+  void show() const;  // the gauges, before they are read
   bool feedback_wrong(const std::string& hit, std::string_view scope);
   void count_saved(const llm::Usage& usage, double cost_usd);
 

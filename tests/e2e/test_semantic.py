@@ -205,6 +205,9 @@ def test_stats_and_metrics_tell_of_the_layer(gateway):
     assert sum(layer["reasons"].values()) == layer["misses"] and layer["bytes"] > 0
     assert gateway.metric("payonce_requests_total", layer="semantic", outcome="hit") == 1
     assert gateway.metric("payonce_saved_tokens_total", layer="semantic") > 0
+    assert gateway.metric("payonce_entries", layer="semantic") == 4
+    assert gateway.metric("payonce_semantic_wrong_share", value="bound") == 0.01
+    assert gateway.metric("payonce_semantic_wrong_share", value="high") == pytest.approx(1 / 5)  # nothing asked again
     stats = gateway.stats()
     assert stats["saved"]["output_tokens"] == layer["saved"]["output_tokens"] > 0
     told = run_cli("cache", "stats", "--url", gateway.root, home=gateway.folder)
