@@ -177,7 +177,7 @@ std::optional<std::vector<std::string>> TableReader::texts(std::string_view key)
 }
 
 std::vector<NamedTable> named_tables(const toml::table& root, std::string_view section, const std::string& file,
-                                     Problems& problems) {
+                                     Problems& problems, bool beside_options) {
   const toml::node* found = root.get(section);
   if (found == nullptr) return {};
   const auto refuse = [&](const toml::node& node) {
@@ -192,7 +192,7 @@ std::vector<NamedTable> named_tables(const toml::table& root, std::string_view s
   for (const auto& [name, node] : *found->as_table()) {
     if (node.is_table())
       out.push_back({std::string(name.str()), node.as_table()});
-    else
+    else if (!beside_options)
       refuse(node);
   }
   const auto begin = [](const NamedTable& one) {

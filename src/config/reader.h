@@ -73,12 +73,13 @@ class TableReader {
   Problems& problems_;
 };
 
-// The tables [NAME.*] in the order of the file (toml++ sorts them by name). What is no table is a problem.
+// The tables [NAME.*] in the order of the file (toml++ sorts them by name). What is no table is a problem, or, with
+// `beside_options`, an option of the table of options.
 struct NamedTable {
   std::string name;
   const toml::table* table;
 };
 std::vector<NamedTable> named_tables(const toml::table& root, std::string_view section, const std::string& file,
-                                     Problems& problems);
+                                     Problems& problems, bool beside_options = false);
 
 }  // namespace payonce::config
