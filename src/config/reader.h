@@ -55,7 +55,7 @@ class TableReader {
   std::optional<std::string> text(std::string_view key) const;
   std::optional<double> number(std::string_view key) const;  // from 0
   std::optional<bool> boolean(std::string_view key) const;
-  std::optional<int64_t> duration_ms(std::string_view key) const;
+  std::optional<int64_t> duration_ms(std::string_view key, bool may_be_zero = false) const;
   std::optional<std::vector<std::string>> texts(std::string_view key) const;
   bool has(std::string_view key) const { return find(key) != nullptr; }
   // Adds "invalid 'upstreams.openai.base_url' at payonce.toml:7: WHY".

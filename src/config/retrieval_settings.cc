@@ -134,7 +134,7 @@ void read_rules(const TableReader& reader, VectorStoreSettings& out) {
   if (invalidate != "collection" && invalidate != "store")
     reader.wrong("invalidate", fmt::format("expected collection or store, found \"{}\"", invalidate));
   out.one_epoch = invalidate == "store" || out.kind == VectorStoreKind::kHttp;  // of http no collection is known
-  out.settle_ms = reader.duration_ms("settle").value_or(chroma ? 0 : 1000);
+  out.settle_ms = reader.duration_ms("settle", true).value_or(chroma ? 0 : 1000);
   out.ttl_s = reader.duration_ms("ttl").value_or(0) / 1000;
   if (reader.has("ttl") && out.ttl_s == 0) reader.wrong("ttl", "expected at least 1s");
 }

@@ -56,10 +56,12 @@ kind = "http"
 url = "http://127.0.0.1:9200"
 read = ["POST /*/_search"]
 query_path = "query.knn.embedding.vector"
+settle = "0s"
 )");
   ASSERT_EQ(got.problems, "");
   EXPECT_THAT(got.stores[0].query_path, ElementsAre("query", "knn", "embedding", "vector"));
   EXPECT_THAT(got.stores[0].read, ElementsAre("POST /*/_search"));
+  EXPECT_EQ(got.stores[0].settle_ms, 0);
 }
 
 TEST(VectorStores, SayWhatIsWrongAndWhere) {
