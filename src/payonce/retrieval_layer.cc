@@ -1,5 +1,7 @@
 #include "payonce/retrieval_layer.h"
 
+#include <utility>
+
 #include "semantic/verifier_judge.h"
 
 namespace payonce {
@@ -23,20 +25,32 @@ retrieval::RetrievalStage::Options stage_options(const config::RetrievalSettings
           .shadow = settings.shadow};
 }
 
-std::vector<gateway::VectorStore> stores_of(const config::RetrievalSettings& settings) {
-  std::vector<gateway::VectorStore> out;
-  for (const config::VectorStoreSettings& store : settings.stores)
-    out.push_back({.rules = {.name = store.name,
-                             .kind = kind_of(store.kind),
-                             .read = store.read,
-                             .write = store.write,
-                             .query_path = store.query_path,
-                             .one_epoch = store.one_epoch,
-                             .settle_ms = store.settle_ms,
-                             .ttl_s = store.ttl_s},
-                   .prefix = store.prefix,
-                   .upstream = store.upstream});
-  return out;
+gateway::VectorStore store_of(const config::VectorStoreSettings& store) {
+  return {.rules = {.name = store.name,
+                    .kind = kind_of(store.kind),
+                    .read = store.read,
+                    .write = store.write,
+                    .query_path = store.query_path,
+                    .one_epoch = store.one_epoch,
+                    .settle_ms = store.settle_ms,
+                    .ttl_s = store.ttl_s},
+          .prefix = store.prefix,
+          .upstream = store.upstream};
+}
+
+std::unique_ptr<retrieval::SearchService> service_of(const config::VectorStoreSettings& store,
+                                                     embed::Embedder* embedder) {
+  retrieval::SearchService::Options options;
+  options.pool = {.connection = store.upstream->anthropic_base_url,
+                  .password = store.upstream->key,
+                  .connect_timeout_ms = store.upstream->connect_timeout_ms,
+                  .statement_timeout_ms = store.upstream->first_byte_timeout_ms};
+  options.connections = static_cast<size_t>(store.connections);
+  options.vector_column = store.vector_column;
+  options.distance = store.distance == "l2"   ? retrieval::Distance::kL2
+                     : store.distance == "ip" ? retrieval::Distance::kInnerProduct
+                                              : retrieval::Distance::kCosine;
+  return std::make_unique<retrieval::SearchService>(std::move(options), embedder);
 }
 
 }  // namespace
@@ -48,7 +62,14 @@ bool wants_paraphrases(const config::Settings& settings) {
 RetrievalLayer::RetrievalLayer(const config::Settings& settings, embed::Embedder* embedder, const base::Clock& clock,
                                base::Metrics& metrics)
     : judge_(embedder != nullptr ? semantic::make_judge() : nullptr),
-      stage_(stage_options(settings.retrieval), embedder, judge_.get(), clock, metrics),
-      stores_(stores_of(settings.retrieval)) {}
+      stage_(stage_options(settings.retrieval), embedder, judge_.get(), clock, metrics) {
+  for (const config::VectorStoreSettings& store : settings.retrieval.stores) {
+    stores_.push_back(store_of(store));
+    if (store.kind != config::VectorStoreKind::kPostgres) continue;
+    auto upstream = std::make_shared<route::Upstream>(*store.upstream);
+    upstream->local = services_.emplace_back(service_of(store, embedder)).get();
+    stores_.back().upstream = std::move(upstream);
+  }
+}
 
 }  // namespace payonce

@@ -1,6 +1,6 @@
-// The retrieval cache of an instance, put together: judge, stage, and the stores as the gateway knows them.
-// Threads: construction and destruction main's.  Owner: Instance, which destroys the embedder first: what still waits
-// in it is answered into the stage.
+// The retrieval cache of an instance, put together: judge, stage, searches of PostgreSQL, and the stores as the
+// gateway knows them. Threads: construction and destruction main's.  Owner: Instance, which destroys the embedder
+// first: what still waits in it is answered into the stage.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,7 @@
 #include "config/settings.h"
 #include "embed/embedder.h"
 #include "gateway/retrieval_proxy.h"
+#include "retrieval/postgres/search_service.h"
 #include "retrieval/retrieval_stage.h"
 #include "semantic/pair_judge.h"
 
@@ -28,6 +29,7 @@ class RetrievalLayer {
  private:
   std::unique_ptr<semantic::PairJudge> judge_;  // null: no embedder
   retrieval::RetrievalStage stage_;
+  std::vector<std::unique_ptr<retrieval::SearchService>> services_;  // of the stores that are PostgreSQL
   std::vector<gateway::VectorStore> stores_;
 };
 

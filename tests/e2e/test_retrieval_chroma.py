@@ -42,7 +42,8 @@ def chroma(tmp_path_factory):
 @pytest.fixture
 def start(make_gateway, chroma, tmp_path):
     def started(more=""):
-        config = write_config(tmp_path / "payonce.toml", f'[retrieval.docs]\nkind = "chroma"\nurl = "{chroma}"\n{more}')
+        config = write_config(tmp_path / "payonce.toml",
+                              f'[retrieval.docs]\nkind = "chroma"\nurl = "{chroma}"\n{more}')
         return make_gateway("--config", config)
     return started
 

@@ -79,7 +79,8 @@ def test_the_answer_tells_what_became_of_it_and_is_byte_equal(gateway, client):
     first = post(gateway, {"query": QUERY, "limit": 2})
     again = post(gateway, {"limit": 2.0, "query": [1, 0.050, 0, 0]})
     status = CacheStatus(first)
-    assert (status.hit, status.fwd, status.stored, str(status.parameters["detail"])) == (False, "miss", True, "retrieval")
+    assert (status.hit, status.fwd, status.stored) == (False, "miss", True)
+    assert str(status.parameters["detail"]) == "retrieval"
     status = CacheStatus(again)
     assert status.hit and str(status.parameters["detail"]) == "retrieval" and 590 < status.parameters["ttl"] <= 600
     assert again.headers["x-payonce-retrieval"] == "equal" and int(again.headers["age"]) >= 0
