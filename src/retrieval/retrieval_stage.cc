@@ -44,6 +44,18 @@ bool vectors_agree(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && cosine_of(a, b) >= static_cast<double>(kParaphraseVectorCosine);
 }
 
+// As the semantic cache tells it: an answer is a list, and two queries with one list have one answer.
+semantic::Nearness nearness_of(const RetrievalCache::Near& one, const std::vector<RetrievalCache::Near>& near) {
+  semantic::Nearness out{.cosine = one.cosine, .other_cosine = std::nanf(""), .votes = 0};
+  for (const RetrievalCache::Near& other : near) {
+    if (other.list->body.view() == one.list->body.view())
+      ++out.votes;
+    else
+      out.other_cosine = std::fmax(out.other_cosine, other.cosine);
+  }
+  return out;
+}
+
 bool by_chance(double share) {
   thread_local std::minstd_rand random(std::random_device{}());
   return std::uniform_real_distribution<>(0, 1)(random) < share;
@@ -175,15 +187,15 @@ void RetrievalStage::compare(const AskedPtr& asked, std::string_view missed,
 std::optional<Outcome> RetrievalStage::paraphrase(const Asked& asked) const {
   std::optional<Outcome> best;
   double best_probability = kSureProbability;
-  for (const auto& near :
-       cache_.near_in_meaning(asked.group, asked.meaning.vector, kParaphraseNeighbours, clock_.unix_ms())) {
-    if (!near.list->read || !young_enough(asked, *near.list)) continue;
-    const semantic::Opinion opinion = judge_->compare(
-        *near.list->read, *asked.read, {.cosine = near.cosine, .other_cosine = std::nanf(""), .votes = 1});
+  const auto near =
+      cache_.near_in_meaning(asked.group, asked.meaning.vector, kParaphraseNeighbours, clock_.unix_ms());
+  for (const RetrievalCache::Near& each : near) {
+    if (!each.list->read || !young_enough(asked, *each.list)) continue;
+    const semantic::Opinion opinion = judge_->compare(*each.list->read, *asked.read, nearness_of(each, near));
     const double probability = 1 / (1 + std::exp(-static_cast<double>(opinion.logit)));
     if (!opinion.conflict.empty() || probability < best_probability) continue;
-    if (!vectors_agree(near.list->vector, asked.query.vector)) continue;
-    best = hit(Rule::kParaphrase, *near.list, near.cosine);
+    if (!vectors_agree(each.list->vector, asked.query.vector)) continue;
+    best = hit(Rule::kParaphrase, *each.list, each.cosine);
     best_probability = probability;
   }
   return best;

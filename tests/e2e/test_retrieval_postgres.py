@@ -113,7 +113,8 @@ def test_distances_are_the_configured_ones(start):
 
 
 def test_a_text_is_embedded_and_a_verified_paraphrase_hits(gateway, database):
-    assert pathlib.Path(os.environ.get("PAYONCE_EMBEDDER", "-")).exists(), "PAYONCE_EMBEDDER names no file: ./dev test"
+    embedder = pathlib.Path(os.environ.get("PAYONCE_EMBEDDER", "-"))
+    assert embedder.exists(), "PAYONCE_EMBEDDER names no file: run ./dev test"
     texts = ["Paris is the capital of France.", "Berlin is the capital of Germany.", "Bread is made of flour."]
     database.psql("DROP TABLE IF EXISTS facts")
     database.psql("CREATE TABLE facts (id int, body text, embedding vector(384))")
