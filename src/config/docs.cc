@@ -3,6 +3,7 @@
 #include "config/load.h"
 #include "config/named_settings.h"
 #include "config/options.h"
+#include "config/retrieval_settings.h"
 #include "config/upstream_settings.h"
 
 namespace payonce::config {
@@ -42,6 +43,11 @@ constexpr std::string_view kKeys = R"(
 Each `[keys.NAME]` is a key of this gateway. With none, every credential passes through and is its own scope; with one
 or more, only these are let in.
 )";
+constexpr std::string_view kStores = R"(
+## Vector stores
+Each `[retrieval.NAME]` is a vector store behind the retrieval cache, at `/retrieval/NAME` of this gateway
+([retrieval.md](retrieval.md)). NAME must not be one of the options `retrieval.…` above.
+)";
 constexpr std::string_view kPrices = R"(
 ## Prices
 Each `[prices."MODEL"]` replaces the built-in list price of a model: USD per million tokens.
@@ -77,6 +83,7 @@ std::string options_markdown() {
   out.append(kSources);
   out.append(kUpstreams).append(keys_table(upstream_keys()));
   out.append(kKeys).append(keys_table(key_keys()));
+  out.append(kStores).append(keys_table(vector_store_keys()));
   out.append(kPrices).append(keys_table(price_keys()));
   return out;
 }

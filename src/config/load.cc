@@ -7,6 +7,7 @@
 #include "config/named_settings.h"
 #include "config/options.h"
 #include "config/reader.h"
+#include "config/retrieval_settings.h"
 #include "config/upstream_settings.h"
 
 namespace payonce::config {
@@ -47,6 +48,7 @@ void read_options(const toml::table& table, const std::string& section, const st
                   Problems& problems) {
   for (const auto& [name, node] : table) {
     if (section.empty() && std::ranges::find(kTables, name.str()) != std::end(kTables)) continue;
+    if (section == "retrieval" && node.is_table()) continue;  // a store
     const std::string key = section.empty() ? std::string(name.str()) : fmt::format("{}.{}", section, name.str());
     if (const Option* option = find_option(key)) {
       read_option(*option, node, file, out, problems);
@@ -71,6 +73,7 @@ void read_file(const std::string& path, const GetEnv& env, base::Env& files, boo
     if (with_upstreams) out.upstreams = read_upstreams(root, path, env, files, problems);
     out.keys = read_keys(root, path, problems);
     out.prices = read_prices(root, path, problems);
+    out.retrieval.stores = read_vector_stores(root, path, env, files, problems);
   } catch (const toml::parse_error& error) {
     problems.add(fmt::format("not TOML at {}:{}: {}", path, error.source().begin.line, error.description()));
   }
@@ -101,11 +104,13 @@ void set_upstream(const std::string& url, const std::string& anthropic_url, Sett
 
 // The gateway's keys are for the gateway alone: no upstream may see them.
 void keep_credentials(Settings& out) {
-  for (route::UpstreamPtr& upstream : out.upstreams) {
+  const auto keep = [](route::UpstreamPtr& upstream) {
     auto own = std::make_shared<route::Upstream>(*upstream);
     own->forward_credential = false;
     upstream = std::move(own);
-  }
+  };
+  for (route::UpstreamPtr& upstream : out.upstreams) keep(upstream);
+  for (VectorStoreSettings& store : out.retrieval.stores) keep(store.upstream);
 }
 
 std::string default_data_dir(const GetEnv& env) {
@@ -178,6 +183,8 @@ base::Result<Settings> load(const Flags& flags, const GetEnv& env, base::Env& fi
   if (out.semantic.compare == SemanticCompare::kJudge &&
       (out.semantic.judge_url.empty() || out.semantic.judge_model.empty()))
     problems.add("semantic.compare = \"judge\" needs semantic.judge, a base URL, and semantic.judge_model");
+  for (VectorStoreSettings& store : out.retrieval.stores)
+    if (store.ttl_s == 0) store.ttl_s = out.retrieval.ttl_s;
 
   if (out.model_file.empty()) out.model_file = default_model_file(env);
   out.data_dir_given = !out.data_dir.empty();

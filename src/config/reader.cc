@@ -150,7 +150,7 @@ std::optional<bool> TableReader::boolean(std::string_view key) const {
   return std::nullopt;
 }
 
-std::optional<int64_t> TableReader::duration_ms(std::string_view key) const {
+std::optional<int64_t> TableReader::duration_ms(std::string_view key, bool may_be_zero) const {
   const toml::node* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto value = text_of(*node, Kind::kDuration);
@@ -158,7 +158,7 @@ std::optional<int64_t> TableReader::duration_ms(std::string_view key) const {
                           ? parse_duration_ms(*value)
                           : base::fail(base::Code::kInvalid,
                                        fmt::format("expected a duration such as \"15m\", found {}", type_of(*node)));
-  if (parsed && *parsed > 0) return *parsed;
+  if (parsed && (*parsed > 0 || may_be_zero)) return *parsed;
   wrong(key, parsed ? "expected a duration above 0, found 0" : parsed.error().message);
   return std::nullopt;
 }
@@ -177,7 +177,7 @@ std::optional<std::vector<std::string>> TableReader::texts(std::string_view key)
 }
 
 std::vector<NamedTable> named_tables(const toml::table& root, std::string_view section, const std::string& file,
-                                     Problems& problems) {
+                                     Problems& problems, bool beside_options) {
   const toml::node* found = root.get(section);
   if (found == nullptr) return {};
   const auto refuse = [&](const toml::node& node) {
@@ -192,7 +192,7 @@ std::vector<NamedTable> named_tables(const toml::table& root, std::string_view s
   for (const auto& [name, node] : *found->as_table()) {
     if (node.is_table())
       out.push_back({std::string(name.str()), node.as_table()});
-    else
+    else if (!beside_options)
       refuse(node);
   }
   const auto begin = [](const NamedTable& one) {

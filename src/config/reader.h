@@ -55,7 +55,7 @@ class TableReader {
   std::optional<std::string> text(std::string_view key) const;
   std::optional<double> number(std::string_view key) const;  // from 0
   std::optional<bool> boolean(std::string_view key) const;
-  std::optional<int64_t> duration_ms(std::string_view key) const;
+  std::optional<int64_t> duration_ms(std::string_view key, bool may_be_zero = false) const;
   std::optional<std::vector<std::string>> texts(std::string_view key) const;
   bool has(std::string_view key) const { return find(key) != nullptr; }
   // Adds "invalid 'upstreams.openai.base_url' at payonce.toml:7: WHY".
@@ -73,12 +73,13 @@ class TableReader {
   Problems& problems_;
 };
 
-// The tables [NAME.*] in the order of the file (toml++ sorts them by name). What is no table is a problem.
+// The tables [NAME.*] in the order of the file (toml++ sorts them by name). What is no table is a problem, or, with
+// `beside_options`, an option of the table of options.
 struct NamedTable {
   std::string name;
   const toml::table* table;
 };
 std::vector<NamedTable> named_tables(const toml::table& root, std::string_view section, const std::string& file,
-                                     Problems& problems);
+                                     Problems& problems, bool beside_options = false);
 
 }  // namespace payonce::config

@@ -67,6 +67,32 @@ struct EmbedderSettings {
   int32_t dimensions = 0;    // 0: as many as the model has
 };
 
+enum class VectorStoreKind : uint8_t { kQdrant, kChroma, kHttp, kPostgres };
+
+struct VectorStoreSettings {  // [retrieval.NAME]
+  std::string name;
+  VectorStoreKind kind = VectorStoreKind::kHttp;
+  std::string prefix;           // of the paths on our listener: "/retrieval/NAME"
+  route::UpstreamPtr upstream;  // anthropic_base_url is its URL; of kPostgres a connection string instead
+  std::vector<std::string> read, write, query_path;
+  bool one_epoch = true;
+  int64_t settle_ms = 0;
+  int64_t ttl_s = 0;
+  int64_t connections = 4;                  // of kPostgres
+  std::string vector_column = "embedding";  // of kPostgres
+  std::string distance = "cosine";          // of kPostgres: cosine, l2, ip
+};
+
+struct RetrievalSettings {
+  uint64_t max_memory_bytes = 64ull << 20;
+  int64_t ttl_s = 600;
+  bool paraphrase = true;
+  bool seed = false;
+  double recall_bound = 0.95;
+  double shadow = 0.1;
+  std::vector<VectorStoreSettings> stores;  // in the order of the file
+};
+
 struct Settings {
   std::string listen = "127.0.0.1:4141";
   std::string data_dir;         // default: $PAYONCE_HOME/data, $XDG_DATA_HOME/payonce or ~/.local/share/payonce
@@ -105,6 +131,7 @@ struct Settings {
   EngineSettings engine;
   SemanticSettings semantic;
   EmbedderSettings embedder;
+  RetrievalSettings retrieval;
 };
 
 // "256MiB" → bytes; "15m" → seconds. kInvalid says what is understood.

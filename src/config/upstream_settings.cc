@@ -27,6 +27,8 @@ constexpr Key kKeys[] = {
 };
 constexpr std::string_view kVersionPath = "/v1";
 
+}  // namespace
+
 base::Result<std::string> checked_url(std::string_view text) {
   const size_t scheme = text.starts_with("https://") ? 8 : text.starts_with("http://") ? 7 : 0;
   const std::string_view rest = text.substr(scheme);
@@ -40,6 +42,8 @@ base::Result<std::string> checked_url(std::string_view text) {
   while (text.ends_with('/')) text.remove_suffix(1);
   return std::string(text);
 }
+
+namespace {
 
 std::string without_version(std::string_view url) {
   if (url.ends_with(kVersionPath)) url.remove_suffix(kVersionPath.size());
@@ -78,6 +82,8 @@ base::Result<std::string> key_in(std::string_view text, std::string_view from) {
   return std::string(key);
 }
 
+}  // namespace
+
 void read_key(const TableReader& reader, const std::string& name, const GetEnv& env, base::Env& files,
               route::Upstream& out, Problems& problems) {
   const auto variable = reader.text("key_env");
@@ -96,6 +102,8 @@ void read_key(const TableReader& reader, const std::string& name, const GetEnv& 
                                     file ? "`" + reader.path() + ".key_file`" : *variable));
   out.key = *std::move(key);
 }
+
+namespace {
 
 void read_url(const TableReader& reader, route::Upstream& out) {
   const std::string_view key = reader.has("base_url") ? "base_url" : "url";
@@ -116,6 +124,8 @@ void read_url(const TableReader& reader, route::Upstream& out) {
   }
 }
 
+}  // namespace
+
 void read_connection(const TableReader& reader, base::Env& files, route::Upstream& out) {
   out.connect_timeout_ms = reader.duration_ms("connect_timeout").value_or(out.connect_timeout_ms);
   out.first_byte_timeout_ms = reader.duration_ms("first_byte_timeout").value_or(out.first_byte_timeout_ms);
@@ -127,8 +137,6 @@ void read_connection(const TableReader& reader, base::Env& files, route::Upstrea
   if (const auto content = base::read_file(files, out.ca_file); !content)
     reader.wrong("ca_file", content.error().message);
 }
-
-}  // namespace
 
 std::span<const Key> upstream_keys() { return kKeys; }
 

@@ -21,4 +21,11 @@ std::vector<route::UpstreamPtr> read_upstreams(const toml::table& root, const st
 // The one upstream, named "upstream", of --upstream URL and --upstream-anthropic URL; one of them may be empty.
 base::Result<route::UpstreamPtr> upstream_of_urls(const std::string& url, const std::string& anthropic_url);
 
+// What other named tables share with [upstreams.NAME]: a URL without a credential; key_env and key_file, of `name`;
+// timeouts, http2, verify_tls and ca_file.
+base::Result<std::string> checked_url(std::string_view text);
+void read_key(const TableReader& reader, const std::string& name, const GetEnv& env, base::Env& files,
+              route::Upstream& out, Problems& problems);
+void read_connection(const TableReader& reader, base::Env& files, route::Upstream& out);
+
 }  // namespace payonce::config

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/retrieval_admin.h"
 #include "identity/scope.h"
 
 namespace payonce::gateway {
@@ -34,6 +35,10 @@ constexpr Endpoint kEndpoints[] = {
     {"GET", "/payonce/v1/savings", "The ledger: bought and saved by day, scope, model and layer. Query: days."},
     {"POST", "/payonce/v1/feedback",
      "Says that a semantic hit was wrong: JSON object with hit (its X-Payonce-Hit). It is not given again."},
+    {"POST", "/payonce/v1/retrieval/invalidate",
+     "Makes the result lists of a vector store void, after a write that went past the gateway: JSON object with "
+     "store, "
+     "and collection unless all."},
     {"POST", "/payonce/v1/cache/purge",
      "Removes entries: JSON object with key (exact, or prefix*), scope, version, model, "
      "older_than (seconds) or all: true."},
@@ -149,7 +154,8 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
   bool known = false;
   for (const Endpoint& endpoint : kEndpoints) known = known || endpoint.path == path;
   if (!known) return reply_error(*exchange, 404, fmt::format("no endpoint {}; see GET / for what there is", path));
-  const bool changes = path == "/payonce/v1/cache/purge" || path == "/payonce/v1/feedback";
+  const bool changes = path == "/payonce/v1/cache/purge" || path == "/payonce/v1/feedback" ||
+                       path == "/payonce/v1/retrieval/invalidate";
   const std::string_view wanted = changes ? "POST" : "GET";
   if (method != wanted && !(wanted == "GET" && method == "HEAD"))
     return reply_error(*exchange, 405, fmt::format("{} takes {}", path, wanted));
@@ -169,6 +175,7 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
   if (path == "/payonce/v1/cache") return list_entries(exchange, query);
   if (path == "/payonce/v1/cache/entry") return get_entry(exchange, query);
   if (path == "/payonce/v1/feedback") return feedback(exchange);
+  if (path == "/payonce/v1/retrieval/invalidate") return invalidate(exchange);
   purge(exchange);
 }
 
@@ -283,6 +290,15 @@ void Admin::feedback(const std::shared_ptr<net::Exchange>& exchange) {
   reply_json(*exchange, 200, R"({"status":"ok"})");
 }
 
+void Admin::invalidate(const std::shared_ptr<net::Exchange>& exchange) {
+  bool all = false;
+  std::string own;
+  if (!visible_scope(*exchange, &own, &all)) return;
+  if (const auto done = invalidate_store(parts_.retrieval, exchange->body().view()); !done)
+    return reply_error(*exchange, base::code_http_status(done.error().code), done.error().message);
+  reply_json(*exchange, 200, R"({"status":"ok"})");
+}
+
 void Admin::purge(const std::shared_ptr<net::Exchange>& exchange) {
   bool all = false;
   std::string own;
@@ -324,7 +340,8 @@ void Admin::purge(const std::shared_ptr<net::Exchange>& exchange) {
     filter.scope = own;
   }
   const auto work = [this, exchange, filter] {
-    const uint64_t removed = parts_.store.purge(filter);
+    const uint64_t removed =
+        parts_.store.purge(filter) + purge_lists(parts_.retrieval, filter, parts_.clock.unix_ms());
     parts_.pipeline.forget_what_is_gone();
     exchange->loop().post([this, exchange, removed] {
       reply_json(*exchange, 200, fmt::format(R"({{"status":"ok","removed":{}}})", removed));
@@ -378,6 +395,7 @@ std::string Admin::stats_json() const {
                              {"output_tokens", exact.saved_output_tokens},
                              {"usd", exact.saved_usd}}}};
   if (pipeline::SemanticStage* semantic = parts_.pipeline.semantic()) add_semantic(*semantic, out);
+  if (parts_.retrieval != nullptr) out["layers"].as_object()["retrieval"] = retrieval_json(*parts_.retrieval);
   if (options_.engine_stats) out["engine"] = json::parse(options_.engine_stats());
   return json::serialize(out);
 }

@@ -19,6 +19,8 @@
 
 namespace payonce::gateway {
 
+class RetrievalProxy;
+
 struct Endpoint {
   std::string_view method;
   std::string_view path;
@@ -36,6 +38,7 @@ class Admin {
     cache::ResponseStore& store;
     record::Ledger& ledger;
     pipeline::Pipeline& pipeline;
+    RetrievalProxy* retrieval = nullptr;  // null: no vector stores
   };
   struct Options {
     std::string token;                          // empty: nobody is admin
@@ -55,6 +58,7 @@ class Admin {
   void list_entries(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void get_entry(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void feedback(const std::shared_ptr<net::Exchange>& exchange);
+  void invalidate(const std::shared_ptr<net::Exchange>& exchange);
   void purge(const std::shared_ptr<net::Exchange>& exchange);
   void savings(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   std::string stats_json() const;

@@ -53,6 +53,8 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
         observer(p.clock, p.metrics, {.log_requests = options.log_requests, .tracer = p.tracer}) {}
 
   void handle(std::shared_ptr<net::Exchange> exchange);
+  void handle_store(std::shared_ptr<net::Exchange> exchange, const VectorStore& store);
+  void describe(Visit& visit) const;
   void decide(Visit visit);
   void act(Visit visit, pipeline::Decision decision);
   void answer(Visit visit, pipeline::Answer answer);
@@ -72,6 +74,7 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   Observer observer;
   std::vector<std::unique_ptr<LoopState>> loop_states;
   cache::FlightTable flights;
+  std::shared_ptr<RetrievalProxy> retrieval;  // null: no vector stores
   std::unique_ptr<Admin> admin;
   std::unique_ptr<net::Server> server;
   std::atomic<size_t> in_flight{0};
@@ -84,21 +87,29 @@ LoopState& Gateway::State::state_of(const net::EventLoop& loop) {
   return *loop_states.front();  // unreachable: every exchange belongs to one of our loops
 }
 
-void Gateway::State::handle(std::shared_ptr<net::Exchange> exchange) {
-  const net::RequestHead& head = exchange->head();
-  const std::string_view path = path_of(head.target);
-  if (is_ours(path)) return admin->handle(std::move(exchange));
-  Visit visit{.exchange = std::move(exchange), .info = {.dialect = llm::classify(head.method, path)}};
+// When it began, and for lines and spans what it is.
+void Gateway::State::describe(Visit& visit) const {
   visit.info.started_us = parts.clock.monotonic_us();
   if (observer.wants_details()) {
     auto details = std::make_shared<RequestInfo::Details>();
+    const net::RequestHead& head = visit.exchange->head();
     details->id = head.headers.get("x-request-id").value_or("");
     details->method = head.method;
-    details->path = path;
+    details->path = path_of(head.target);
     details->trace = record::continue_trace(head.headers.get("traceparent").value_or(""));
     if (details->id.empty()) details->id = details->trace.span_id;
     visit.info.details = std::move(details);
   }
+}
+
+void Gateway::State::handle(std::shared_ptr<net::Exchange> exchange) {
+  const net::RequestHead& head = exchange->head();
+  const std::string_view path = path_of(head.target);
+  if (is_ours(path)) return admin->handle(std::move(exchange));
+  if (const VectorStore* store = retrieval ? retrieval->store_of(head.target) : nullptr)
+    return handle_store(std::move(exchange), *store);
+  Visit visit{.exchange = std::move(exchange), .info = {.dialect = llm::classify(head.method, path)}};
+  describe(visit);
   const auto kept = visit.exchange;
   const llm::Dialect dialect = visit.info.dialect;
   try {
@@ -109,6 +120,17 @@ void Gateway::State::handle(std::shared_ptr<net::Exchange> exchange) {
     refuse({.exchange = kept, .info = {.dialect = dialect}},
            {.status = 500, .message = "internal error in the gateway", .reason = "internal"});
   }
+}
+
+void Gateway::State::handle_store(std::shared_ptr<net::Exchange> exchange, const VectorStore& store) {
+  Visit visit{.exchange = std::move(exchange)};
+  describe(visit);
+  LoopState& loop = state_of(visit.exchange->loop());
+  const auto kept = visit.exchange;
+  retrieval->handle(kept, store, loop.upstreams,
+                    [self = shared_from_this(), info = visit.info](int status, std::string_view cache) {
+                      self->observer.done(info, {}, {.status = status, .cache = cache});
+                    });
 }
 
 void Gateway::State::decide(Visit visit) {
@@ -299,9 +321,13 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
     gauge.set(static_cast<double>(pool.queued()));
     if (const pipeline::SemanticStage* semantic = pipeline.semantic()) semantic->show();
   };
-  state.admin = std::make_unique<Admin>(
-      Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store, parts.ledger, parts.pipeline},
-      std::move(admin));
+  if (parts.retrieval != nullptr)
+    state.retrieval = std::make_shared<RetrievalProxy>(
+        RetrievalProxy::Parts{parts.clock, parts.metrics, parts.pipeline, *parts.retrieval}, state.options.stores,
+        state.options.max_in_flight);
+  state.admin = std::make_unique<Admin>(Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store,
+                                                     parts.ledger, parts.pipeline, state.retrieval.get()},
+                                        std::move(admin));
   net::Server::Options server = state.options.server;
   server.error = [](int status, std::string_view message, std::string_view target) {
     return base::Bytes(llm::error_body(llm::classify("POST", path_of(target)), status, message));

@@ -6,12 +6,14 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/worker_pool.h"
 #include "cache/exact/flight.h"
 #include "cache/response_store.h"
+#include "gateway/retrieval_proxy.h"
 #include "net/server.h"
 #include "pipeline/pipeline.h"
 #include "record/ledger.h"
@@ -30,6 +32,7 @@ class Gateway {
     record::Tracer* tracer = nullptr;  // null: no spans
     pipeline::Pipeline& pipeline;
     net::EventLoops& loops;
+    retrieval::RetrievalStage* retrieval = nullptr;  // null: no vector stores
   };
   struct Options {
     net::Server::Options server;
@@ -38,6 +41,7 @@ class Gateway {
     bool replay_pace = false;                                    // a stream hit comes at its recorded pace
     size_t max_in_flight = 10'000;                               // forwarded requests at once; more get 429
     std::function<bool()> upstream_ready = [] { return true; };  // local upstream is up: for /readyz
+    std::vector<VectorStore> stores;                             // behind the retrieval cache
     std::function<std::string()> engine_stats;  // of an engine inside, a JSON object: for stats; null: none inside
   };
   Gateway(Parts parts, Options options);

@@ -22,6 +22,7 @@
 #include "net/event_loop.h"
 #include "payonce/address.h"
 #include "payonce/make_embedder.h"
+#include "payonce/retrieval_layer.h"
 #include "payonce/run.h"
 #include "payonce/semantic_layer.h"
 #include "pipeline/pipeline.h"
@@ -105,8 +106,11 @@ struct Instance::Parts {
         store(cache::ResponseStore::open(store_options(), env, clock, pool, metrics)),
         ledger(directory, clock, metrics),
         loops(loop_count(given)),
-        embedder(with_engine || wants_semantic(given) ? embedder_of(given) : nullptr),
+        embedder(with_engine || wants_semantic(given) || wants_paraphrases(given) ? embedder_of(given) : nullptr),
         semantic(embedder && wants_semantic(given) ? make_semantic() : nullptr),
+        retrieval(given.retrieval.stores.empty()
+                      ? nullptr
+                      : std::make_unique<RetrievalLayer>(given, embedder.get(), clock, metrics)),
         pipeline({.clock = clock,
                   .metrics = metrics,
                   .store = *store,
@@ -180,6 +184,7 @@ struct Instance::Parts {
   std::unique_ptr<embed::Embedder> embedder;         // null: none
   std::unique_ptr<embed::EmbeddingsApi> embeddings;  // null: without an engine or an embedder
   std::unique_ptr<SemanticLayer> semantic;           // null: not wanted, or no embedder
+  std::unique_ptr<RetrievalLayer> retrieval;         // null: no vector stores
   std::unique_ptr<LocalEngine> engine;               // null: every upstream is elsewhere
   route::UpstreamPtr local;                          // the engine as an upstream
   std::unique_ptr<record::Tracer> tracer;
@@ -226,16 +231,19 @@ base::Status Instance::start() {
     options.upstream_ready = [engine = p.engine.get()] { return engine->ready(); };
     options.engine_stats = [engine = p.engine.get()] { return engine->stats_json(); };
   }
+  if (p.retrieval) options.stores = p.retrieval->stores();
   const std::string token = options.admin_token;
-  p.gateway = std::make_unique<gateway::Gateway>(gateway::Gateway::Parts{.clock = p.clock,
-                                                                         .metrics = p.metrics,
-                                                                         .pool = p.pool,
-                                                                         .store = *p.store,
-                                                                         .ledger = p.ledger,
-                                                                         .tracer = p.tracer.get(),
-                                                                         .pipeline = p.pipeline,
-                                                                         .loops = p.loops},
-                                                 std::move(options));
+  p.gateway = std::make_unique<gateway::Gateway>(
+      gateway::Gateway::Parts{.clock = p.clock,
+                              .metrics = p.metrics,
+                              .pool = p.pool,
+                              .store = *p.store,
+                              .ledger = p.ledger,
+                              .tracer = p.tracer.get(),
+                              .pipeline = p.pipeline,
+                              .loops = p.loops,
+                              .retrieval = p.retrieval ? &p.retrieval->stage() : nullptr},
+      std::move(options));
   PAYONCE_CHECK_OK(p.gateway->start());
   if (p.engine) PAYONCE_CHECK_OK(p.start_engine());
   p.loops.start();

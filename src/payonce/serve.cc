@@ -15,14 +15,14 @@ int run_serve(const config::Flags& flags, bool check) {
   const sigset_t signals = prepare_process();
   auto settings = load_settings(flags);
   if (!settings) return complain(settings.error(), flags.config_file.empty() ? kUsage : kFailed);
-  if (settings->upstreams.empty())
+  if (settings->upstreams.empty() && settings->retrieval.stores.empty())
     return complain({base::Code::kInvalid,
                      "no upstream; name one with --upstream URL (for example https://api.openai.com/v1) or "
                      "in a file with --config FILE"},
                     kUsage);
   if (check) {
-    say(fmt::format("configuration is good: {} upstream(s), {} key(s)\n", settings->upstreams.size(),
-                    settings->keys.size()));
+    say(fmt::format("configuration is good: {} upstream(s), {} key(s), {} vector store(s)\n",
+                    settings->upstreams.size(), settings->keys.size(), settings->retrieval.stores.size()));
     return 0;
   }
   base::configure_log(settings->log_level, settings->log_format);
