@@ -52,7 +52,7 @@ class Instance:
         self.folder, chroma, self.port = pathlib.Path(folder), free_port(), free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "payonce.toml"
-        config.write_text(f'[retrieval]\nseed = {"true" if seed else "false"}\nttl = "1h"\n'
+        config.write_text(f'[retrieval]\nseed = {"true" if seed else "false"}\nttl = "1h"\nmax_memory = "1GiB"\n'
                           f'[retrieval.docs]\nkind = "chroma"\nurl = "http://127.0.0.1:{chroma}"\n')
         log = open(self.folder / "log.txt", "wb")
         program = pathlib.Path(sys.executable).parent / "chroma"

@@ -153,7 +153,7 @@ std::vector<VectorStoreSettings> read_vector_stores(const toml::table& root, con
     auto upstream = std::make_shared<route::Upstream>();
     upstream->name = named.name;
     read_address(reader, store, *upstream);
-    read_key(reader, named.name, env, files, *upstream, problems);
+    read_upstream_key(reader, named.name, env, files, *upstream, problems);
     read_connection(reader, files, *upstream);
     store.upstream = std::move(upstream);
     read_prefix(reader, store);

@@ -84,8 +84,8 @@ base::Result<std::string> key_in(std::string_view text, std::string_view from) {
 
 }  // namespace
 
-void read_key(const TableReader& reader, const std::string& name, const GetEnv& env, base::Env& files,
-              route::Upstream& out, Problems& problems) {
+void read_upstream_key(const TableReader& reader, const std::string& name, const GetEnv& env, base::Env& files,
+                       route::Upstream& out, Problems& problems) {
   const auto variable = reader.text("key_env");
   const auto file = reader.text("key_file");
   base::Result<std::string> key;
@@ -152,7 +152,7 @@ std::vector<route::UpstreamPtr> read_upstreams(const toml::table& root, const st
     if (kind != "anthropic" && kind != "openai")
       reader.wrong("kind", fmt::format("expected \"openai\" or \"anthropic\", found \"{}\"", kind));
     read_url(reader, *upstream);
-    read_key(reader, named.name, env, files, *upstream, problems);
+    read_upstream_key(reader, named.name, env, files, *upstream, problems);
     upstream->models = reader.texts("models").value_or(std::vector<std::string>());
     read_connection(reader, files, *upstream);
     out.push_back(std::move(upstream));

@@ -24,8 +24,8 @@ base::Result<route::UpstreamPtr> upstream_of_urls(const std::string& url, const 
 // What other named tables share with [upstreams.NAME]: a URL without a credential; key_env and key_file, of `name`;
 // timeouts, http2, verify_tls and ca_file.
 base::Result<std::string> checked_url(std::string_view text);
-void read_key(const TableReader& reader, const std::string& name, const GetEnv& env, base::Env& files,
-              route::Upstream& out, Problems& problems);
+void read_upstream_key(const TableReader& reader, const std::string& name, const GetEnv& env, base::Env& files,
+                       route::Upstream& out, Problems& problems);
 void read_connection(const TableReader& reader, base::Env& files, route::Upstream& out);
 
 }  // namespace payonce::config

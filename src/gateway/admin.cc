@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gateway/retrieval_admin.h"
+#include "gateway/semantic_admin.h"
 #include "identity/scope.h"
 
 namespace payonce::gateway {
@@ -91,45 +92,6 @@ json::object entry_json(const cache::EntryInfo& info, int64_t now_ms) {
           {"hits", info.hits},
           {"memory", info.in_memory},
           {"disk", info.on_disk}};
-}
-
-// Its section, and its part of what was saved in all.
-void add_semantic(pipeline::SemanticStage& stage, json::object& stats) {
-  const pipeline::SemanticStage::Stats counts = stage.stats();
-  const semantic::SemanticCache::Stats cache = stage.cache().stats();
-  const semantic::Tally::WrongRate wrong = cache.tally.wrong_rate();
-  json::object section{{"hits", counts.hits},
-                       {"misses", counts.misses},
-                       {"entries", cache.entries},
-                       {"bytes", cache.bytes},
-                       {"groups", cache.groups},
-                       {"evictions", cache.evictions},
-                       {"reasons", json::object{{"empty", counts.empty},
-                                                {"far", counts.far},
-                                                {"conflict", counts.conflict},
-                                                {"uncertain", counts.uncertain},
-                                                {"gone", counts.gone},
-                                                {"fault", counts.fault},
-                                                {"sampled", counts.sampled}}},
-                       {"wrong_answers", json::object{{"bound", stage.cache().error_bound()},
-                                                      {"estimate", wrong.estimate},
-                                                      {"low", wrong.low},
-                                                      {"high", wrong.high},
-                                                      {"confidence", 0.95},
-                                                      {"asked_again", cache.tally.asked_again},
-                                                      {"asked_again_wrong", cache.tally.asked_again_wrong},
-                                                      {"by_feedback", counts.wrong_by_feedback}}},
-                       {"labels", cache.labels},
-                       {"threshold", cache.threshold},
-                       {"sampling", counts.sampling},
-                       {"saved", json::object{{"input_tokens", counts.saved_input_tokens},
-                                              {"output_tokens", counts.saved_output_tokens},
-                                              {"usd", counts.saved_usd}}}};
-  stats["layers"].as_object()["semantic"] = std::move(section);
-  json::object& saved = stats["saved"].as_object();
-  saved["input_tokens"] = saved["input_tokens"].to_number<uint64_t>() + counts.saved_input_tokens;
-  saved["output_tokens"] = saved["output_tokens"].to_number<uint64_t>() + counts.saved_output_tokens;
-  saved["usd"] = saved["usd"].to_number<double>() + counts.saved_usd;
 }
 
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
