@@ -1,4 +1,8 @@
 // Which kernels this CPU runs.
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
 #include <cstdlib>
 #include <cstring>
 
@@ -9,10 +13,18 @@
 namespace payonce::engine {
 namespace {
 
+#ifdef __x86_64__
+// Older compilers' __builtin_cpu_supports does not know it: bit 29 of leaf 1's ECX (Intel SDM, CPUID).
+bool has_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1u << 29)) != 0;
+}
+#endif
+
 // Also asks whether the operating system saves the registers, which __builtin_cpu_supports includes.
 bool runs_avx2() {
 #ifdef __x86_64__
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
 #else
   return false;
 #endif

@@ -1,8 +1,11 @@
 #include "semantic/index/vector_index.h"
 
+// The library's vectorised code reads beyond the ends of its link lists to prefetch; the distance below is ours.
+#define NO_MANUAL_VECTORIZATION
 #include <hnswlib/hnswlib.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/assert.h"
@@ -26,6 +29,32 @@ float quantise(std::span<const float> vector, int8_t* out) {
   return scale;
 }
 
+// 1 - a . b; 16 sums side by side, which compilers vectorise.
+float inner_product_distance(const void* a, const void* b, const void* dimensions) {
+  constexpr size_t kLanes = 16;
+  const auto *x = static_cast<const float*>(a), *y = static_cast<const float*>(b);
+  const size_t count = *static_cast<const size_t*>(dimensions);
+  std::array<float, kLanes> sums{};
+  size_t d = 0;
+  for (; d + kLanes <= count; d += kLanes)
+    for (size_t lane = 0; lane < kLanes; ++lane) sums[lane] += x[d + lane] * y[d + lane];
+  float sum = 0;
+  for (; d < count; ++d) sum += x[d] * y[d];
+  for (const float each : sums) sum += each;
+  return 1 - sum;
+}
+
+class InnerProductSpace final : public hnswlib::SpaceInterface<float> {
+ public:
+  explicit InnerProductSpace(size_t dimensions) : dimensions_(dimensions) {}
+  size_t get_data_size() override { return dimensions_ * sizeof(float); }
+  hnswlib::DISTFUNC<float> get_dist_func() override { return inner_product_distance; }
+  void* get_dist_func_param() override { return &dimensions_; }
+
+ private:
+  size_t dimensions_;
+};
+
 bool nearer(const Neighbour& a, const Neighbour& b) {
   return a.similarity != b.similarity ? a.similarity > b.similarity : a.id < b.id;
 }
@@ -46,7 +75,7 @@ struct VectorIndex::Graph {
     hnsw.markDelete(id);
     ++removed;
   }
-  hnswlib::InnerProductSpace space;
+  InnerProductSpace space;
   hnswlib::HierarchicalNSW<float> hnsw;
   size_t removed = 0;  // rows that are gone but still lead to others
 };
