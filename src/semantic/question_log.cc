@@ -22,6 +22,7 @@ constexpr size_t kHeaderBytes = kMagic.size() + sizeof(base::Digest);
 constexpr size_t kFrameBytes = 4 + 32;  // size, SHA-256 of the payload
 constexpr uint32_t kMaxRecordBytes = 4u << 20;
 constexpr uint32_t kMaxDimensions = 65'536;
+constexpr float kMaxScale = 1000;  // of vectors of length 1; wide enough for any
 
 class Writer {
  public:
@@ -57,7 +58,7 @@ class Reader {
   std::string text() { return std::string(take(number<uint32_t>())); }
   void vector(size_t size, std::vector<float>& out) {
     const auto scale = number<float>();
-    good_ = good_ && std::isfinite(scale);
+    good_ = good_ && scale >= 0 && scale <= kMaxScale;  // and no NaN
     for (const char value : take(size)) out.push_back(static_cast<float>(static_cast<int8_t>(value)) * scale);
   }
   std::string_view take(size_t size) {
@@ -142,6 +143,7 @@ base::Result<StoredQuestion> decode_question(std::string_view payload) {
   if (dimensions > kMaxDimensions || width > kMaxDimensions || tokens > kMaxStoredTokens ||
       dimensions + static_cast<size_t>(tokens) * width > in.left())
     return corrupt("its vectors are larger than itself");
+  if ((tokens == 0) != (width == 0)) return corrupt("its tokens have no vectors");
   in.vector(dimensions, out.embedding.vector);
   for (uint32_t i = 0; i < tokens; ++i) {
     out.embedding.token_ids.push_back(in.number<int32_t>());
