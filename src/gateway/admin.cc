@@ -33,7 +33,9 @@ constexpr Endpoint kEndpoints[] = {
      "Entries of the caller's scope, newest first; admin: of all. Query: key, scope, version, "
      "model, older_than, limit."},
     {"GET", "/payonce/v1/cache/entry", "One entry with its recorded answer. Query: key."},
-    {"GET", "/payonce/v1/savings", "The ledger: bought and saved by day, scope, model and layer. Query: days."},
+    {"GET", "/payonce/v1/savings",
+     "The ledger: bought and saved by day, scope, model and layer; of the semantic layer's hits, how many are wrong. "
+     "Query: days."},
     {"POST", "/payonce/v1/feedback",
      "Says that a semantic hit was wrong: JSON object with hit (its X-Payonce-Hit). It is not given again."},
     {"POST", "/payonce/v1/retrieval/invalidate",
@@ -330,7 +332,10 @@ void Admin::savings(const std::shared_ptr<net::Exchange>& exchange, std::string_
                                   {"input_tokens", row.input_tokens},
                                   {"output_tokens", row.output_tokens},
                                   {"usd", row.usd}});
-    std::string body = json::serialize(json::object{{"rows", std::move(rows)}});
+    json::object out{{"rows", std::move(rows)}};
+    if (pipeline::SemanticStage* semantic = parts_.pipeline.semantic())
+      out["semantic_wrong_answers"] = wrong_answers(*semantic);
+    std::string body = json::serialize(out);
     exchange->loop().post([this, exchange, body = std::move(body)] { reply_json(*exchange, 200, body); });
   });
   if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");

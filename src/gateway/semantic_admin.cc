@@ -6,10 +6,22 @@
 namespace payonce::gateway {
 namespace json = boost::json;
 
+json::object wrong_answers(pipeline::SemanticStage& stage) {
+  const semantic::Tally tally = stage.cache().stats().tally;
+  const semantic::Tally::WrongRate wrong = tally.wrong_rate();
+  return {{"bound", stage.cache().error_bound()},
+          {"estimate", wrong.estimate},
+          {"low", wrong.low},
+          {"high", wrong.high},
+          {"confidence", 0.95},
+          {"asked_again", tally.asked_again},
+          {"asked_again_wrong", tally.asked_again_wrong},
+          {"by_feedback", stage.stats().wrong_by_feedback}};
+}
+
 void add_semantic(pipeline::SemanticStage& stage, json::object& stats) {
   const pipeline::SemanticStage::Stats counts = stage.stats();
   const semantic::SemanticCache::Stats cache = stage.cache().stats();
-  const semantic::Tally::WrongRate wrong = cache.tally.wrong_rate();
   json::object section{{"hits", counts.hits},
                        {"misses", counts.misses},
                        {"entries", cache.entries},
@@ -23,14 +35,7 @@ void add_semantic(pipeline::SemanticStage& stage, json::object& stats) {
                                                 {"gone", counts.gone},
                                                 {"fault", counts.fault},
                                                 {"sampled", counts.sampled}}},
-                       {"wrong_answers", json::object{{"bound", stage.cache().error_bound()},
-                                                      {"estimate", wrong.estimate},
-                                                      {"low", wrong.low},
-                                                      {"high", wrong.high},
-                                                      {"confidence", 0.95},
-                                                      {"asked_again", cache.tally.asked_again},
-                                                      {"asked_again_wrong", cache.tally.asked_again_wrong},
-                                                      {"by_feedback", counts.wrong_by_feedback}}},
+                       {"wrong_answers", wrong_answers(stage)},
                        {"labels", cache.labels},
                        {"threshold", cache.threshold},
                        {"sampling", counts.sampling},

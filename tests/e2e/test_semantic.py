@@ -210,5 +210,8 @@ def test_stats_and_metrics_tell_of_the_layer(gateway):
     assert gateway.metric("payonce_semantic_wrong_share", value="high") == pytest.approx(1 / 5)  # nothing asked again
     stats = gateway.stats()
     assert stats["saved"]["output_tokens"] == layer["saved"]["output_tokens"] > 0
+    ledger = gateway.client.get("/payonce/v1/savings").json()
+    assert ledger["semantic_wrong_answers"] == layer["wrong_answers"]
+    assert [row["requests"] for row in ledger["rows"] if row["layer"] == "semantic"] == [1]
     told = run_cli("cache", "stats", "--url", gateway.root, home=gateway.folder)
     assert "semantic: 1 hits, 4 misses" in told.stdout and "bound 1.00 %" in told.stdout
