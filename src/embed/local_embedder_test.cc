@@ -8,6 +8,7 @@
 #include <fstream>
 #include <future>
 
+#include "base/temporary_directory.h"
 #include "embed/embed_fixture.h"
 #include "embed/find_embedder.h"
 #include "embed/tiny_bert.h"
@@ -184,11 +185,6 @@ TEST_F(TinyEmbedder, ALongTextIsCutAndSaysSo) {
 
 class FindEmbedder : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "payonce_find_XXXXXX").string();
-    root_ = mkdtemp(name.data());
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
   std::string put(const std::string& folder) {
     std::filesystem::create_directories(root_ / folder);
     const auto file = root_ / folder / kDefaultEmbedder;
@@ -198,7 +194,8 @@ class FindEmbedder : public testing::Test {
   std::string find(std::map<std::string, std::string> variables) {
     return find_embedder([&](const char* name) { return variables[name]; }, (root_ / "bin/payonce").string());
   }
-  std::filesystem::path root_;
+  base::TemporaryDirectory directory_;
+  const std::filesystem::path root_ = directory_.path();
 };
 
 TEST_F(FindEmbedder, GoesFromTheVariableToTheCacheToThePackage) {

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "base/scratch_file.h"
+
 namespace payonce::embed {
 
 struct TinyShape {
@@ -228,21 +230,6 @@ class TinyBert {
   std::map<std::string, Values> values_;
 };
 
-// A path of its own, gone when the test ends.
-class ScratchFile {
- public:
-  ScratchFile() {
-    std::string name = (std::filesystem::temp_directory_path() / "payonce_embed_XXXXXX").string();
-    ::close(mkstemp(name.data()));
-    path_ = name;
-  }
-  ~ScratchFile() { std::filesystem::remove(path_); }
-  ScratchFile(const ScratchFile&) = delete;
-  ScratchFile& operator=(const ScratchFile&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using base::ScratchFile;
 
 }  // namespace payonce::embed

@@ -1,5 +1,6 @@
 #include "embed/vector.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -21,6 +22,15 @@ base::Status truncate(std::vector<float>& vector, int32_t dimensions) {
   PAYONCE_ASSERT(dimensions > 0 && static_cast<size_t>(dimensions) <= vector.size());
   vector.resize(static_cast<size_t>(dimensions));
   return normalize(vector);
+}
+
+float quantise_int8(std::span<const float> vector, int8_t* out) {
+  float largest = 0;
+  for (const float value : vector) largest = std::max(largest, std::fabs(value));
+  const float scale = largest / 127;
+  for (size_t d = 0; d < vector.size(); ++d)
+    out[d] = scale > 0 ? static_cast<int8_t>(std::clamp(std::lrint(vector[d] / scale), -127L, 127L)) : int8_t{0};
+  return scale;
 }
 
 }  // namespace payonce::embed

@@ -141,6 +141,7 @@ std::string SemanticStage::served(const Prepared& prepared, const AskedQuestion&
 }
 
 void SemanticStage::forwarded(const Prepared& prepared, const AskedQuestion& lookup) {
+  if (!lookup.read) return;  // not embedded: a fault, counted there, or too long
   const bool would_serve = lookup.outcome == semantic::Outcome::kServe;
   break_even_.looked(prepared.model, would_serve, clock_.monotonic_us() - lookup.started_us);
   (void)cache_.decided(lookup, false);

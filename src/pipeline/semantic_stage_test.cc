@@ -187,6 +187,8 @@ TEST_F(SemanticStageTest, AFaultIsAMissWithAReason) {
   pay(missed, "Paris");  // nothing to learn from, nothing breaks
   embedder.full = false;
   EXPECT_EQ(stage->stats().fault, 1U);
+  EXPECT_EQ(stage->stats().empty, 1U);  // the first question alone
+  EXPECT_EQ(cache->stats().tally.questions, 1U);
   const std::string longer(300, 'x');
   const Decision too_long = ask(longer);
   EXPECT_EQ(std::get<Forward>(too_long).detail, "semantic-too-long");

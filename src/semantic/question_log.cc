@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "embed/vector.h"
 
 namespace payonce::semantic {
 namespace {
@@ -35,12 +35,9 @@ class Writer {
     out.append(value);
   }
   void vector(std::span<const float> values) {
-    float largest = 0;
-    for (const float value : values) largest = std::max(largest, std::fabs(value));
-    const float scale = largest / 127;
-    number(scale);
-    for (const float value : values)
-      out += static_cast<char>(scale > 0 ? std::clamp(std::lrint(value / scale), -127L, 127L) : 0);
+    std::vector<int8_t> small(values.size());
+    number(embed::quantise_int8(values, small.data()));
+    out.append(reinterpret_cast<const char*>(small.data()), small.size());
   }
   std::string out;
 };

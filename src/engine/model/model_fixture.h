@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/scratch_file.h"
 #include "engine/model/model.h"
 #include "engine/model/random_model.h"
 #include "engine/model/test_models.h"
@@ -19,22 +20,7 @@ namespace payonce::engine {
 
 using Logits = std::vector<float>;
 
-// A file that is gone when the test ends.
-class ScratchFile {
- public:
-  ScratchFile() {
-    std::string name = (std::filesystem::temp_directory_path() / "payonce_model_XXXXXX").string();
-    close(mkstemp(name.data()));
-    path_ = name;
-  }
-  ~ScratchFile() { std::filesystem::remove(path_); }
-  ScratchFile(const ScratchFile&) = delete;
-  ScratchFile& operator=(const ScratchFile&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using base::ScratchFile;
 
 inline std::unique_ptr<Model> load_model(const std::string& file, ModelOptions options = {}) {
   if (!options.threads) options.threads = 1;  // tests share cores; waiting for another thread's turn is slow

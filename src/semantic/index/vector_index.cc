@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "base/assert.h"
+#include "embed/vector.h"
 #include "semantic/index/row_kernels.h"
 
 namespace payonce::semantic {
@@ -18,16 +19,6 @@ constexpr size_t kScanRows = 256;  // at a time: their dot products stay in the 
 // Malkov and Yashunin 2018; recall@1 0.9995 at 100,000 questions.
 constexpr size_t kRowsGrownAtOnce = 3;  // about 0.1 ms each
 constexpr size_t kGraphLinks = 16, kGraphBuildWidth = 100, kGraphSearchWidth = 64;
-
-float quantise(std::span<const float> vector, int8_t* out) {
-  float largest = 0;
-  for (const float value : vector) largest = std::max(largest, std::fabs(value));
-  if (largest == 0) return 0;
-  const float scale = largest / 127;
-  for (size_t d = 0; d < vector.size(); ++d)
-    out[d] = static_cast<int8_t>(std::clamp(std::lrint(vector[d] / scale), -127L, 127L));
-  return scale;
-}
 
 // 1 - a . b; 16 sums side by side, which compilers vectorise.
 float inner_product_distance(const void* a, const void* b, const void* dimensions) {
@@ -90,7 +81,7 @@ void VectorIndex::add(uint64_t id, std::span<const float> vector) {
   PAYONCE_ASSERT(vector.size() == dimensions_ && !row_of_.contains(id));
   const size_t row = ids_.size();
   rows_.resize((row + 1) * stride_);
-  scales_.push_back(quantise(vector, rows_.data() + row * stride_));
+  scales_.push_back(embed::quantise_int8(vector, rows_.data() + row * stride_));
   ids_.push_back(id);
   row_of_[id] = row;
   if (graph_) graph_->add(id, vector.data());
@@ -171,7 +162,7 @@ std::vector<Neighbour> VectorIndex::nearest(std::span<const float> query, size_t
 // By the int8 query first; the similarity of those that come out is taken with the query as it is.
 std::vector<Neighbour> VectorIndex::scan(std::span<const float> query, size_t count) const {
   std::vector<int8_t> quantised(stride_);
-  const float query_scale = quantise(query, quantised.data());
+  const float query_scale = embed::quantise_int8(query, quantised.data());
   const RowKernels& kernels = row_kernels();
   struct Place {
     float rough;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "embed/vector.h"
 #include "semantic/verifier/dot.h"
 
 namespace payonce::semantic {
@@ -133,13 +134,8 @@ Tokens quantise(const embed::Embedding& embedding) {
   out.ids.assign(embedding.token_ids.begin(), embedding.token_ids.begin() + static_cast<std::ptrdiff_t>(count));
   out.vectors.resize(count * width);
   for (size_t i = 0; i < count; ++i) {
-    const float* from = embedding.token_vectors.data() + i * width;
-    float largest = 0;
-    for (size_t k = 0; k < width; ++k) largest = std::max(largest, std::abs(from[k]));
-    const float scale = largest / 127.0f;
-    out.scales.push_back(scale);
-    for (size_t k = 0; k < width && scale > 0; ++k)
-      out.vectors[i * width + k] = static_cast<int8_t>(std::lrint(from[k] / scale));
+    const std::span<const float> vector = std::span(embedding.token_vectors).subspan(i * width, width);
+    out.scales.push_back(embed::quantise_int8(vector, out.vectors.data() + i * width));
   }
   return out;
 }
