@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "pipeline/savings.h"
 
 namespace payonce::pipeline {
 namespace {
@@ -49,7 +50,7 @@ std::string_view forwarded_name(Forwarded why) { return kForwardedNames[static_c
 
 // Handles looked up once: the hit path takes no lock of the metrics registry.
 struct Pipeline::Counters {
-  explicit Counters(base::Metrics& metrics) {
+  explicit Counters(base::Metrics& metrics) : saved(metrics, "exact") {
     for (size_t d = 0; d < kDialects; ++d) {
       const std::string dialect(llm::dialect_name(static_cast<llm::Dialect>(d)));
       for (size_t o = 0; o < kOutcomes; ++o)
@@ -63,8 +64,6 @@ struct Pipeline::Counters {
                                          {{"dialect", std::string(llm::dialect_name(static_cast<llm::Dialect>(d)))},
                                           {"layer", "semantic"},
                                           {"outcome", "hit"}});
-    saved_usd = metrics.counter("payonce_saved_usd_total", {{"layer", "exact"}});
-    saved_tokens = metrics.counter("payonce_saved_tokens_total", {{"layer", "exact"}});
     fresh = metrics.counter("payonce_tokens_total", {{"class", "fresh"}});
     read = metrics.counter("payonce_tokens_total", {{"class", "read"}});
     write = metrics.counter("payonce_tokens_total", {{"class", "write"}});
@@ -74,9 +73,9 @@ struct Pipeline::Counters {
   }
   std::array<std::array<base::Counter, kOutcomes>, kDialects> requests;
   std::array<base::Counter, kDialects> semantic_hits;
-  base::Counter saved_usd, saved_tokens, fresh, read, write, output, faults, collapsed_total;
+  Savings saved;
+  base::Counter fresh, read, write, output, faults, collapsed_total;
   std::atomic<uint64_t> hits{0}, bypassed{0}, collapsed{0}, cold{0}, expired{0}, refreshed{0}, fault{0};
-  std::atomic<uint64_t> saved_input{0}, saved_output{0};
 };
 
 Pipeline::Pipeline(Parts parts, PolicyPtr policy)
@@ -216,10 +215,7 @@ void Pipeline::count_hit(const Answer& answer) {
   }
   count(answer.prepared->dialect, Outcome::kHit);
   counters_->hits.fetch_add(1, std::memory_order_relaxed);
-  counters_->saved_usd.add(entry.cost_usd);
-  counters_->saved_tokens.add(static_cast<double>(entry.usage.input() + entry.usage.output));
-  counters_->saved_input.fetch_add(static_cast<uint64_t>(entry.usage.input()), std::memory_order_relaxed);
-  counters_->saved_output.fetch_add(static_cast<uint64_t>(entry.usage.output), std::memory_order_relaxed);
+  counters_->saved.add(entry.usage, entry.cost_usd);
 }
 
 void Pipeline::count_exact_miss(cache::MissReason why) {
@@ -366,9 +362,9 @@ Pipeline::ExactStats Pipeline::exact_stats() const {
                  .expired = c.expired,
                  .refreshed = c.refreshed,
                  .fault = c.fault,
-                 .saved_input_tokens = c.saved_input,
-                 .saved_output_tokens = c.saved_output,
-                 .saved_usd = c.saved_usd.value()};
+                 .saved_input_tokens = c.saved.input_tokens(),
+                 .saved_output_tokens = c.saved.output_tokens(),
+                 .saved_usd = c.saved.usd()};
   out.misses = out.cold + out.expired + out.refreshed + out.fault;
   return out;
 }

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "llm/answer_text.h"
+#include "pipeline/savings.h"
 
 namespace payonce::pipeline {
 namespace {
@@ -59,8 +60,7 @@ double cosine(const embed::Embedding& a, const embed::Embedding& b) {
 struct SemanticStage::Counters {
   explicit Counters(base::Metrics& metrics)
       : faults(metrics.counter("payonce_layer_faults_total", {{"layer", "semantic"}})),
-        saved_usd(metrics.counter("payonce_saved_usd_total", {{"layer", "semantic"}})),
-        saved_tokens(metrics.counter("payonce_saved_tokens_total", {{"layer", "semantic"}})),
+        saved(metrics, "semantic"),
         asked_again_total(metrics.counter("payonce_semantic_asked_again_total")),
         wrong_estimate(metrics.gauge("payonce_semantic_wrong_share", {{"value", "estimate"}})),
         wrong_low(metrics.gauge("payonce_semantic_wrong_share", {{"value", "low"}})),
@@ -70,11 +70,13 @@ struct SemanticStage::Counters {
         bytes(metrics.gauge("payonce_bytes", {{"layer", "semantic"}})),
         labels_equal(metrics.counter("payonce_semantic_labels_total", {{"equal", "yes"}})),
         labels_other(metrics.counter("payonce_semantic_labels_total", {{"equal", "no"}})) {}
-  base::Counter faults, saved_usd, saved_tokens, asked_again_total;
+  base::Counter faults;
+  Savings saved;
+  base::Counter asked_again_total;
   base::Gauge wrong_estimate, wrong_low, wrong_high, wrong_bound, entries, bytes;
   base::Counter labels_equal, labels_other;
   std::atomic<uint64_t> hits{0}, empty{0}, far{0}, conflict{0}, uncertain{0}, gone{0}, fault{0}, sampled{0};
-  std::atomic<uint64_t> asked_again{0}, wrong_by_feedback{0}, saved_input{0}, saved_output{0};
+  std::atomic<uint64_t> asked_again{0}, wrong_by_feedback{0};
 };
 
 SemanticStage::SemanticStage(Options options, embed::Embedder& embedder, semantic::SemanticCache& cache,
@@ -221,12 +223,7 @@ void SemanticStage::ask_judge(const Settled& settled, const std::string& other) 
   });
 }
 
-void SemanticStage::count_saved(const llm::Usage& usage, double cost_usd) {
-  counters_->saved_usd.add(cost_usd);
-  counters_->saved_tokens.add(static_cast<double>(usage.input() + usage.output));
-  counters_->saved_input.fetch_add(static_cast<uint64_t>(usage.input()), std::memory_order_relaxed);
-  counters_->saved_output.fetch_add(static_cast<uint64_t>(usage.output), std::memory_order_relaxed);
-}
+void SemanticStage::count_saved(const llm::Usage& usage, double cost_usd) { counters_->saved.add(usage, cost_usd); }
 
 bool SemanticStage::feedback_wrong(const std::string& hit, std::string_view scope) {
   if (!cache_.feedback_wrong(hit, scope)) return false;
@@ -257,9 +254,9 @@ SemanticStage::Stats SemanticStage::stats() const {
             .sampled = c.sampled,
             .asked_again = c.asked_again,
             .wrong_by_feedback = c.wrong_by_feedback,
-            .saved_input_tokens = c.saved_input,
-            .saved_output_tokens = c.saved_output,
-            .saved_usd = c.saved_usd.value(),
+            .saved_input_tokens = c.saved.input_tokens(),
+            .saved_output_tokens = c.saved.output_tokens(),
+            .saved_usd = c.saved.usd(),
             .sampling = break_even_.sampling()};
   out.misses = out.empty + out.far + out.conflict + out.uncertain + out.gone + out.fault + out.sampled;
   return out;
