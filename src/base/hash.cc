@@ -92,6 +92,14 @@ std::string hex(std::string_view bytes) {
 
 KeyedHash::KeyedHash() { random_bytes(secret_.data(), secret_.size()); }
 
+KeyedHash::KeyedHash(std::string_view seed) {
+  for (size_t filled = 0, round = 0; filled < secret_.size(); ++round) {
+    const Digest part = hmac_sha256(seed, std::to_string(round));
+    filled += std::string_view(reinterpret_cast<const char*>(part.data()), part.size())
+                  .copy(reinterpret_cast<char*>(secret_.data()) + filled, secret_.size() - filled);
+  }
+}
+
 Hash128 KeyedHash::operator()(std::string_view bytes) const {
   const XXH128_hash_t hash = XXH3_128bits_withSecret(bytes.data(), bytes.size(), secret_.data(), secret_.size());
   return {hash.low64, hash.high64};

@@ -40,6 +40,7 @@ struct Hash128 {
   uint64_t high = 0;
   bool operator==(const Hash128&) const = default;
 };
+inline std::string_view bytes_of(const Hash128& hash) { return {reinterpret_cast<const char*>(&hash), sizeof hash}; }
 struct Hash128Hasher {
   size_t operator()(const Hash128& hash) const { return static_cast<size_t>(hash.low); }
 };
@@ -48,6 +49,8 @@ struct Hash128Hasher {
 class KeyedHash {
  public:
   KeyedHash();  // random secret
+  // A secret made from `seed`: for what is kept on disk, in a data directory with a seed of its own.
+  explicit KeyedHash(std::string_view seed);
   Hash128 operator()(std::string_view bytes) const;
   // Hash of several parts; the lengths are mixed in, so ("ab","c") and ("a","bc") differ.
   template <size_t N>
