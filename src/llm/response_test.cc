@@ -7,7 +7,6 @@
 
 #include "llm/dialect.h"
 #include "llm/error_body.h"
-#include "llm/prices.h"
 #include "llm/request.h"
 
 namespace payonce::llm {
@@ -177,16 +176,6 @@ TEST(Dialect, IsKnownByMethodAndPath) {
   EXPECT_EQ(classify("GET", "/v1/chat/completions"), Dialect::kOther);
   EXPECT_EQ(classify("POST", "/v1/chat/completions/"), Dialect::kOther);
   EXPECT_EQ(classify("GET", "/v1/models"), Dialect::kOther);
-}
-
-TEST(Prices, AreFoundThroughPrefixesAndDatesAndPriceAllClasses) {
-  const PriceTable table = PriceTable::built_in();
-  const Price* exact = table.find("gpt-4o");
-  ASSERT_NE(exact, nullptr);
-  EXPECT_EQ(table.find("openai/gpt-4o-2024-08-06"), exact);
-  EXPECT_EQ(table.find("no-such-model"), nullptr);
-  EXPECT_DOUBLE_EQ(table.cost_usd("gpt-4o", {.fresh = 1'000'000, .output = 1'000'000}), exact->input + exact->output);
-  EXPECT_DOUBLE_EQ(table.cost_usd("no-such-model", {.fresh = 1'000'000}), 0);
 }
 
 TEST(ErrorBody, HasTheShapeOfTheDialect) {

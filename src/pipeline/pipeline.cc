@@ -292,7 +292,7 @@ Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   if (recorded.content_type.starts_with("text/event-stream")) out.form = llm::Form::kStream;
   llm::Analysis analysis = llm::analyse(prepared.dialect, out.form, recorded.body);
   out.usage = analysis.usage;
-  out.cost_usd = forward.policy->prices.cost_usd(prepared.model, analysis.usage);
+  out.cost_usd = forward.policy->prices.cost_usd(prepared.model, analysis.usage, clock_.unix_ms());
   out.reason = std::move(analysis.reason);
   out.complete = analysis.complete;
   out.store = forward.store && analysis.complete;
