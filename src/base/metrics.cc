@@ -17,7 +17,7 @@ constexpr MetricInfo kTable[] = {
     {"payonce_requests_total", "counter", "dialect,layer,outcome",
      "Requests by dialect, the layer that answered (none: the upstream did) and outcome (hit, miss, bypass, stale)."},
     {"payonce_request_seconds", "histogram", "phase",
-     "Time in parse, lookup, upstream (first byte) and total, seconds."},
+     "Time in parse, lookup, prefix, upstream (first byte) and total, seconds."},
     {"payonce_tokens_total", "counter", "class", "Tokens billed by upstreams: fresh, read, write, output."},
     {"payonce_saved_usd_total", "counter", "layer", "Money not spent because a layer answered, USD at list price."},
     {"payonce_saved_tokens_total", "counter", "layer",
@@ -44,6 +44,9 @@ constexpr MetricInfo kTable[] = {
      "Writes to vector stores that went through; each made the lists before it void."},
     {"payonce_retrieval_recall", "gauge", "value",
      "Share of a full search's results that a seeded search finds: mean, low (lower bound, 95 % confidence)."},
+    {"payonce_prefix_acts_total", "counter", "act",
+     "What the prefix layer did to requests, or would have done: tools_ordered, respelled, moved, billing_stripped, "
+     "marked, unmarked, keyed."},
     {"payonce_connections", "gauge", "side", "Open connections: client, upstream."},
     {"payonce_worker_queue", "gauge", "", "Jobs waiting for the worker pool."},
     {"payonce_rejected_total", "counter", "reason",

@@ -66,7 +66,7 @@ TEST_F(LoadTest, DefaultsHoldWithoutAnySource) {
   EXPECT_EQ(loaded->listen, "127.0.0.1:4141");
   EXPECT_EQ(loaded->data_dir, "/home/someone/.local/share/payonce");
   EXPECT_EQ(loaded->ttl_s, 86'400);
-  EXPECT_THAT(loaded->layers, ElementsAre("exact", "semantic"));
+  EXPECT_THAT(loaded->layers, ElementsAre("exact", "semantic", "prefix"));
   EXPECT_TRUE(loaded->upstreams.empty());
 }
 
@@ -167,16 +167,17 @@ TEST_F(LoadTest, AVariableOrFlagWithAWrongValueIsNamed) {
 }
 
 TEST_F(LoadTest, AllProblemsAreToldAtOnce) {
-  EXPECT_EQ(error_of("threads = 4096\nspeed = 1\nlayers = [\"exact\", 1]\nmax_disk = true\n[upstreams.a]\n"),
-            "invalid 'layers' at payonce.toml:3: expected layers: exact, semantic, or none, found \"1\"\n"
-            "invalid 'max_disk' at payonce.toml:4: expected a size, found true or false without quotes\n"
-            "unknown key 'speed' at payonce.toml:2; known here: upstreams, keys, prices, listen, data, layers, "
-            "error_bound, "
-            "threads, max_memory, max_disk, model, engine, semantic, retrieval, tls, policy, limits, retry, log, "
-            "admin, traces\n"
-            "invalid 'threads' at payonce.toml:1: expected a whole number from 0 to 1024, found \"4096\"\n"
-            "missing 'upstreams.a.base_url' in the table at payonce.toml:5; for example base_url = "
-            "\"https://api.openai.com/v1\"");
+  EXPECT_EQ(
+      error_of("threads = 4096\nspeed = 1\nlayers = [\"exact\", 1]\nmax_disk = true\n[upstreams.a]\n"),
+      "invalid 'layers' at payonce.toml:3: expected layers: exact, semantic, prefix, or none, found \"1\"\n"
+      "invalid 'max_disk' at payonce.toml:4: expected a size, found true or false without quotes\n"
+      "unknown key 'speed' at payonce.toml:2; known here: upstreams, keys, prices, listen, data, layers, "
+      "error_bound, "
+      "threads, max_memory, max_disk, model, engine, semantic, retrieval, prefix, tls, policy, limits, retry, log, "
+      "admin, traces\n"
+      "invalid 'threads' at payonce.toml:1: expected a whole number from 0 to 1024, found \"4096\"\n"
+      "missing 'upstreams.a.base_url' in the table at payonce.toml:5; for example base_url = "
+      "\"https://api.openai.com/v1\"");
 }
 
 TEST_F(LoadTest, WhatIsNoTomlIsNamedWithItsLine) {
@@ -185,9 +186,9 @@ TEST_F(LoadTest, WhatIsNoTomlIsNamedWithItsLine) {
   EXPECT_THAT(load().error().message, HasSubstr("missing.toml"));
 }
 
-TEST_F(LoadTest, LayersThatAreNotBuiltAreRefused) {
-  flags_.values["layers"] = "exact,prefix";
-  EXPECT_EQ(load().error().message, "--layers: layer \"prefix\" is not built yet; use exact, semantic or none");
+TEST_F(LoadTest, LayersThatCannotWorkAreRefused) {
+  flags_.values["layers"] = "prefix";
+  EXPECT_THAT(load()->layers, ElementsAre("prefix"));
   flags_.values["layers"] = "semantic";
   EXPECT_THAT(load().error().message, HasSubstr("name both, exact,semantic"));
   flags_.values["layers"] = "exact,none";

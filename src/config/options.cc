@@ -166,21 +166,30 @@ base::Status set_listen(Settings& settings, std::string_view value) {
 }
 
 base::Status set_layers(Settings& settings, std::string_view value) {
-  constexpr std::string_view kKnown = "layers: exact, semantic, or none";
+  constexpr std::string_view kKnown = "layers: exact, semantic, prefix, or none";
   const std::vector<std::string_view> names = split(value);
   std::vector<std::string> layers;
   for (const std::string_view name : names) {
-    if (name == "prefix")
-      return base::fail(base::Code::kInvalid, "layer \"prefix\" is not built yet; use exact, semantic or none");
-    if (name != "exact" && name != "semantic" && name != "none") return expected(kKnown, name);
+    if (name != "exact" && name != "semantic" && name != "prefix" && name != "none") return expected(kKnown, name);
     if (name == "none" && names.size() > 1) return expected("\"none\" alone, or the names of layers", value);
     if (name != "none" && std::ranges::find(layers, name) == layers.end()) layers.emplace_back(name);
   }
   if (names.empty()) return expected(kKnown, value);
-  if (layers == std::vector<std::string>{"semantic"})
+  const auto names_layer = [&](std::string_view layer) { return std::ranges::find(layers, layer) != layers.end(); };
+  if (names_layer("semantic") && !names_layer("exact"))
     return base::fail(base::Code::kInvalid,
                       "layer \"semantic\" gives answers that \"exact\" stores: name both, exact,semantic");
   settings.layers = std::move(layers);
+  settings.layers_given = true;
+  return {};
+}
+
+base::Status set_move(Settings& settings, std::string_view value) {
+  std::vector<std::string> models;
+  for (const std::string_view name : split(value)) models.emplace_back(name == "on" ? "*" : name);
+  if (models.empty()) return expected("off, on, or models such as \"claude-*\"", value);
+  if (models == std::vector<std::string>{"off"}) models.clear();
+  settings.prefix.move = std::move(models);
   return {};
 }
 
@@ -206,6 +215,10 @@ constexpr Field kListen{Kind::kText, set_listen, [](const Settings& s) { return 
 constexpr Field kLayers{Kind::kList, set_layers, [](const Settings& s) {
                           return s.layers.empty() ? std::string("none") : fmt::format("{}", fmt::join(s.layers, ","));
                         }};
+constexpr Field kMove{Kind::kList, set_move, [](const Settings& s) {
+                        return s.prefix.move.empty() ? std::string("off")
+                                                     : fmt::format("{}", fmt::join(s.prefix.move, ","));
+                      }};
 constexpr Field kStatuses{Kind::kList, set_statuses,
                           [](const Settings& s) { return fmt::format("{}", fmt::join(s.retry.statuses, ",")); }};
 
@@ -223,7 +236,8 @@ constexpr Option kOptions[] = {
      "directory of the store, the ledger and the secrets; default: $PAYONCE_HOME/data, else $XDG_DATA_HOME/payonce, "
      "else ~/.local/share/payonce; `payonce engine` keeps KV on disk only when it is given",
      "--data"},
-    {"layers", "--layers", kLayers, "cache layers that act: exact, semantic, or none; prefix is not built yet"},
+    {"layers", "--layers", kLayers,
+     "cache layers that act: exact, semantic, prefix, or none; naming prefix lets it change requests (prefix.mode)"},
     {"error_bound", "--error-bound", number<AT(error_bound), 1>(),
      "semantic layer: the share of the requests that it may answer wrongly"},
     {"threads", "--threads", whole<AT(threads), 0, 1024>(), "event loops; 0: one per core, at most 4"},
@@ -307,6 +321,12 @@ constexpr Option kOptions[] = {
      "with retrieval.seed: the share of a full search's results that the seeded one must find, with 95 % confidence"},
     {"retrieval.shadow", "--retrieval-shadow", number<AT(retrieval.shadow), 1>(),
      "with retrieval.seed: share of the seeded searches that the store makes in full instead, to measure the recall"},
+    {"prefix.mode", "--prefix-mode", choice<AT(prefix.mode), route::kPrefixModes>(),
+     "what the prefix layer may do to requests: off, observe (say what it would do), safe (tool order, spelling, "
+     "breakpoints), aggressive (move volatile text, too); default: safe where layers names prefix, else observe"},
+    {"prefix.move", "--prefix-move", kMove,
+     "volatile lines of the system prompt go behind the last breakpoint: off, on, or for models such as "
+     "\"claude-*\""},
     {"tls.certificate_file", "--tls-certificate", text<AT(tls_certificate_file)>(),
      "PEM certificate chain; with tls.key_file the gateway listens with TLS"},
     {"tls.key_file", "--tls-key", text<AT(tls_key_file)>(), "PEM private key of tls.certificate_file"},

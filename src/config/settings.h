@@ -93,13 +93,19 @@ struct RetrievalSettings {
   std::vector<VectorStoreSettings> stores;  // in the order of the file
 };
 
+struct PrefixSettings {
+  route::PrefixMode mode = route::PrefixMode::kDefault;  // safe where `layers` names prefix, else observe
+  std::vector<std::string> move;  // models or patterns whose volatile text may be moved; "*": all
+};
+
 struct Settings {
   std::string listen = "127.0.0.1:4141";
   std::string data_dir;         // default: $PAYONCE_HOME/data, $XDG_DATA_HOME/payonce or ~/.local/share/payonce
   bool data_dir_given = false;  // it is not the default
-  std::vector<std::string> layers = {"exact", "semantic"};  // empty: none; prefix is not built yet and refused
-  double error_bound = 0.01;                                // semantic layer
-  int threads = 0;                                          // event loops; 0: one per core, at most 4
+  std::vector<std::string> layers = {"exact", "semantic", "prefix"};  // empty: none
+  bool layers_given = false;                                          // they are not the default
+  double error_bound = 0.01;                                          // semantic layer
+  int threads = 0;                                                    // event loops; 0: one per core, at most 4
   uint64_t max_memory_bytes = 256ull << 20;        // memory tier; sizes read "256MiB", "1GiB", "64KiB", plain bytes
   uint64_t max_disk_bytes = 1ull << 30;            // disk tier; 0: none
   std::string tls_certificate_file, tls_key_file;  // listen with TLS when both are set
@@ -132,6 +138,7 @@ struct Settings {
   SemanticSettings semantic;
   EmbedderSettings embedder;
   RetrievalSettings retrieval;
+  PrefixSettings prefix;
 };
 
 // "256MiB" → bytes; "15m" → seconds. kInvalid says what is understood.

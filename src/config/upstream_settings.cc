@@ -17,6 +17,8 @@ constexpr Key kKeys[] = {
      "name of the variable that holds its key; the key is sent instead of the caller's credential"},
     {"key_file", "a text", "", "file that holds its key; read when key_env names no variable that is set"},
     {"models", "a list", "any", "names or patterns such as \"gpt-*\" that it serves"},
+    {"prefix", "a word", "as prefix.mode",
+     "what the prefix layer may do to its requests: off, observe, safe or aggressive"},
     {"connect_timeout", "a duration", "10s", "to connect, with TLS"},
     {"first_byte_timeout", "a duration", "10m", "from the sent request to the answer's first byte"},
     {"idle_timeout", "a duration", "5m", "between two parts of an answer"},
@@ -124,6 +126,16 @@ void read_url(const TableReader& reader, route::Upstream& out) {
   }
 }
 
+void read_prefix_mode(const TableReader& reader, route::Upstream& out) {
+  const auto name = reader.text("prefix");
+  if (!name) return;
+  const auto known = std::ranges::find(route::kPrefixModes, *name, [](const auto& mode) { return mode.first; });
+  if (known == route::kPrefixModes.end())
+    return reader.wrong(
+        "prefix", fmt::format("expected \"off\", \"observe\", \"safe\" or \"aggressive\", found \"{}\"", *name));
+  out.prefix_mode = known->second;
+}
+
 }  // namespace
 
 void read_connection(const TableReader& reader, base::Env& files, route::Upstream& out) {
@@ -154,6 +166,7 @@ std::vector<route::UpstreamPtr> read_upstreams(const toml::table& root, const st
     read_url(reader, *upstream);
     read_upstream_key(reader, named.name, env, files, *upstream, problems);
     upstream->models = reader.texts("models").value_or(std::vector<std::string>());
+    read_prefix_mode(reader, *upstream);
     read_connection(reader, files, *upstream);
     out.push_back(std::move(upstream));
   }

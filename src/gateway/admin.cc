@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/prefix_admin.h"
 #include "gateway/retrieval_admin.h"
 #include "gateway/semantic_admin.h"
 #include "identity/scope.h"
@@ -362,6 +363,8 @@ std::string Admin::stats_json() const {
                              {"output_tokens", exact.saved_output_tokens},
                              {"usd", exact.saved_usd}}}};
   if (pipeline::SemanticStage* semantic = parts_.pipeline.semantic()) add_semantic(*semantic, out);
+  if (const pipeline::PrefixStage* prefix = parts_.pipeline.prefix())
+    out["layers"].as_object()["prefix"] = prefix_json(*prefix);
   if (parts_.retrieval != nullptr) out["layers"].as_object()["retrieval"] = retrieval_json(*parts_.retrieval);
   if (options_.engine_stats) out["engine"] = json::parse(options_.engine_stats());
   return json::serialize(out);

@@ -56,13 +56,19 @@ void Fetch::cancel() {
   flight_->fail({base::Code::kCancelled, "every client left before the answer was complete"});
 }
 
+const base::Bytes& Fetch::body_for(const route::UpstreamPtr& upstream) const {
+  const pipeline::Forward& forward = job_.forward;
+  const bool planned = forward.prefix && forward.prefix->body && upstream == forward.candidates.front();
+  return planned ? *forward.prefix->body : job_.body;
+}
+
 void Fetch::attempt() {
   current_ = retry_.next(clock_.unix_ms());
   net::RequestHead head{.method = job_.head.method, .target = job_.head.target};
   head.headers = upstream_headers(job_.head.headers, *current_, job_.dialect);
   if (!job_.traceparent.empty()) head.headers.set("traceparent", job_.traceparent);
   if (current_->local != nullptr) {
-    call_ = current_->local->send(std::move(head), job_.body, job_.forward.scope, loop_, shared_from_this());
+    call_ = current_->local->send(std::move(head), body_for(current_), job_.forward.scope, loop_, shared_from_this());
     return;
   }
   auto destination = upstreams_.destination(current_, job_.head.target, job_.dialect, job_.forward.wire);
@@ -71,7 +77,8 @@ void Fetch::attempt() {
   const net::CallTimeouts timeouts{.connect_ms = current_->connect_timeout_ms,
                                    .first_byte_ms = current_->first_byte_timeout_ms,
                                    .idle_ms = current_->idle_timeout_ms};
-  call_ = destination->client->send(destination->origin, std::move(head), job_.body, timeouts, shared_from_this());
+  call_ = destination->client->send(destination->origin, std::move(head), body_for(current_), timeouts,
+                                    shared_from_this());
 }
 
 bool Fetch::try_again(const route::RetryState::Failure& failure) {

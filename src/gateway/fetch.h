@@ -24,7 +24,7 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
   struct Job {
     pipeline::Forward forward;
     net::RequestHead head;  // as the client sent it
-    base::Bytes body;
+    base::Bytes body;       // as the client sent it; forward.prefix may have another for the first candidate
     llm::Dialect dialect = llm::Dialect::kOther;
     std::string traceparent;  // ours, for the upstream; empty: the client's is passed on
   };
@@ -48,6 +48,7 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
 
  private:
   void attempt();
+  const base::Bytes& body_for(const route::UpstreamPtr& upstream) const;
   bool try_again(const route::RetryState::Failure& failure);
   bool is_recordable(const net::ResponseHead& head) const;
   void record(bool end_of_body);

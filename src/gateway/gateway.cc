@@ -280,6 +280,7 @@ void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
                            const std::shared_ptr<pipeline::Judged>& judged) {
   LoopState& loop = state_of(visit.exchange->loop());
   const auto self = shared_from_this();
+  parts.pipeline.arrange(forward, visit.exchange->body());
   Fetch::Job job{.forward = std::move(forward),
                  .head = visit.exchange->head(),
                  .body = visit.exchange->body(),

@@ -82,8 +82,9 @@ std::string JsonEdit::apply() {
 }
 
 std::string json_string(std::string_view utf8) {
-  std::string out = "\"";
+  std::string out;
   out.reserve(utf8.size() + 2);
+  out += '"';
   for (const char c : utf8) {
     switch (c) {
       case '"': out += "\\\""; break;

@@ -61,6 +61,18 @@ base::Digest digest_of_hex(const std::string& hex) {
   return out;
 }
 
+bool wants_prefix(const config::Settings& settings) {
+  return std::find(settings.layers.begin(), settings.layers.end(), "prefix") != settings.layers.end();
+}
+
+pipeline::Policy::Prefix prefix_policy(const config::Settings& settings) {
+  if (!wants_prefix(settings)) return {};
+  route::PrefixMode mode = settings.prefix.mode;
+  if (mode == route::PrefixMode::kDefault)
+    mode = settings.layers_given ? route::PrefixMode::kSafe : route::PrefixMode::kObserve;
+  return {.mode = mode, .move = settings.prefix.move};
+}
+
 // `local`: null, or the engine inside, which comes before all others.
 pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::string& salt,
                                 const route::UpstreamPtr& local) {
@@ -84,6 +96,7 @@ pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::str
   policy->exact = std::find(settings.layers.begin(), settings.layers.end(), "exact") != settings.layers.end();
   policy->semantic = wants_semantic(settings);
   policy->cache_sampled = settings.cache_sampled;
+  policy->prefix = prefix_policy(settings);
   return policy;
 }
 
@@ -111,13 +124,18 @@ struct Instance::Parts {
         retrieval(given.retrieval.stores.empty()
                       ? nullptr
                       : std::make_unique<RetrievalLayer>(given, embedder.get(), clock, metrics)),
+        prefix(wants_prefix(given) ? std::make_unique<pipeline::PrefixStage>(
+                                         pipeline::PrefixStage::Parts{.clock = clock, .metrics = metrics},
+                                         prefix::Optimizer::Options{.seed = salt})
+                                   : nullptr),
         pipeline({.clock = clock,
                   .metrics = metrics,
                   .store = *store,
                   .ledger = ledger,
                   .limits = limits,
                   .profiles = identity::Profiles::built_in().value(),
-                  .semantic = semantic ? &semantic->stage() : nullptr},
+                  .semantic = semantic ? &semantic->stage() : nullptr,
+                  .prefix = prefix.get()},
                  make_policy(given, salt, nullptr)) {}
 
   void add_engine(LocalEngine::Hooks hooks) {
@@ -185,6 +203,7 @@ struct Instance::Parts {
   std::unique_ptr<embed::EmbeddingsApi> embeddings;  // null: without an engine or an embedder
   std::unique_ptr<SemanticLayer> semantic;           // null: not wanted, or no embedder
   std::unique_ptr<RetrievalLayer> retrieval;         // null: no vector stores
+  std::unique_ptr<pipeline::PrefixStage> prefix;     // null: no such layer
   std::unique_ptr<LocalEngine> engine;               // null: every upstream is elsewhere
   route::UpstreamPtr local;                          // the engine as an upstream
   std::unique_ptr<record::Tracer> tracer;

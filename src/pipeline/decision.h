@@ -16,6 +16,7 @@
 #include "pipeline/asked_question.h"
 #include "pipeline/directives.h"
 #include "pipeline/policy.h"
+#include "prefix/optimizer.h"
 #include "route/routes.h"
 
 namespace payonce::pipeline {
@@ -50,6 +51,7 @@ enum class Forwarded : uint8_t { kMiss, kBypass, kStale, kRequest };
 std::string_view forwarded_name(Forwarded why);
 
 struct Forward;
+using PrefixPlanPtr = std::shared_ptr<const prefix::Plan>;
 
 // An answer from a cache layer.
 struct Answer {
@@ -105,6 +107,8 @@ struct Forward {
   bool was_served = false;  // by the semantic layer; asked again for a label
   int64_t started_us = 0;   // monotonic
   std::string_view detail;  // for Cache-Status, or empty (static text)
+  PrefixPlanPtr prefix;     // what the prefix layer made of it, for candidates.front(); null: nothing (yet)
+  base::Bytes observed;     // the body, for a layer that only looks on once the answer is out
 };
 
 using Decision = std::variant<Answer, Refusal, Load, Search, Forward>;

@@ -37,13 +37,15 @@ void read_cache_control(std::string_view value, Directives& out) {
 
 base::Status read_layers(std::string_view value, Directives& out) {
   std::string unknown;
-  out.exact = out.semantic = false;
+  out.exact = out.semantic = out.prefix = false;
   net::for_each_item(value, [&](std::string_view item) {
     if (item == "exact")
       out.exact = true;
     else if (item == "semantic")
       out.semantic = true;
-    else if (item != "prefix" && item != "none")
+    else if (item == "prefix")
+      out.prefix = true;
+    else if (item != "none")
       unknown = item;
   });
   if (!unknown.empty())

@@ -84,6 +84,7 @@ Pipeline::Pipeline(Parts parts, PolicyPtr policy)
       ledger_(parts.ledger),
       limits_(parts.limits),
       semantic_(parts.semantic),
+      prefix_(parts.prefix),
       identifier_(std::move(parts.profiles)),
       counters_(std::make_unique<Counters>(parts.metrics)),
       policy_(std::move(policy)) {}
@@ -285,6 +286,14 @@ std::optional<Refusal> Pipeline::check_limits(const std::string& caller, const P
                  .retry_after_s = exceeded->retry_after_s};
 }
 
+void Pipeline::arrange(Forward& forward, const base::Bytes& body) {
+  if (prefix_ == nullptr || !forward.prepared) return;
+  if (PrefixStage::mode_for(forward) == prefix::Mode::kObserve)
+    forward.observed = body;  // planned when the answer is out: nobody waits for it
+  else
+    forward.prefix = prefix_->plan(forward, body);
+}
+
 Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   Judged out;
   if (!forward.prepared || recorded.status != 200) return out;
@@ -329,6 +338,10 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
       counters_->faults.add();
       base::log_error("response store: {}", error.what());
     }
+  }
+  if (prefix_ != nullptr) {
+    const PrefixPlanPtr plan = forward.observed.empty() ? forward.prefix : prefix_->plan(forward, forward.observed);
+    if (plan) prefix_->settle(*plan, usage);
   }
   counters_->fresh.add(static_cast<double>(usage.fresh));
   counters_->read.add(static_cast<double>(usage.read));

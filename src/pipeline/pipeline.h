@@ -15,6 +15,7 @@
 #include "cache/response_store.h"
 #include "pipeline/decision.h"
 #include "pipeline/identify.h"
+#include "pipeline/prefix_stage.h"
 #include "pipeline/semantic_stage.h"
 #include "record/ledger.h"
 
@@ -30,6 +31,7 @@ class Pipeline {
     route::Limits& limits;
     identity::Profiles profiles;
     SemanticStage* semantic = nullptr;  // null: no such layer
+    PrefixStage* prefix = nullptr;      // the same
   };
   Pipeline(Parts parts, PolicyPtr policy);
   ~Pipeline();
@@ -47,6 +49,8 @@ class Pipeline {
   Decision without_load(const Load& load);
   // After a Search. `done` gets what before() would have said, on this thread or on one of the embedder's.
   void search(const Search& search, std::function<void(Decision)> done);
+  // Before a forwarded request is sent: its front is made equal to that of earlier ones, where the layer may.
+  void arrange(Forward& forward, const base::Bytes& body);
   // Second half, in two steps, so that a client need not wait for the second. judge() reads the answer: is it
   // complete, what did it cost. settle() stores it if so, and records tokens and money.
   Judged judge(const Forward& forward, const Recorded& recorded) const;
@@ -54,6 +58,7 @@ class Pipeline {
   Judged after(const Forward& forward, Recorded recorded);  // both
 
   SemanticStage* semantic() const { return semantic_; }  // null: no such layer
+  PrefixStage* prefix() const { return prefix_; }        // the same
   // After a purge of the store: questions whose answers are no longer there.
   void forget_what_is_gone();
 
@@ -97,6 +102,7 @@ class Pipeline {
   record::Ledger& ledger_;
   route::Limits& limits_;
   SemanticStage* const semantic_;
+  PrefixStage* const prefix_;
   Identifier identifier_;
   std::unique_ptr<Counters> counters_;
   mutable std::mutex policy_mutex_;

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "identity/scope.h"
 #include "llm/prices.h"
@@ -26,6 +27,11 @@ struct Policy {
   bool exact = true;          // --layers names it
   bool semantic = false;      // the same, and there is a stage for it
   bool cache_sampled = true;  // policy.sampled
+  struct Prefix {
+    route::PrefixMode mode =
+        route::PrefixMode::kOff;    // of upstreams that have none of their own; kOff: no such layer
+    std::vector<std::string> move;  // models or patterns whose volatile text may be moved
+  } prefix;
 };
 using PolicyPtr = std::shared_ptr<const Policy>;
 

@@ -1,10 +1,12 @@
 // Which upstreams may serve a model, in order of preference.  Threads: read-only once built.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -18,6 +20,15 @@ class LocalService;  // carried for the gateway; route itself calls nothing of i
 namespace payonce::route {
 
 enum class UpstreamKind : uint8_t { kOpenAi, kAnthropic };
+
+// What the prefix layer may do to an upstream's requests.
+enum class PrefixMode : uint8_t { kDefault, kOff, kObserve, kSafe, kAggressive };
+inline constexpr std::array<std::pair<std::string_view, PrefixMode>, 5> kPrefixModes{
+    {{"default", PrefixMode::kDefault},
+     {"off", PrefixMode::kOff},
+     {"observe", PrefixMode::kObserve},
+     {"safe", PrefixMode::kSafe},
+     {"aggressive", PrefixMode::kAggressive}}};
 
 // Whose paths and headers an endpoint uses.
 UpstreamKind wire_of(llm::Dialect dialect);
@@ -34,6 +45,7 @@ struct Upstream {
   int64_t connect_timeout_ms = 10'000;
   int64_t first_byte_timeout_ms = 600'000;
   int64_t idle_timeout_ms = 300'000;
+  PrefixMode prefix_mode = PrefixMode::kDefault;
   bool http2 = false;  // h2c by prior knowledge on http://; on https:// ALPN decides
   bool verify_tls = true;
   std::string ca_file;

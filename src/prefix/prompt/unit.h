@@ -8,6 +8,9 @@
 
 namespace payonce::prefix {
 
+// Of a unit's tape: its list of content parts, or the string in its place; kNoNode: it has neither (a tool).
+uint32_t content_of(const llm::Tape& tape, std::string_view json);
+
 // The same JSON text without the members that mark a breakpoint, of the value itself and of its content parts.
 // Every other byte stays. `json` is valid JSON.
 std::string without_markers(std::string_view json);
@@ -18,5 +21,8 @@ bool has_markers(std::string_view json);
 // Empty where there is no such part.
 std::string with_marker(std::string_view json, uint32_t part, std::string_view name, std::string_view marker,
                         std::string_view text_type);
+
+// The two say the same: equal values, where a content that is a string equals its one text part. Neither has markers.
+bool same_unit(std::string_view a, std::string_view b);
 
 }  // namespace payonce::prefix

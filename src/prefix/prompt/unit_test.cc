@@ -33,5 +33,14 @@ TEST(UnitTest, MarkersArePutIn) {
   EXPECT_EQ(marked(R"({"role":"user","content":[{"text":"x"}]})", 1), "");
 }
 
+TEST(UnitTest, AStringSaysWhatItsOneTextPartSays) {
+  const std::string plain = R"({"role":"user","content":"hi"})";
+  EXPECT_TRUE(same_unit(plain, R"({"content":[{"text":"h\u0069","type":"text"}],"role":"user"})"));
+  EXPECT_FALSE(same_unit(plain, R"({"role":"assistant","content":[{"type":"text","text":"hi"}]})"));
+  EXPECT_FALSE(same_unit(plain, R"({"role":"user","content":[{"type":"text","text":"ho"}]})"));
+  EXPECT_FALSE(same_unit(plain, R"({"role":"user","content":[{"type":"text","text":"hi","citations":1}]})"));
+  EXPECT_TRUE(same_unit(R"("s")", R"([{"type":"text","text":"s"}])"));
+}
+
 }  // namespace
 }  // namespace payonce::prefix

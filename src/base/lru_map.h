@@ -1,0 +1,67 @@
+// A map by 128-bit hashes that holds at most so much weight (bytes, or entries at a weight of 1 each); what was not
+// looked up for longest goes first.  Threads: one at a time.
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+#include <list>
+#include <unordered_map>
+#include <utility>
+
+#include "base/hash.h"
+
+namespace payonce::base {
+
+template <typename Value>
+class LruMap {
+ public:
+  explicit LruMap(size_t max_weight) : max_weight_(max_weight) {}
+
+  // Null when it is not there; valid until the next call that inserts. Counts as use.
+  Value* find(const Hash128& key) {
+    const auto it = index_.find(key);
+    if (it == index_.end()) return nullptr;
+    order_.splice(order_.begin(), order_, it->second);
+    return &it->second->value;
+  }
+  // Replaces what is there. The newest stays, however much it weighs.
+  Value& insert(const Hash128& key, Value value, size_t weight = 1) {
+    erase(key);
+    order_.push_front({key, std::move(value), weight});
+    index_[key] = order_.begin();
+    weight_ += weight;
+    while (weight_ > max_weight_ && order_.size() > 1) drop(std::prev(order_.end()));
+    return order_.front().value;
+  }
+  void erase(const Hash128& key) {
+    if (const auto it = index_.find(key); it != index_.end()) drop(it->second);
+  }
+  template <typename Do>
+  void for_each(Do&& what) const {  // latest use first
+    for (const Node& node : order_) what(node.key, node.value);
+  }
+  size_t size() const { return order_.size(); }
+  size_t weight() const { return weight_; }
+  uint64_t dropped() const { return dropped_; }
+
+ private:
+  struct Node {
+    Hash128 key;
+    Value value;
+    size_t weight;
+  };
+  void drop(typename std::list<Node>::iterator node) {
+    weight_ -= node->weight;
+    index_.erase(node->key);
+    order_.erase(node);
+    ++dropped_;
+  }
+
+  const size_t max_weight_;
+  size_t weight_ = 0;
+  uint64_t dropped_ = 0;
+  std::list<Node> order_;
+  std::unordered_map<Hash128, typename std::list<Node>::iterator, Hash128Hasher> index_;
+};
+
+}  // namespace payonce::base

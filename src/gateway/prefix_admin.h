@@ -1,0 +1,13 @@
+// layers.prefix of /payonce/v1/stats.  Threads: any.
+#pragma once
+
+#include <boost/json/object.hpp>
+
+#include "pipeline/prefix_stage.h"
+
+namespace payonce::gateway {
+
+// A hit is a request of which the provider read something from its cache.
+boost::json::object prefix_json(const pipeline::PrefixStage& stage);
+
+}  // namespace payonce::gateway

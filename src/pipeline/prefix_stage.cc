@@ -1,0 +1,133 @@
+#include "pipeline/prefix_stage.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "llm/request.h"
+
+namespace payonce::pipeline {
+namespace {
+
+prefix::Mode mode_of(route::PrefixMode mode) {
+  switch (mode) {
+    case route::PrefixMode::kObserve: return prefix::Mode::kObserve;
+    case route::PrefixMode::kSafe: return prefix::Mode::kSafe;
+    case route::PrefixMode::kAggressive: return prefix::Mode::kAggressive;
+    case route::PrefixMode::kOff:
+    case route::PrefixMode::kDefault: break;
+  }
+  return prefix::Mode::kOff;
+}
+
+// The prompt cache belongs to whose credential goes upstream: the upstream's own, or the caller's.
+std::string account_of(const route::Upstream& upstream, const Prepared& prepared) {
+  const bool callers_own = upstream.key.empty() && upstream.forward_credential;
+  return upstream.name + "\n" + upstream.identity + "\n" + (callers_own ? prepared.caller : std::string());
+}
+
+const prompt_cache::Provider& provider_of(const route::Upstream& upstream, const Prepared& prepared) {
+  const auto& table = prompt_cache::Providers::built_in();
+  if (upstream.local != nullptr)
+    if (const prompt_cache::Provider* own = table.find("payonce")) return *own;
+  const bool anthropic = route::wire_of(prepared.dialect) == route::UpstreamKind::kAnthropic;
+  return *table.detect(anthropic ? upstream.anthropic_base_url : upstream.base_url, prepared.model,
+                       anthropic ? prompt_cache::Wire::kAnthropic : prompt_cache::Wire::kOpenAi);
+}
+
+}  // namespace
+
+struct PrefixStage::Counters {
+  explicit Counters(base::Metrics& metrics)
+      : fault(metrics.counter("payonce_layer_faults_total", {{"layer", "prefix"}})) {
+    for (size_t i = 0; i < prefix::kActs; ++i)
+      acts_total[i] = metrics.counter("payonce_prefix_acts_total",
+                                      {{"act", std::string(prefix::act_name(static_cast<prefix::Act>(i)))}});
+    seconds = metrics.histogram("payonce_request_seconds", {{"phase", "prefix"}});
+  }
+  base::Counter fault;
+  std::array<base::Counter, prefix::kActs> acts_total;
+  base::Histogram seconds;
+  std::atomic<uint64_t> planned{0}, changed{0}, faults{0}, plan_us{0}, requests{0}, hits{0}, fresh{0}, read{0},
+      written{0};
+  std::array<std::atomic<uint64_t>, prefix::kActs> acts{};
+};
+
+PrefixStage::PrefixStage(Parts parts, prefix::Optimizer::Options options)
+    : clock_(parts.clock), optimizer_(std::move(options)), counters_(std::make_unique<Counters>(parts.metrics)) {}
+PrefixStage::~PrefixStage() = default;
+
+prefix::Mode PrefixStage::mode_for(const Forward& forward) {
+  const Policy& policy = *forward.policy;
+  const route::Upstream& upstream = *forward.candidates.front();
+  if (policy.prefix.mode == route::PrefixMode::kOff || !forward.directives.prefix) return prefix::Mode::kOff;
+  const bool own = upstream.prefix_mode != route::PrefixMode::kDefault;
+  const prefix::Mode mode = mode_of(own ? upstream.prefix_mode : policy.prefix.mode);
+  const bool may_move = std::any_of(policy.prefix.move.begin(), policy.prefix.move.end(), [&](const std::string& of) {
+    return route::matches_pattern(of, forward.prepared->model);
+  });
+  return mode == prefix::Mode::kSafe && may_move ? prefix::Mode::kAggressive : mode;
+}
+
+PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body) {
+  const Prepared& prepared = *forward.prepared;
+  const route::Upstream& upstream = *forward.candidates.front();
+  const prefix::Mode mode = mode_for(forward);
+  if (mode == prefix::Mode::kOff) return nullptr;
+  const int64_t started_us = clock_.monotonic_us();
+  const auto request = llm::parse_request(prepared.dialect, body);
+  if (!request) return nullptr;
+  const prompt_cache::Provider& provider = provider_of(upstream, prepared);
+  const std::string account = account_of(upstream, prepared);
+  auto plan = std::make_shared<prefix::Plan>(
+      optimizer_.plan({.request = *request,
+                       .account = account,
+                       .scope = prepared.scope,
+                       .rule = prompt_cache::rule_for(provider, prepared.model),
+                       .mode = mode,
+                       .strip_billing = provider.marker != prompt_cache::Marker::kCacheControl,
+                       .now_ms = clock_.unix_ms()}));
+  const int64_t spent_us = clock_.monotonic_us() - started_us;
+  Counters& c = *counters_;
+  c.planned.fetch_add(1, std::memory_order_relaxed);
+  c.plan_us.fetch_add(static_cast<uint64_t>(spent_us), std::memory_order_relaxed);
+  c.seconds.observe(static_cast<double>(spent_us) / 1e6);
+  if (plan->body) c.changed.fetch_add(1, std::memory_order_relaxed);
+  for (size_t i = 0; i < prefix::kActs; ++i) {
+    if (plan->acts[i] == 0) continue;
+    c.acts[i].fetch_add(plan->acts[i], std::memory_order_relaxed);
+    c.acts_total[i].add(plan->acts[i]);
+  }
+  if (!plan->fault.empty()) {
+    c.faults.fetch_add(1, std::memory_order_relaxed);
+    c.fault.add();
+    base::log_warn("prefix layer: {}; the request goes as it came", plan->fault);
+  }
+  return plan;
+}
+
+void PrefixStage::settle(const prefix::Plan& plan, const llm::Usage& billed) {
+  if (!billed.known || plan.sent.empty()) return;
+  Counters& c = *counters_;
+  c.requests.fetch_add(1, std::memory_order_relaxed);
+  if (billed.read > 0) c.hits.fetch_add(1, std::memory_order_relaxed);
+  c.fresh.fetch_add(static_cast<uint64_t>(billed.fresh), std::memory_order_relaxed);
+  c.read.fetch_add(static_cast<uint64_t>(billed.read), std::memory_order_relaxed);
+  c.written.fetch_add(static_cast<uint64_t>(billed.write_short + billed.write_long), std::memory_order_relaxed);
+}
+
+PrefixStage::Stats PrefixStage::stats() const {
+  const Counters& c = *counters_;
+  Stats out{.planned = c.planned, .changed = c.changed, .faults = c.faults};
+  for (size_t i = 0; i < prefix::kActs; ++i) out.acts[i] = c.acts[i];
+  out.requests = c.requests;
+  out.hits = c.hits;
+  out.fresh = c.fresh;
+  out.read = c.read;
+  out.written = c.written;
+  out.plan_us = out.planned > 0 ? static_cast<double>(c.plan_us) / static_cast<double>(out.planned) : 0;
+  out.sizes = optimizer_.sizes();
+  return out;
+}
+
+}  // namespace payonce::pipeline

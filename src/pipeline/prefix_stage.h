@@ -1,0 +1,51 @@
+// The prefix layer as a stage: which mode an upstream's requests are in, what its provider's rules are, and what came
+// of each plan, for stats and metrics. Threads: all any.  Owner: main; it outlives every request.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "pipeline/decision.h"
+#include "prefix/optimizer.h"
+
+namespace payonce::pipeline {
+
+class PrefixStage {
+ public:
+  struct Parts {
+    const base::Clock& clock;
+    base::Metrics& metrics;
+  };
+  PrefixStage(Parts parts, prefix::Optimizer::Options options);
+  ~PrefixStage();
+
+  // Before a request goes to forward.candidates.front(): what to send. Null: the layer has no part in it.
+  PrefixPlanPtr plan(const Forward& forward, const base::Bytes& body);
+  // Its answer was complete and this was billed.
+  void settle(const prefix::Plan& plan, const llm::Usage& billed);
+
+  struct Stats {
+    uint64_t planned = 0, changed = 0, faults = 0;
+    std::array<uint64_t, prefix::kActs> acts{};
+    uint64_t requests = 0, hits = 0;            // whose usage was known; of these, that read from a cache
+    uint64_t fresh = 0, read = 0, written = 0;  // tokens of their input
+    double plan_us = 0;                         // mean time of a plan
+    prefix::Optimizer::Sizes sizes;
+  };
+  Stats stats() const;
+
+  static prefix::Mode mode_for(const Forward& forward);
+
+ private:
+  struct Counters;
+  const base::Clock& clock_;
+  prefix::Optimizer optimizer_;
+  std::unique_ptr<Counters> counters_;
+};
+
+}  // namespace payonce::pipeline

@@ -1,0 +1,198 @@
+#include "prefix/call_sites.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace payonce::prefix {
+namespace {
+
+using base::Hash128;
+
+constexpr double kSameSite = 0.6;     // Jaccard index of two sets of features
+constexpr double kSurelySame = 0.85;  // no need to look for a better one
+constexpr size_t kMaxFeatures = 1024, kMaxSlots = 4096, kMaxTools = 1024;
+constexpr size_t kMaxStyle_bytes = 64;
+
+bool before(const Hash128& a, const Hash128& b) { return a.low != b.low ? a.low < b.low : a.high < b.high; }
+
+std::string tool_name(const Prompt& prompt, uint32_t node) {
+  const llm::Tape& tape = prompt.request->tape;
+  const std::string_view text = prompt.request->body.view();
+  uint32_t in = tape.find(text, node, "function");
+  if (in == kNoNode || tape[in].type != llm::JsonType::kObject) in = node;
+  for (const std::string_view member : {"name", "server_label", "type"})
+    if (const uint32_t name = tape.find(text, in, member);
+        name != kNoNode && tape[name].type == llm::JsonType::kString)
+      return tape.decoded(text, name);
+  return {};
+}
+
+std::vector<Hash128> tool_names(const Prompt& prompt, const base::KeyedHash& hash) {
+  std::vector<Hash128> out;
+  for (const Unit& unit : prompt.units)
+    if (unit.section == Section::kTools) out.push_back(hash.parts<2>({"tool", tool_name(prompt, unit.node)}));
+  return out;
+}
+
+std::vector<SiteView::Text> system_texts(const Prompt& prompt, const base::KeyedHash& hash) {
+  std::vector<SiteView::Text> out;
+  for (uint32_t i = prompt.first_of(Section::kSystem); i < prompt.first_of(Section::kMessages); ++i) {
+    if (prompt.blocks[i].text_node == kNoNode) continue;
+    SiteView::Text text{.block = i, .text = prompt.text(prompt.blocks[i].text_node)};
+    text.segments = segments_of(text.text, hash);
+    text.changes.assign(text.segments.size(), false);
+    out.push_back(std::move(text));
+  }
+  return out;
+}
+
+double jaccard(const std::vector<Hash128>& a, const std::vector<Hash128>& b) {
+  if (a.empty() && b.empty()) return 1;
+  size_t common = 0;
+  for (auto left = a.begin(), right = b.begin(); left != a.end() && right != b.end();) {
+    if (*left == *right) {
+      ++common;
+      ++left;
+      ++right;
+    } else {
+      ++(before(*left, *right) ? left : right);
+    }
+  }
+  return static_cast<double>(common) / static_cast<double>(a.size() + b.size() - common);
+}
+
+std::vector<Hash128> features_of(const std::vector<Hash128>& tools, const std::vector<SiteView::Text>& system) {
+  std::vector<Hash128> out = tools;
+  for (const SiteView::Text& text : system)
+    for (const Segment& segment : text.segments)
+      if (segment.size > 1) out.push_back(segment.slot);
+  if (out.size() > kMaxFeatures) out.resize(kMaxFeatures);
+  std::sort(out.begin(), out.end(), before);
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+ListStyle style_of(const Prompt& prompt, uint32_t list) {
+  if (list == kNoNode || prompt.request->tape[list].type != llm::JsonType::kArray) return {};
+  const llm::Tape& tape = prompt.request->tape;
+  const std::string_view body = prompt.request->body.view();
+  if (tape[list].children == 0) return {};
+  const auto end_of = [&](uint32_t node) { return tape[node].begin + tape[node].size; };
+  const auto between = [&](uint32_t begin, uint32_t end) { return std::string(body.substr(begin, end - begin)); };
+  uint32_t last = list + 1;
+  for (uint32_t i = 1; i < tape[list].children; ++i) last = tape[last].next;
+  ListStyle out{.open = between(tape[list].begin, tape[list + 1].begin),
+                .close = between(end_of(last), end_of(list))};
+  if (tape[list].children > 1) {
+    const uint32_t first = list + 1;
+    out.separator = between(end_of(first), tape[tape[first].next].begin);
+  }
+  const bool sane = out.open.size() + out.separator.size() + out.close.size() <= kMaxStyle_bytes;
+  return sane ? out : ListStyle();
+}
+
+// Which values occur once: only these name a place in a text.
+template <typename Get>
+std::vector<bool> unique_ones(const std::vector<Segment>& segments, Get get) {
+  std::unordered_map<Hash128, size_t, base::Hash128Hasher> count;
+  for (const Segment& segment : segments) ++count[get(segment)];
+  std::vector<bool> out;
+  out.reserve(segments.size());
+  for (const Segment& segment : segments) out.push_back(count[get(segment)] == 1);
+  return out;
+}
+
+}  // namespace
+
+CallSites::Site& CallSites::site_of(const Hash128& account, const Hash128& front,
+                                    const std::vector<Hash128>& features) {
+  if (const Hash128* id = known_fronts_.find(front))
+    if (Site* site = sites_.find(*id)) return *site;
+  double best = 0;
+  Hash128 best_id;
+  sites_.for_each([&](const Hash128& id, const Site& site) {
+    if (best >= kSurelySame || !(site.account == account)) return;
+    const double likeness = jaccard(features, site.features);
+    if (likeness > best) {
+      best = likeness;
+      best_id = id;
+    }
+  });
+  if (best < kSameSite) {
+    best_id = front;
+    sites_.insert(front, {.id = front, .account = account});
+  }
+  known_fronts_.insert(front, best_id);
+  return *sites_.find(best_id);
+}
+
+bool CallSites::note(Site& site, const Hash128& place, const Hash128& exact) {
+  const auto known = site.slots.find(place);
+  if (known == site.slots.end()) {
+    if (site.slots.size() < kMaxSlots) site.slots.emplace(place, Slot{.last = exact, .seen = 1});
+    return false;
+  }
+  Slot& slot = known->second;
+  ++slot.seen;
+  if (!(slot.last == exact)) {
+    ++slot.changed;
+    slot.last = exact;
+  }
+  return slot.changes();
+}
+
+void CallSites::note_changes(Site& site, SiteView::Text& text) {
+  const auto by_slot = unique_ones(text.segments, [](const Segment& s) { return s.slot; });
+  const auto by_label = unique_ones(text.segments, [](const Segment& s) { return s.label; });
+  for (size_t i = 0; i < text.segments.size(); ++i) {
+    const Segment& segment = text.segments[i];
+    const bool slot_changes = by_slot[i] && note(site, segment.slot, segment.exact);
+    const bool labelled = by_label[i] && !(segment.label == Hash128());
+    const bool label_changes = labelled && note(site, segment.label, segment.exact);
+    text.changes[i] = segment.looks_volatile || slot_changes || label_changes;
+    text.any_changes = text.any_changes || text.changes[i];
+  }
+}
+
+SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, const base::KeyedHash& hash) {
+  SiteView out;
+  const std::vector<Hash128> tools = tool_names(prompt, hash);
+  out.system = system_texts(prompt, hash);
+  const std::vector<Hash128> features = features_of(tools, out.system);
+  Hash128 front = hash.parts<2>({"site", base::bytes_of(account)});
+  for (const Unit& unit : prompt.units)
+    if (unit.section != Section::kMessages)
+      front = hash.parts<2>({base::bytes_of(front), base::bytes_of(unit.value)});
+
+  const std::lock_guard lock(mutex_);
+  Site& site = site_of(account, front, features);
+  site.features = features;
+  out.id = site.id;
+  out.requests = site.requests++;
+  for (const Hash128& tool : tools)
+    if (std::find(site.tools.begin(), site.tools.end(), tool) == site.tools.end() && site.tools.size() < kMaxTools)
+      site.tools.push_back(tool);
+  out.tool_order.resize(tools.size());
+  std::iota(out.tool_order.begin(), out.tool_order.end(), 0u);
+  std::vector<size_t> rank(tools.size());
+  for (size_t i = 0; i < tools.size(); ++i)
+    rank[i] = static_cast<size_t>(std::find(site.tools.begin(), site.tools.end(), tools[i]) - site.tools.begin());
+  std::stable_sort(out.tool_order.begin(), out.tool_order.end(),
+                   [&](uint32_t a, uint32_t b) { return rank[a] < rank[b]; });
+  for (SiteView::Text& text : out.system) note_changes(site, text);
+  if (out.requests == 0) {
+    site.tools_style = style_of(prompt, prompt.tools_node);
+    site.messages_style = style_of(prompt, prompt.messages_node);
+  }
+  out.tools_style = site.tools_style;
+  out.messages_style = site.messages_style;
+  return out;
+}
+
+size_t CallSites::size() const {
+  const std::lock_guard lock(mutex_);
+  return sites_.size();
+}
+
+}  // namespace payonce::prefix

@@ -1,0 +1,77 @@
+// Call sites: which requests are made by the same piece of an application, told by their tools and system text,
+// however much of that changes each time. A site remembers the order in which its tools came first, how its lists are
+// spelled, and which segments of its system text change. Threads: all any (one lock).  Bounded: sites that were not
+// seen for longest are forgotten.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/lru_map.h"
+#include "base/result.h"
+#include "prefix/prompt/prompt.h"
+#include "prefix/volatile_text.h"
+
+namespace payonce::prefix {
+
+// The bytes of a list beside its elements, as the site spelled them first.
+struct ListStyle {
+  std::string open = "[", separator = ",", close = "]";
+  bool operator==(const ListStyle&) const = default;
+};
+
+// What is known of a request's site.
+struct SiteView {
+  base::Hash128 id;
+  uint64_t requests = 0;             // before this one
+  std::vector<uint32_t> tool_order;  // indices of the prompt's tools in the order to be sent
+  ListStyle tools_style, messages_style;
+  struct Text {          // of a text block of the system section
+    uint32_t block = 0;  // of Prompt::blocks
+    std::string text;
+    std::vector<Segment> segments;
+    std::vector<bool> changes;  // seen to change, or holds a time or an id
+    bool any_changes = false;
+  };
+  std::vector<Text> system;
+};
+
+class CallSites {
+ public:
+  explicit CallSites(size_t max_sites = 1024) : sites_(max_sites), known_fronts_(max_sites * 8) {}
+
+  // `account`: whose prompt cache it is; sites of two accounts are never one.
+  SiteView recognise(const base::Hash128& account, const Prompt& prompt, const base::KeyedHash& hash);
+
+  size_t size() const;
+
+ private:
+  struct Slot {
+    base::Hash128 last;  // exact bytes of the segment seen last
+    uint32_t seen = 0, changed = 0;
+    // A line that was edited once is a new version of the prompt, no volatile line.
+    bool changes() const { return changed >= 2 && changed * 8 >= seen; }
+  };
+  struct Site {
+    base::Hash128 id, account;
+    std::vector<base::Hash128> features;  // sorted: tools' names, slots of the system text
+    std::vector<base::Hash128> tools;     // names, in the order in which they came first
+    std::unordered_map<base::Hash128, Slot, base::Hash128Hasher> slots;
+    ListStyle tools_style, messages_style;
+    uint64_t requests = 0;
+  };
+  Site& site_of(const base::Hash128& account, const base::Hash128& front, const std::vector<base::Hash128>& features);
+  static bool note(Site& site, const base::Hash128& place, const base::Hash128& exact);
+  static void note_changes(Site& site, SiteView::Text& text);
+
+  mutable std::mutex mutex_;
+  base::LruMap<Site> sites_;                  // guarded by mutex_
+  base::LruMap<base::Hash128> known_fronts_;  // guarded by mutex_; hash of tools and system text → site
+};
+
+}  // namespace payonce::prefix

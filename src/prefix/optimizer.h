@@ -1,0 +1,91 @@
+// The way into this module: a request in, a plan out (what to send, and what the provider should have of it), and
+// what was billed back in. Threads: all any.  Bounded: every table inside has a limit.  Never throws for a request
+// that it does not understand: the plan then changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/result.h"
+#include "llm/request.h"
+#include "llm/response.h"
+#include "prefix/arrangement.h"
+#include "prefix/call_sites.h"
+#include "prefix/spelling_book.h"
+#include "prompt_cache/rules.h"
+
+namespace payonce::prefix {
+
+enum class Mode : uint8_t {
+  kOff,
+  kObserve,     // learn and say what would be done; the body stays as it came
+  kSafe,        // what does not change what the model reads: order of tools, spelling, breakpoints, cache key
+  kAggressive,  // and what moves text: volatile lines of the system prompt go behind the last breakpoint
+};
+
+// What was, or would be, done to a request.
+enum class Act : uint8_t {
+  kToolsOrdered,
+  kRespelled,
+  kMoved,
+  kBillingStripped,
+  kMarked,    // a breakpoint where the client set none
+  kUnmarked,  // one of the client's taken away
+  kKeyed,     // prompt_cache_key
+};
+inline constexpr size_t kActs = 7;
+std::string_view act_name(Act act);
+
+struct Asked {
+  const llm::Request& request;
+  std::string_view account;  // whose prompt cache it is: upstream and credential
+  std::string_view scope;    // whose spelling of a conversation may be given to whom
+  prompt_cache::Rule rule;   // of the upstream for this model
+  Mode mode = Mode::kObserve;
+  bool strip_billing = false;  // the upstream is not Anthropic's
+  int64_t now_ms = 0;          // Unix time
+};
+
+struct Plan {
+  std::optional<base::Bytes> body;  // to send instead; none: the client's, byte for byte
+  std::array<uint32_t, kActs> acts{};
+  base::Hash128 site;
+  uint64_t site_requests = 0;  // before this one
+  std::string fault;           // not empty: the plan was dropped, and why
+  std::vector<SentBlock> sent;
+  std::vector<Mark> marks;
+  bool acted() const;
+};
+
+class Optimizer {
+ public:
+  struct Options {
+    std::string seed;  // of the hashes that are kept; of the data directory
+    size_t max_spelling_bytes = 64u << 20;
+    size_t max_sites = 1024;
+  };
+  explicit Optimizer(Options options);
+
+  Plan plan(const Asked& asked);
+
+  struct Sizes {
+    size_t sites = 0, spelling_bytes = 0;
+  };
+  Sizes sizes() const;
+
+ private:
+  Plan planned(const Asked& asked, const Prompt& prompt);
+  void respell(const Asked& asked, const Prompt& prompt, Arrangement& arrangement);
+  static void strip_billing(const Prompt& prompt, Arrangement& arrangement, Plan& plan);
+
+  const base::KeyedHash hash_;
+  CallSites sites_;
+  SpellingBook spellings_;
+};
+
+}  // namespace payonce::prefix

@@ -1,0 +1,152 @@
+#include "prefix/volatile_text.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+namespace payonce::prefix {
+namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_id(char c) { return is_digit(c) || is_letter(c) || c == '-' || c == '_'; }
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+// Words that stand in dates.
+bool is_calendar_word(std::string_view word) {
+  static constexpr std::array<std::string_view, 23> kStarts = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug",
+                                                               "sep", "oct", "nov", "dec", "mon", "tue", "wed", "thu",
+                                                               "fri", "sat", "sun", "am",  "pm",  "utc", "gmt"};
+  static constexpr std::array<std::string_view, 19> kFull = {
+      "january",   "february", "march",    "april",    "june",   "july",    "august",
+      "september", "october",  "november", "december", "monday", "tuesday", "wednesday",
+      "thursday",  "friday",   "saturday", "sunday",   "sept"};
+  std::string small(word);
+  std::transform(small.begin(), small.end(), small.begin(), lower);
+  return std::find(kStarts.begin(), kStarts.end(), small) != kStarts.end() ||
+         std::find(kFull.begin(), kFull.end(), small) != kFull.end();
+}
+
+struct Run {
+  size_t digits = 0, letters = 0, dashes = 0, switches = 0;  // switches: between digit and letter
+};
+Run run_of(std::string_view word) {
+  Run run;
+  for (size_t i = 0; i < word.size(); ++i) {
+    is_digit(word[i]) ? ++run.digits : is_letter(word[i]) ? ++run.letters : ++run.dashes;
+    if (i > 0 && is_digit(word[i]) != is_digit(word[i - 1])) ++run.switches;
+  }
+  return run;
+}
+
+bool is_uuid(std::string_view word) {
+  if (word.size() < 36) return false;
+  for (size_t at = 0; at + 36 <= word.size(); ++at) {
+    bool fits = true;
+    for (size_t i = 0; fits && i < 36; ++i)
+      fits = i == 8 || i == 13 || i == 18 || i == 23 ? word[at + i] == '-' : std::isxdigit(word[at + i]) != 0;
+    if (fits) return true;
+  }
+  return false;
+}
+
+// Digits and letters mixed as no word or number mixes them: an id.
+bool is_random_id(std::string_view word) {
+  if (is_uuid(word)) return true;
+  while (!word.empty()) {  // names and versions are joined by dashes; ids are long between them
+    const size_t dash = std::min(word.find_first_of("-_"), word.size());
+    const Run run = run_of(word.substr(0, dash));
+    if (dash >= 16 && run.digits >= 3 && run.letters >= 2 && run.switches >= 4) return true;
+    word.remove_prefix(std::min(dash + 1, word.size()));
+  }
+  return false;
+}
+
+// Seconds or milliseconds since 1970, from 2017 to 2033.
+bool is_epoch(std::string_view word) {
+  return (word.size() == 10 || word.size() == 13) && std::all_of(word.begin(), word.end(), is_digit) &&
+         word[0] == '1' && word[1] >= '5';
+}
+
+// "14:05" with at most two digits in front, as a time of day has it.
+bool has_clock(std::string_view text) {
+  for (size_t at = 1; at + 2 < text.size(); ++at) {
+    if (text[at] != ':' || !is_digit(text[at - 1]) || !is_digit(text[at + 1]) || !is_digit(text[at + 2])) continue;
+    size_t begin = at;
+    while (begin > 0 && is_digit(text[begin - 1])) --begin;
+    const bool whole = at + 3 >= text.size() || !is_digit(text[at + 3]);
+    if (at - begin <= 2 && whole && text[at + 1] <= '5') return true;
+  }
+  return false;
+}
+
+template <typename Do>
+void for_each_word(std::string_view text, Do&& what) {
+  for (size_t at = 0; at < text.size();) {
+    if (!is_id(text[at])) {
+      ++at;
+      continue;
+    }
+    size_t end = at;
+    while (end < text.size() && is_id(text[end])) ++end;
+    if (!what(at, text.substr(at, end - at))) return;
+    at = end;
+  }
+}
+
+// Where the segment that begins at `begin` ends: behind its line, or behind a sentence with more of it to come.
+size_t end_of_segment(std::string_view text, size_t begin) {
+  for (size_t at = begin; at < text.size(); ++at) {
+    if (text[at] == '\n') return at + 1;
+    const bool stop = text[at] == '.' || text[at] == '!' || text[at] == '?';
+    if (stop && at + 2 < text.size() && text[at + 1] == ' ' && at > begin && !is_digit(text[at + 2])) return at + 2;
+  }
+  return text.size();
+}
+
+}  // namespace
+
+std::string masked(std::string_view segment) {
+  std::string out;
+  out.reserve(segment.size());
+  size_t copied = 0;
+  for_each_word(segment, [&](size_t at, std::string_view word) {
+    const Run run = run_of(word);
+    const bool changes = run.digits > 0 || is_calendar_word(word);
+    if (!changes) return true;
+    out.append(segment, copied, at - copied);
+    out += is_random_id(word) || run.letters > 0 ? '#' : '0';
+    copied = at + word.size();
+    return true;
+  });
+  return out.append(segment, copied);
+}
+
+bool looks_volatile(std::string_view segment) {
+  if (has_clock(segment)) return true;
+  bool found = false;
+  for_each_word(segment, [&](size_t, std::string_view word) {
+    found = is_random_id(word) || is_epoch(word);
+    return !found;
+  });
+  return found;
+}
+
+std::vector<Segment> segments_of(std::string_view text, const base::KeyedHash& hash) {
+  std::vector<Segment> out;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = end_of_segment(text, begin);
+    const std::string_view bytes = text.substr(begin, end - begin);
+    Segment segment{.begin = static_cast<uint32_t>(begin), .size = static_cast<uint32_t>(end - begin)};
+    segment.exact = hash(bytes);
+    segment.slot = hash.parts<2>({"slot", masked(bytes)});
+    if (const size_t colon = bytes.find(": "); colon != std::string_view::npos && colon <= 64)
+      segment.label = hash.parts<2>({"label", bytes.substr(0, colon)});
+    segment.looks_volatile = looks_volatile(bytes);
+    out.push_back(segment);
+    begin = end;
+  }
+  return out;
+}
+
+}  // namespace payonce::prefix

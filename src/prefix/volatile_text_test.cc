@@ -1,0 +1,38 @@
+#include "prefix/volatile_text.h"
+
+#include <gtest/gtest.h>
+
+namespace payonce::prefix {
+namespace {
+
+const base::KeyedHash kHash("test");
+
+TEST(VolatileTextTest, SegmentsInARowAreTheText) {
+  const std::string text = "You are a bot. The time is 10:42. Be kind!\n\n  def f(x):\n    return 1.5 \nlast";
+  std::string joined;
+  for (const Segment& segment : segments_of(text, kHash)) joined += text.substr(segment.begin, segment.size);
+  EXPECT_EQ(joined, text);
+}
+
+TEST(VolatileTextTest, ASlotIsEqualWhenItsDateOrIdChanges) {
+  const auto same = [](std::string_view a, std::string_view b) { return masked(a) == masked(b); };
+  EXPECT_TRUE(same("Today is Tuesday, 3 March 2026, 14:05.", "Today is Friday, 12 June 2026, 09:55."));
+  EXPECT_TRUE(same("now: 2026-11-26T08:33:19Z", "now: 2027-01-01T23:00:00Z"));
+  EXPECT_TRUE(same("id 3f2504e0-4f89-41d3-9a0c-0305e82c3301", "id 0198f2aa-7b3c-7def-8123-456789abcdef"));
+  EXPECT_FALSE(same("You are a pirate.", "You are a lawyer."));
+}
+
+TEST(VolatileTextTest, TimesAndIdsLookVolatileAndProseDoesNot) {
+  for (const char* text : {"Current time: 2026-11-26T08:33:19Z", "It is 9:05 PM", "epoch 1764146000",
+                           "t=1764146000123", "request 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+                           "trace 01HV5Z8K3TQXW4Y2N7M6P9R0BC", "session a8f5f167f44f4964e6c998dee827110c"})
+    EXPECT_TRUE(looks_volatile(text)) << text;
+  for (const char* text :
+       {"You are a helpful assistant.", "Answer in 3 to 5 sentences.", "Python 3.11.2 on Debian 12",
+        "ratio 16:9 or 4:3", "Released on 2026-11-26.", "gpt-4o-mini-2024-07-18", "use utf-8",
+        "See section 4.2.1 of RFC 9111: freshness", "call +1 555 0100"})
+    EXPECT_FALSE(looks_volatile(text)) << text;
+}
+
+}  // namespace
+}  // namespace payonce::prefix

@@ -1,0 +1,136 @@
+"""The prefix layer: what the upstream gets when a client's requests would break its prompt cache."""
+
+import json
+import uuid
+
+import pytest
+
+RULES = [f"Rule {i}: keep the code as it is indented." for i in range(120)]
+SYSTEM = "\n".join(["You are a careful engineer.", *RULES])
+CODE = "def f(x):\n    if x:\n        return 1\n\n\treturn  2  \n"
+KEY = {"Authorization": "Bearer sk-prefix", "x-api-key": "sk-prefix"}
+
+
+def tool(name, late=False):
+    schema = {"type": "object", "properties": {"path": {"type": "string"}, "line": {"type": "number"}},
+              "required": ["path"]}
+    return {"name": name, "description": f"{name} a file", "input_schema": schema | ({"late": True} if late else {})}
+
+
+def messages_body(turns, tools=("read", "write", "grep"), system=SYSTEM, **more):
+    """An Anthropic conversation of `turns` questions; all before the last are answered with a tool's call."""
+    history = []
+    for i in range(turns):
+        history.append({"role": "user", "content": f"question {i}: {CODE}"})
+        if i < turns - 1:
+            history.append({"role": "assistant", "content": [
+                {"type": "text", "text": f"answer {i}"},
+                {"type": "tool_use", "id": f"t{i}", "name": "read", "input": {"path": "a.py", "line": i}}]})
+            history.append({"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": f"t{i}", "content": CODE}]})
+    return {"model": "claude-sonnet-4-6", "max_tokens": 50, "system": system, "tools": [tool(name) for name in tools],
+            "messages": history} | more
+
+
+def reversed_keys(value):
+    if isinstance(value, dict):
+        return {name: reversed_keys(value[name]) for name in reversed(value)}
+    return [reversed_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def without_markers(value):
+    if isinstance(value, dict):
+        return {name: without_markers(item) for name, item in value.items() if name != "cache_control"}
+    return [without_markers(item) for item in value] if isinstance(value, list) else value
+
+
+def plain(value):
+    """Bytes of the value in the order in which it came, one text part as its string, without markers."""
+    if isinstance(value, list) and len(value) == 1 and set(value[0]) - {"cache_control"} == {"type", "text"}:
+        value = value[0]["text"]
+    return json.dumps(without_markers(value), ensure_ascii=False)
+
+
+def prefix_of(body):
+    """What a provider sees first: tools, system text and messages as sent, spelling and all, but for markers."""
+    return [plain(item) for item in body.get("tools", [])] + [plain(body.get("system", ""))] + [
+        message["role"] + plain(message["content"]) for message in body["messages"]]
+
+
+@pytest.fixture
+def safe(make_gateway, upstream):
+    return make_gateway("--upstream", upstream.url, "--layers", "prefix")
+
+
+def test_a_prefix_is_the_same_from_request_to_request(safe, upstream):
+    for turns, (names, respelled) in enumerate([(("read", "write", "grep"), False), (("grep", "write", "read"), True),
+                                                (("write", "read", "grep"), False)], start=1):
+        body = messages_body(turns, names)
+        if respelled:
+            body = reversed_keys(body)
+        answer = safe.post("/v1/messages", json.dumps(body, indent=2 if respelled else None).encode(), **KEY)
+        assert answer.status_code == 200
+    first, second, third = (prefix_of(request.json) for request in upstream.requests)
+    assert second[:len(first)] == first
+    assert third[:len(second)] == second
+
+
+def test_what_the_model_reads_stays(safe, upstream):
+    sent = []
+    for turns in (1, 2, 3):
+        sent.append(messages_body(turns, ("grep", "read") if turns == 2 else ("read", "grep")))
+        safe.post("/v1/messages", sent[-1], **KEY)
+    for client, request in zip(sent, upstream.requests):
+        got = without_markers(request.json)
+        assert sorted(map(plain, got["tools"])) == sorted(map(plain, client["tools"]))
+        assert [plain(m["content"]) for m in got["messages"]] == [plain(m["content"]) for m in client["messages"]]
+        assert plain(got["system"]) == plain(client["system"])
+        assert CODE in json.dumps(got["messages"][0], ensure_ascii=False).encode().decode("unicode_escape")
+
+
+def test_late_tools_go_to_the_end(safe, upstream):
+    safe.post("/v1/messages", messages_body(1, ("read", "write")), **KEY)
+    safe.post("/v1/messages", messages_body(2, ("mcp_late", "read", "write")), **KEY)
+    assert [item["name"] for item in upstream.requests[1].json["tools"]] == ["read", "write", "mcp_late"]
+
+
+@pytest.mark.parametrize("layers", ["exact", "none"])
+def test_without_the_layer_the_body_goes_byte_for_byte(safe, upstream, layers):
+    safe.post("/v1/messages", messages_body(1), **KEY)
+    raw = json.dumps(reversed_keys(messages_body(2, ("grep", "read", "write"))), indent=3).encode()
+    safe.post("/v1/messages", raw, X_Payonce_Layers=layers, **KEY)
+    assert upstream.requests[-1].body == raw
+
+
+def test_a_new_upstream_is_only_observed(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url)
+    gateway.post("/v1/messages", messages_body(1), **KEY)
+    raw = json.dumps(messages_body(2, ("grep", "read", "write"))).encode()
+    gateway.post("/v1/messages", raw, **KEY)
+    assert upstream.requests[-1].body == raw
+    layer = gateway.stats()["layers"]["prefix"]
+    assert layer["changed"] == 0 and layer["acts"]["tools_ordered"] == 1
+
+
+def test_volatile_text_moves_where_it_may(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-move", "on")
+    volatile = []
+    for turns in (1, 2, 3):
+        line = f"Now: 2026-11-26T08:3{turns}:19Z, request {uuid.uuid4()}.\n"
+        volatile.append(line)
+        gateway.post("/v1/messages", messages_body(turns, system=line + SYSTEM), **KEY)
+    first, second, third = (request.json for request in upstream.requests)
+    assert plain(first["system"]) == plain(second["system"]) == plain(third["system"])
+    for body, line in zip((first, second, third), volatile):
+        last = body["messages"][-1]["content"]
+        assert last[-1]["text"].strip() == line.strip()
+        assert "cache_control" not in last[-1]
+    assert prefix_of(third)[:len(prefix_of(second)) - 1] == prefix_of(second)[:-1]
+
+
+def test_another_callers_spelling_is_never_given(safe, upstream):
+    body = messages_body(1)
+    safe.post("/v1/messages", json.dumps(body).encode(), **KEY)
+    other = json.dumps(reversed_keys(body)).encode()
+    safe.post("/v1/messages", other, Authorization="Bearer sk-other", x_api_key="sk-other")
+    assert plain(without_markers(upstream.requests[1].json)) == plain(without_markers(json.loads(other)))
