@@ -127,9 +127,9 @@ std::string providers_markdown() {
   return fmt::format(R"(# How providers cache prompts
 
 Generated from `src/prompt_cache/data/providers.json`; a test compares this page and rewrites it with
-`PAYONCE_UPDATE_DOCS=1`. Factors are multiples of the price of uncached input. Where a maker does not publish a number, the
-row says what is assumed. `Written positions` means: a prefix is read only up to a place where an earlier request wrote, never
-any shorter common part.
+`PAYONCE_UPDATE_DOCS=1`. Factors are multiples of the price of uncached input. Where a maker does not publish a
+number, the row says what is assumed. `Written positions` means: a prefix is read only up to a place where an earlier
+request wrote, never any shorter common part.
 
 {}
 ## By model
