@@ -6,8 +6,6 @@
 namespace payonce::prompt_cache {
 namespace {
 
-std::string_view bytes_of(const base::Hash128& hash) { return {reinterpret_cast<const char*>(&hash), sizeof hash}; }
-
 // The answer to "who is longest?" among llama-server's slots must be similar enough, else the least used is taken.
 constexpr double kSlotSimilarity = 0.1;
 
