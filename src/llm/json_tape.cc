@@ -1,5 +1,7 @@
 #include "llm/json_tape.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include <bit>
@@ -319,10 +321,10 @@ std::string Tape::decoded(std::string_view text, uint32_t index) const {
   std::string out;
   out.reserve(raw.size());
   for (size_t i = 0; i < raw.size(); ++i) {
-    if (raw[i] != '\\') {
-      out += raw[i];
-      continue;
-    }
+    const size_t plain = std::min(raw.find('\\', i), raw.size());
+    out.append(raw, i, plain - i);
+    i = plain;
+    if (i == raw.size()) break;
     switch (raw[++i]) {
       case 'b': out += '\b'; break;
       case 'f': out += '\f'; break;

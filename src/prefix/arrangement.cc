@@ -88,8 +88,8 @@ bool Arrangement::move(const std::vector<SiteView::Text>& system) {
   if (to == kNoNode) return false;
   std::string moved, kept;
   for (const SiteView::Text& text : system)
-    for (size_t i = 0; i < text.segments.size(); ++i)
-      (text.changes[i] ? moved : kept).append(text.text, text.segments[i].begin, text.segments[i].size);
+    for (size_t i = 0; i < text.changes.size(); ++i)
+      (text.changes[i] ? moved : kept).append(text.of->text, text.of->segments[i].begin, text.of->segments[i].size);
   if (moved.empty() || kept.find_first_not_of(" \t\r\n") == std::string::npos) return false;
   for (uint32_t i = 0; i < prompt_.units.size(); ++i)
     if (prompt_.units[i].section == Section::kSystem)
@@ -112,8 +112,8 @@ std::string Arrangement::without_segments(const Unit& unit, const std::vector<Si
   for (const SiteView::Text& part : system) {
     if (!part.any_changes || prompt_.blocks[part.block].unit != index) continue;
     std::string kept;
-    for (size_t i = 0; i < part.segments.size(); ++i)
-      if (!part.changes[i]) kept.append(part.text, part.segments[i].begin, part.segments[i].size);
+    for (size_t i = 0; i < part.changes.size(); ++i)
+      if (!part.changes[i]) kept.append(part.of->text, part.of->segments[i].begin, part.of->segments[i].size);
     if (!is_list) {
       edit.replace(content, llm::json_string(kept));
       continue;

@@ -35,18 +35,6 @@ std::vector<Hash128> tool_names(const Prompt& prompt, const base::KeyedHash& has
   return out;
 }
 
-std::vector<SiteView::Text> system_texts(const Prompt& prompt, const base::KeyedHash& hash) {
-  std::vector<SiteView::Text> out;
-  for (uint32_t i = prompt.first_of(Section::kSystem); i < prompt.first_of(Section::kMessages); ++i) {
-    if (prompt.blocks[i].text_node == kNoNode) continue;
-    SiteView::Text text{.block = i, .text = prompt.text(prompt.blocks[i].text_node)};
-    text.segments = segments_of(text.text, hash);
-    text.changes.assign(text.segments.size(), false);
-    out.push_back(std::move(text));
-  }
-  return out;
-}
-
 double jaccard(const std::vector<Hash128>& a, const std::vector<Hash128>& b) {
   if (a.empty() && b.empty()) return 1;
   size_t common = 0;
@@ -65,7 +53,7 @@ double jaccard(const std::vector<Hash128>& a, const std::vector<Hash128>& b) {
 std::vector<Hash128> features_of(const std::vector<Hash128>& tools, const std::vector<SiteView::Text>& system) {
   std::vector<Hash128> out = tools;
   for (const SiteView::Text& text : system)
-    for (const Segment& segment : text.segments)
+    for (const Segment& segment : text.of->segments)
       if (segment.size > 1) out.push_back(segment.slot);
   if (out.size() > kMaxFeatures) out.resize(kMaxFeatures);
   std::sort(out.begin(), out.end(), before);
@@ -92,18 +80,32 @@ ListStyle style_of(const Prompt& prompt, uint32_t list) {
   return sane ? out : ListStyle();
 }
 
-// Which values occur once: only these name a place in a text.
-template <typename Get>
-std::vector<bool> unique_ones(const std::vector<Segment>& segments, Get get) {
-  std::unordered_map<Hash128, size_t, base::Hash128Hasher> count;
-  for (const Segment& segment : segments) ++count[get(segment)];
-  std::vector<bool> out;
-  out.reserve(segments.size());
-  for (const Segment& segment : segments) out.push_back(count[get(segment)] == 1);
+}  // namespace
+
+std::vector<SiteView::Text> CallSites::system_texts(const Prompt& prompt, const base::KeyedHash& hash) {
+  std::vector<SiteView::Text> out;
+  const uint32_t end = prompt.first_of(Section::kMessages);
+  for (uint32_t i = prompt.first_of(Section::kSystem); i < end; ++i) {
+    const Block& block = prompt.blocks[i];
+    if (block.text_node == kNoNode) continue;
+    SiteView::Text text{.block = i};
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto* known = texts_.find(block.value)) text.of = *known;
+    }
+    if (!text.of) {
+      auto made = std::make_shared<SegmentedText>(SegmentedText{.text = prompt.text(block.text_node)});
+      made->segments = segments_of(made->text, hash);
+      const size_t weight = made->text.size() + made->segments.size() * sizeof(Segment);
+      text.of = std::move(made);
+      const std::lock_guard lock(mutex_);
+      texts_.insert(block.value, text.of, weight);
+    }
+    text.changes.assign(text.of->segments.size(), false);
+    out.push_back(std::move(text));
+  }
   return out;
 }
-
-}  // namespace
 
 CallSites::Site& CallSites::site_of(const Hash128& account, const Hash128& front,
                                     const std::vector<Hash128>& features) {
@@ -143,13 +145,11 @@ bool CallSites::note(Site& site, const Hash128& place, const Hash128& exact) {
 }
 
 void CallSites::note_changes(Site& site, SiteView::Text& text) {
-  const auto by_slot = unique_ones(text.segments, [](const Segment& s) { return s.slot; });
-  const auto by_label = unique_ones(text.segments, [](const Segment& s) { return s.label; });
-  for (size_t i = 0; i < text.segments.size(); ++i) {
-    const Segment& segment = text.segments[i];
-    const bool slot_changes = by_slot[i] && note(site, segment.slot, segment.exact);
-    const bool labelled = by_label[i] && !(segment.label == Hash128());
-    const bool label_changes = labelled && note(site, segment.label, segment.exact);
+  const std::vector<Segment>& segments = text.of->segments;
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const Segment& segment = segments[i];
+    const bool slot_changes = segment.slot_is_unique && note(site, segment.slot, segment.exact);
+    const bool label_changes = segment.label_is_unique && note(site, segment.label, segment.exact);
     text.changes[i] = segment.looks_volatile || slot_changes || label_changes;
     text.any_changes = text.any_changes || text.changes[i];
   }

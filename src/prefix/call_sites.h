@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -33,9 +34,8 @@ struct SiteView {
   ListStyle tools_style, messages_style;
   struct Text {          // of a text block of the system section
     uint32_t block = 0;  // of Prompt::blocks
-    std::string text;
-    std::vector<Segment> segments;
-    std::vector<bool> changes;  // seen to change, or holds a time or an id
+    std::shared_ptr<const SegmentedText> of;
+    std::vector<bool> changes;  // by segment: seen to change, or holds a time or an id
     bool any_changes = false;
   };
   std::vector<Text> system;
@@ -65,12 +65,14 @@ class CallSites {
     ListStyle tools_style, messages_style;
     uint64_t requests = 0;
   };
+  std::vector<SiteView::Text> system_texts(const Prompt& prompt, const base::KeyedHash& hash);
   Site& site_of(const base::Hash128& account, const base::Hash128& front, const std::vector<base::Hash128>& features);
   static bool note(Site& site, const base::Hash128& place, const base::Hash128& exact);
   static void note_changes(Site& site, SiteView::Text& text);
 
   mutable std::mutex mutex_;
   base::LruMap<Site> sites_;                  // guarded by mutex_
+  base::LruMap<std::shared_ptr<const SegmentedText>> texts_{8u << 20};  // guarded by mutex_; bytes, by value
   base::LruMap<base::Hash128> known_fronts_;  // guarded by mutex_; hash of tools and system text → site
 };
 
