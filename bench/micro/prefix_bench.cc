@@ -38,9 +38,15 @@ void plan(benchmark::State& state, Mode mode, bool respelled) {
   state.counters["body"] = static_cast<double>(body.size());
 }
 
-BENCHMARK_CAPTURE(plan, unchanged, Mode::kSafe, false)->Arg(4'000)->Arg(40'000)->Arg(400'000)
+BENCHMARK_CAPTURE(plan, unchanged, Mode::kSafe, false)
+    ->Arg(4'000)
+    ->Arg(40'000)
+    ->Arg(400'000)
     ->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(plan, respelled, Mode::kSafe, true)->Arg(4'000)->Arg(40'000)->Arg(400'000)
+BENCHMARK_CAPTURE(plan, respelled, Mode::kSafe, true)
+    ->Arg(4'000)
+    ->Arg(40'000)
+    ->Arg(400'000)
     ->Unit(benchmark::kMicrosecond);
 
 }  // namespace

@@ -154,10 +154,12 @@ void Gateway::State::act(Visit visit, pipeline::Decision decision) {
 
 void Gateway::State::answer(Visit visit, pipeline::Answer answer) {
   if (answer.ask_again) ask_again(visit, std::move(*answer.ask_again));
+  const uint64_t id = parts.pipeline.explanations().next_id();
+  parts.pipeline.explanations().hit(id, answer);
   net::ResponseHead head;
   head.headers.reserve(384);
   head.headers.add("Content-Type", answer.content_type);
-  add_hit_headers(head.headers, answer, visit.timing);
+  add_hit_headers(head.headers, answer, visit.timing, id);
   const auto done = [this](const Visit& of, const pipeline::Answer& what, int status) {
     observer.done(of.info, of.timing,
                   {.status = status, .cache = "hit", .prepared = what.prepared.get(), .usage = what.entry->usage});
@@ -245,13 +247,18 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
   std::string flight_key;
   const cache::FlightTable::Joined joined = board(forward, Relay::wake_for(visit.exchange->loop(), slot), flight_key);
   if (!joined.leader) parts.pipeline.count_collapsed();
+  forward.id = parts.pipeline.explanations().next_id();
+  parts.pipeline.explanations().forwarded(forward.id, forward, visit.exchange->body(), !joined.leader);
   in_flight.fetch_add(1, std::memory_order_relaxed);
 
   const auto self = shared_from_this();
   const auto judged = std::make_shared<pipeline::Judged>();
   const RequestInfo& info = visit.info;
   Relay::Options relay_options{.dialect = visit.info.dialect};
-  relay_options.status = {.why = forward.why, .collapsed = !joined.leader, .detail = forward.detail};
+  relay_options.status = {.why = forward.why,
+                          .collapsed = !joined.leader,
+                          .detail = forward.detail,
+                          .id = forward.prepared ? forward.id : 0};
   relay_options.timing = visit.timing;
   relay_options.started_us = visit.info.started_us;
   relay_options.now_us = [this] { return parts.clock.monotonic_us(); };

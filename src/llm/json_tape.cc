@@ -1,9 +1,8 @@
 #include "llm/json_tape.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #if defined(__SSE2__)

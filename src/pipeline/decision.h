@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "cache/entry.h"
+#include "cache/response_store.h"
 #include "llm/dialect.h"
 #include "llm/response.h"
 #include "net/message.h"
@@ -107,8 +108,10 @@ struct Forward {
   bool was_served = false;  // by the semantic layer; asked again for a label
   int64_t started_us = 0;   // monotonic
   std::string_view detail;  // for Cache-Status, or empty (static text)
-  PrefixPlanPtr prefix;     // what the prefix layer made of it, for candidates.front(); null: nothing (yet)
-  base::Bytes observed;     // the body, for a layer that only looks on once the answer is out
+  cache::MissReason exact_miss = cache::MissReason::kCold;  // of kMiss, where the exact layer was asked
+  uint64_t id = 0;                                          // of its explanation; 0: none
+  PrefixPlanPtr prefix;  // what the prefix layer made of it, for candidates.front(); null: nothing (yet)
+  base::Bytes observed;  // the body, for a layer that only looks on once the answer is out
 };
 
 using Decision = std::variant<Answer, Refusal, Load, Search, Forward>;

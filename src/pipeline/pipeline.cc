@@ -43,6 +43,11 @@ Outcome outcome_of(Forwarded why) {
   return Outcome::kBypass;
 }
 
+Decision because(cache::MissReason reason, Decision decision) {
+  if (auto* forward = std::get_if<Forward>(&decision)) forward->exact_miss = reason;
+  return decision;
+}
+
 }  // namespace
 
 std::string_view outcome_name(Outcome outcome) { return kOutcomeNames[static_cast<size_t>(outcome)]; }
@@ -86,6 +91,7 @@ Pipeline::Pipeline(Parts parts, PolicyPtr policy)
       semantic_(parts.semantic),
       prefix_(parts.prefix),
       identifier_(std::move(parts.profiles)),
+      explanations_(parts.clock),
       counters_(std::make_unique<Counters>(parts.metrics)),
       policy_(std::move(policy)) {}
 Pipeline::~Pipeline() = default;
@@ -124,7 +130,7 @@ Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
     return Load{std::move(*prepared), *directives, policy, nullptr};
   if (!found.entry && semantic) {
     count_exact_miss(found.reason);
-    return missed(incoming, std::move(*prepared), *directives, policy);
+    return because(found.reason, missed(incoming, std::move(*prepared), *directives, policy));
   }
   return decide(std::move(*prepared), *directives, policy, std::move(found));
 }
@@ -178,7 +184,7 @@ Decision Pipeline::decide(PreparedPtr prepared, const Directives& directives, co
     found.reason = cache::MissReason::kFault;
   }
   count_exact_miss(found.reason);
-  return forward(std::move(prepared), directives, policy, Forwarded::kMiss);
+  return because(found.reason, forward(std::move(prepared), directives, policy, Forwarded::kMiss));
 }
 
 base::Result<Answer> Pipeline::answer(const PreparedPtr& prepared, const cache::EntryPtr& entry) const {
@@ -342,6 +348,9 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
   if (prefix_ != nullptr) {
     const PrefixPlanPtr plan = forward.observed.empty() ? forward.prefix : prefix_->plan(forward, forward.observed);
     if (plan) prefix_->settle(*plan, usage);
+    explanations_.settled(forward.id, plan, judged);
+  } else {
+    explanations_.settled(forward.id, nullptr, judged);
   }
   counters_->fresh.add(static_cast<double>(usage.fresh));
   counters_->read.add(static_cast<double>(usage.read));

@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "cache/response_store.h"
 #include "pipeline/decision.h"
+#include "pipeline/explanations.h"
 #include "pipeline/identify.h"
 #include "pipeline/prefix_stage.h"
 #include "pipeline/semantic_stage.h"
@@ -59,6 +60,7 @@ class Pipeline {
 
   SemanticStage* semantic() const { return semantic_; }  // null: no such layer
   PrefixStage* prefix() const { return prefix_; }        // the same
+  Explanations& explanations() { return explanations_; }
   // After a purge of the store: questions whose answers are no longer there.
   void forget_what_is_gone();
 
@@ -104,6 +106,7 @@ class Pipeline {
   SemanticStage* const semantic_;
   PrefixStage* const prefix_;
   Identifier identifier_;
+  Explanations explanations_;
   std::unique_ptr<Counters> counters_;
   mutable std::mutex policy_mutex_;
   PolicyPtr policy_;  // guarded by policy_mutex_

@@ -71,7 +71,7 @@ class CallSites {
   static void note_changes(Site& site, SiteView::Text& text);
 
   mutable std::mutex mutex_;
-  base::LruMap<Site> sites_;                  // guarded by mutex_
+  base::LruMap<Site> sites_;                                            // guarded by mutex_
   base::LruMap<std::shared_ptr<const SegmentedText>> texts_{8u << 20};  // guarded by mutex_; bytes, by value
   base::LruMap<base::Hash128> known_fronts_;  // guarded by mutex_; hash of tools and system text → site
 };

@@ -77,9 +77,7 @@ class Comparer {
     for (const auto& [name, node] : before)
       if (!now.contains(name)) add({.path = name, .what = "no longer there", .before = shown(before_, node)});
   }
-  static std::string shown(const Prompt& prompt, uint32_t node) {
-    return around(prompt.raw(node), 0);
-  }
+  static std::string shown(const Prompt& prompt, uint32_t node) { return around(prompt.raw(node), 0); }
 
   std::vector<const Unit*> of(const Prompt& prompt, Section section) const {
     std::vector<const Unit*> out;

@@ -18,7 +18,7 @@ struct Difference {
 };
 
 struct Comparison {
-  uint32_t common_tokens = 0;  // estimate: of the prefix that both have
+  uint32_t common_tokens = 0;           // estimate: of the prefix that both have
   std::vector<Difference> differences;  // at most kMaxDifferences, in the order of the prefix, parameters first
 };
 inline constexpr size_t kMaxDifferences = 16;

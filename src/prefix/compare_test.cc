@@ -8,9 +8,9 @@
 namespace payonce::prefix {
 namespace {
 
-using testing::Session;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using testing::Session;
 
 const base::KeyedHash kHash("test");
 
@@ -42,7 +42,8 @@ TEST(CompareTest, EachPartThatDiffersIsNamed) {
   EXPECT_THAT(differences(Session().body(2), other.body(2, R"(,"temperature":1)")),
               ElementsAre("model: another value", "temperature: not there before", "tools: other order",
                           "system: text differs"));
-  EXPECT_THAT(differences(Session().body(1), Session().body(2)), ElementsAre("messages[1].content[0].text: not there before"));
+  EXPECT_THAT(differences(Session().body(1), Session().body(2)),
+              ElementsAre("messages[1].content[0].text: not there before"));
 }
 
 TEST(CompareTest, TheFirstByteThatDiffersIsShown) {

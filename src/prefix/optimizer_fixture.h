@@ -48,7 +48,8 @@ class Respeller {
       out += ']';
     } else if (at.type == llm::JsonType::kObject) {
       std::vector<uint32_t> names;
-      for (uint32_t i = 0, child = node + 1; i < at.children; ++i, child = tape[child + 1].next) names.push_back(child);
+      for (uint32_t i = 0, child = node + 1; i < at.children; ++i, child = tape[child + 1].next)
+        names.push_back(child);
       std::shuffle(names.begin(), names.end(), random_);
       out += '{';
       for (size_t i = 0; i < names.size(); ++i) {

@@ -95,9 +95,8 @@ TEST_F(OptimizerTest, ABillingHeaderIsStrippedWhereItMeansNothing) {
                                      .mode = Mode::kSafe,
                                      .strip_billing = true});
   ASSERT_TRUE(made.body.has_value()) << made.fault;
-  EXPECT_EQ(made.body->view(),
-            R"({"model":"m","system":[{"type":"text","text":"You are an agent."}],)"
-            R"("messages":[{"role":"user","content":"hi"}]})");
+  EXPECT_EQ(made.body->view(), R"({"model":"m","system":[{"type":"text","text":"You are an agent."}],)"
+                               R"("messages":[{"role":"user","content":"hi"}]})");
 }
 
 TEST_F(OptimizerTest, AnyRespellingOfASessionSendsTheSameBytes) {
@@ -113,9 +112,9 @@ TEST_F(OptimizerTest, AnyRespellingOfASessionSendsTheSameBytes) {
       std::string body = session.body(turns);
       if (*rc::gen::arbitrary<bool>()) body = Respeller(*rc::gen::arbitrary<uint32_t>())(body);
       const auto units = units_of(sent(body));
-      for (size_t i = 0; i < before.size(); ++i) RC_ASSERT(units[i].find("cache_control") != std::string::npos ||
-                                                          before[i].find("cache_control") != std::string::npos ||
-                                                          units[i] == before[i]);
+      for (size_t i = 0; i < before.size(); ++i)
+        RC_ASSERT(units[i].find("cache_control") != std::string::npos ||
+                  before[i].find("cache_control") != std::string::npos || units[i] == before[i]);
       before = units;
     }
   });

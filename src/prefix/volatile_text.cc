@@ -15,11 +15,11 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c
 
 // Words that stand in dates, in lower case and in their order.
 constexpr std::array<std::string_view, 43> kCalendar = {
-    "am",     "apr",      "april",    "aug",    "august",    "dec",     "december", "feb",       "february",
-    "fri",    "friday",   "gmt",      "jan",    "january",   "jul",     "july",     "jun",       "june",
-    "mar",    "march",    "may",      "mon",    "monday",    "nov",     "november", "oct",       "october",
-    "pm",     "sat",      "saturday", "sep",    "sept",      "september", "sun",    "sunday",    "thu",
-    "thursday", "tue",    "tuesday",  "utc",    "wed",       "wednesday", "z"};
+    "am",       "apr",    "april",    "aug", "august",  "dec",       "december", "feb",    "february",
+    "fri",      "friday", "gmt",      "jan", "january", "jul",       "july",     "jun",    "june",
+    "mar",      "march",  "may",      "mon", "monday",  "nov",       "november", "oct",    "october",
+    "pm",       "sat",    "saturday", "sep", "sept",    "september", "sun",      "sunday", "thu",
+    "thursday", "tue",    "tuesday",  "utc", "wed",     "wednesday", "z"};
 
 bool is_calendar_word(std::string_view word) {
   char small[9];

@@ -18,7 +18,7 @@ struct Segment {
   base::Hash128 slot;   // of what stays when dates, numbers and ids in it change: the same slot, another value
   base::Hash128 label;  // of the part before its first ':'; {}: it has none
   bool slot_is_unique = false, label_is_unique = false;  // in this text: only then do they name a place in it
-  bool looks_volatile = false;                           // holds a time of day, an epoch, a UUID or another long random id
+  bool looks_volatile = false;  // holds a time of day, an epoch, a UUID or another long random id
 };
 
 // A text with its segments. Shared and immutable: system texts come again with every request.

@@ -142,7 +142,8 @@ bool same_object(const Value& a, const Value& b, int markers_to_depth) {
     for (uint32_t j = 0; j < i; ++j, before = a.tape[before + 1].next)
       which += decoded(a, before, storage) == name ? 1 : 0;
     const uint32_t other = member(b, name, which, storage_b);
-    if (other == llm::Tape::kNone || !same_value({a.tape, a.text, at + 1}, {b.tape, b.text, other}, markers_to_depth - 1))
+    if (other == llm::Tape::kNone ||
+        !same_value({a.tape, a.text, at + 1}, {b.tape, b.text, other}, markers_to_depth - 1))
       return false;
   }
   return true;
