@@ -107,7 +107,8 @@ PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body)
 }
 
 void PrefixStage::settle(const prefix::Plan& plan, const llm::Usage& billed) {
-  if (!billed.known || plan.sent.empty()) return;
+  optimizer_.answered(plan, billed);
+  if (!billed.known || plan.tokens == 0) return;
   Counters& c = *counters_;
   c.requests.fetch_add(1, std::memory_order_relaxed);
   if (billed.read > 0) c.hits.fetch_add(1, std::memory_order_relaxed);

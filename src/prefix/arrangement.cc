@@ -42,13 +42,21 @@ uint32_t Arrangement::respelled() const {
       std::count_if(pieces_.begin(), pieces_.end(), [](const Piece& piece) { return piece.spelling != nullptr; }));
 }
 
-std::vector<SentBlock> Arrangement::sent(const base::KeyedHash& hash) const {
+std::vector<SentBlock> Arrangement::sent(const base::KeyedHash& hash, const CacheOf& cache) const {
   std::vector<SentBlock> out;
   out.reserve(prompt_.blocks.size());
-  base::Hash128 chain;
+  base::Hash128 chain = cache.tools;
   uint32_t tokens = 0;
+  Section section = Section::kTools;
+  const auto enter = [&](Section next, const base::Hash128& more) {
+    if (section >= next) return;
+    section = next;
+    chain = hash.parts<2>({base::bytes_of(chain), base::bytes_of(more)});
+  };
   for (const uint32_t index : order_) {
     const Unit& unit = prompt_.units[index];
+    if (unit.section >= Section::kSystem) enter(Section::kSystem, cache.system);
+    if (unit.section >= Section::kMessages) enter(Section::kMessages, cache.messages);
     for (uint32_t i = unit.first_block; i < unit.first_block + unit.blocks; ++i) {
       if (dropped_[i]) continue;
       base::Hash128 value = prompt_.blocks[i].value;

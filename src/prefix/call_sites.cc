@@ -129,11 +129,12 @@ CallSites::Site& CallSites::site_of(const Hash128& account, const Hash128& front
   return *sites_.find(best_id);
 }
 
-bool CallSites::note(Site& site, const Hash128& place, const Hash128& exact) {
+// Null where there is no room to remember it.
+const CallSites::Slot* CallSites::note(Site& site, const Hash128& place, const Hash128& exact) {
   const auto known = site.slots.find(place);
   if (known == site.slots.end()) {
-    if (site.slots.size() < kMaxSlots) site.slots.emplace(place, Slot{.last = exact, .seen = 1});
-    return false;
+    if (site.slots.size() >= kMaxSlots) return nullptr;
+    return &site.slots.emplace(place, Slot{.last = exact, .seen = 1}).first->second;
   }
   Slot& slot = known->second;
   ++slot.seen;
@@ -141,16 +142,21 @@ bool CallSites::note(Site& site, const Hash128& place, const Hash128& exact) {
     ++slot.changed;
     slot.last = exact;
   }
-  return slot.changes();
+  return &slot;
 }
 
 void CallSites::note_changes(Site& site, SiteView::Text& text) {
   const std::vector<Segment>& segments = text.of->segments;
   for (size_t i = 0; i < segments.size(); ++i) {
     const Segment& segment = segments[i];
-    const bool slot_changes = segment.slot_is_unique && note(site, segment.slot, segment.exact);
-    const bool label_changes = segment.label_is_unique && note(site, segment.label, segment.exact);
-    text.changes[i] = segment.looks_volatile || slot_changes || label_changes;
+    const Slot* slot = segment.slot_is_unique ? note(site, segment.slot, segment.exact) : nullptr;
+    const Slot* label = segment.label_is_unique ? note(site, segment.label, segment.exact) : nullptr;
+    text.changes[i] =
+        segment.looks_volatile || (slot != nullptr && slot->changes()) || (label != nullptr && label->changes());
+    const auto each_time = [&](const Slot* of) {
+      return of != nullptr && of->changes_each_time() && (of->seen >= 3 || segment.looks_volatile);
+    };
+    text.unreadable = text.unreadable || each_time(slot) || each_time(label);
     text.any_changes = text.any_changes || text.changes[i];
   }
 }

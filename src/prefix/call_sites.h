@@ -37,6 +37,7 @@ struct SiteView {
     std::shared_ptr<const SegmentedText> of;
     std::vector<bool> changes;  // by segment: seen to change, or holds a time or an id
     bool any_changes = false;
+    bool unreadable = false;  // something in it is another each time, so nothing behind it is ever read
   };
   std::vector<Text> system;
 };
@@ -56,6 +57,7 @@ class CallSites {
     uint32_t seen = 0, changed = 0;
     // A line that was edited once is a new version of the prompt, no volatile line.
     bool changes() const { return changed >= 2 && changed * 8 >= seen; }
+    bool changes_each_time() const { return changed + 1 >= seen; }  // so far; also when it was seen once
   };
   struct Site {
     base::Hash128 id, account;
@@ -67,7 +69,7 @@ class CallSites {
   };
   std::vector<SiteView::Text> system_texts(const Prompt& prompt, const base::KeyedHash& hash);
   Site& site_of(const base::Hash128& account, const base::Hash128& front, const std::vector<base::Hash128>& features);
-  static bool note(Site& site, const base::Hash128& place, const base::Hash128& exact);
+  static const Slot* note(Site& site, const base::Hash128& place, const base::Hash128& exact);
   static void note_changes(Site& site, SiteView::Text& text);
 
   mutable std::mutex mutex_;

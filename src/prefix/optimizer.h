@@ -15,6 +15,7 @@
 #include "llm/request.h"
 #include "llm/response.h"
 #include "prefix/arrangement.h"
+#include "prefix/breakpoints.h"
 #include "prefix/call_sites.h"
 #include "prefix/spelling_book.h"
 #include "prompt_cache/rules.h"
@@ -57,8 +58,11 @@ struct Plan {
   base::Hash128 site;
   uint64_t site_requests = 0;  // before this one
   std::string fault;           // not empty: the plan was dropped, and why
-  std::vector<SentBlock> sent;
   std::vector<Mark> marks;
+  uint32_t tokens = 0;         // estimate: of the prompt
+  uint32_t shared_tokens = 0;  // estimate: of its front that an earlier request had
+  uint32_t read_tokens = 0;    // estimate: of it, written and alive
+  uint64_t gate_number = 0;    // for answered()
   bool acted() const;
 };
 
@@ -72,6 +76,8 @@ class Optimizer {
   explicit Optimizer(Options options);
 
   Plan plan(const Asked& asked);
+  // What was billed for a request that went as planned.
+  void answered(const Plan& plan, const llm::Usage& billed);
 
   struct Sizes {
     size_t sites = 0, spelling_bytes = 0;
@@ -81,10 +87,13 @@ class Optimizer {
  private:
   Plan planned(const Asked& asked, const Prompt& prompt);
   void respell(const Asked& asked, const Prompt& prompt, Arrangement& arrangement);
+  void mark(const Asked& asked, const Prompt& prompt, const SiteView& site, const Arrangement& arrangement,
+            Plan& plan);
   static void strip_billing(const Prompt& prompt, Arrangement& arrangement, Plan& plan);
 
   const base::KeyedHash hash_;
   CallSites sites_;
+  Breakpoints breakpoints_;
   SpellingBook spellings_;
 };
 

@@ -133,4 +133,74 @@ def test_another_callers_spelling_is_never_given(safe, upstream):
     safe.post("/v1/messages", json.dumps(body).encode(), **KEY)
     other = json.dumps(reversed_keys(body)).encode()
     safe.post("/v1/messages", other, Authorization="Bearer sk-other", x_api_key="sk-other")
-    assert plain(without_markers(upstream.requests[1].json)) == plain(without_markers(json.loads(other)))
+    assert prefix_of(upstream.requests[1].json) == prefix_of(json.loads(other)) != prefix_of(body)
+
+
+def marks_of(value, path=""):
+    """Where the markers of a body stand, and what they say."""
+    found = {}
+    if isinstance(value, dict):
+        if "cache_control" in value:
+            found[path] = value["cache_control"]
+        for name, item in value.items():
+            found |= marks_of(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            found |= marks_of(item, f"{path}[{i}]")
+    return found
+
+
+def test_a_session_is_marked_where_its_next_request_reads(safe, upstream):
+    for turns in range(1, 7):
+        safe.post("/v1/messages", messages_body(turns), **KEY)
+    written = set()
+    for request in upstream.requests[1:]:
+        marks = marks_of(request.json)
+        assert 1 <= len(marks) <= 4
+        last = len(request.json["messages"]) - 1
+        assert f"messages[{last}].content[0]" in marks, "the end is written: a session goes on"
+        if last > 3:
+            assert written & set(marks), "what an earlier request wrote is marked again, to be read"
+        written |= set(marks)
+
+
+def test_nothing_is_marked_below_the_minimum(safe, upstream):
+    for turns in (1, 2, 3):
+        safe.post("/v1/messages", messages_body(turns, system="Be brief."), **KEY)
+    assert all(not marks_of(request.json) for request in upstream.requests)
+
+
+def test_no_mark_stands_behind_what_changes_each_time(safe, upstream):
+    for turns in (1, 2, 3, 4):
+        system = [{"type": "text", "text": SYSTEM}, {
+            "type": "text", "text": f"Now: 2026-11-26T08:3{turns}:19Z, request {uuid.uuid4()}.",
+            "cache_control": {"type": "ephemeral"}}]
+        safe.post("/v1/messages", messages_body(turns, system=system), **KEY)
+    for request in upstream.requests:
+        assert set(marks_of(request.json)) == {"system[0]"}
+
+
+def test_the_clients_own_marks_stay(safe, upstream):
+    for turns in (1, 2, 3):
+        body = messages_body(turns, system=[{"type": "text", "text": SYSTEM,
+                                             "cache_control": {"type": "ephemeral", "ttl": "1h"}}])
+        body["messages"][-1]["content"] = [{"type": "text", "text": body["messages"][-1]["content"],
+                                            "cache_control": {"type": "ephemeral"}}]
+        safe.post("/v1/messages", body, **KEY)
+        sent = marks_of(upstream.requests[-1].json)
+        assert sent["system[0]"] == {"type": "ephemeral", "ttl": "1h"}
+        assert sent[f"messages[{len(body['messages']) - 1}].content[0]"] == {"type": "ephemeral"}
+        assert len(sent) <= 4
+        order = [mark.get("ttl", "5m") for mark in sent.values()]
+        assert order == sorted(order), "a long TTL never stands behind a short one"
+
+
+def test_an_upstream_without_marks_gets_none(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix")
+    for turns in (1, 2, 3):
+        body = messages_body(turns) | {"model": "local-model"}
+        body["messages"].insert(0, {"role": "system", "content": body.pop("system")})
+        body["tools"] = [{"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}]
+        gateway.chat({"model": "local-model", "tools": body["tools"], "messages": [
+            {"role": m["role"], "content": json.dumps(m["content"])} for m in body["messages"]]}, **KEY)
+    assert all("cache_control" not in request.body.decode() for request in upstream.requests)
