@@ -327,6 +327,9 @@ constexpr Option kOptions[] = {
     {"prefix.move", "--prefix-move", kMove,
      "volatile lines of the system prompt go behind the last breakpoint: off, on, or for models such as "
      "\"claude-*\""},
+    {"prefix.hold", "--prefix-hold", milliseconds<AT(prefix.hold_ms)>(),
+     "how long a request waits, at most, for the first of its fan-out to write the prefix that they share; 0: not at "
+     "all"},
     {"tls.certificate_file", "--tls-certificate", text<AT(tls_certificate_file)>(),
      "PEM certificate chain; with tls.key_file the gateway listens with TLS"},
     {"tls.key_file", "--tls-key", text<AT(tls_key_file)>(), "PEM private key of tls.certificate_file"},

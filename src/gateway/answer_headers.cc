@@ -81,6 +81,7 @@ void add_miss_headers(net::Headers& headers, const MissStatus& status, const Tim
   if (status.stored) out.text("; stored");
   if (status.collapsed) out.text("; collapsed");
   if (!status.detail.empty()) out.text("; detail=").text(status.detail);
+  if (status.prefix_tokens >= 0) out.text("; prefix-expected=").number(status.prefix_tokens);
   out.text("\r\n");
   add_timing(out, timing);
   out.id(status.id);

@@ -27,6 +27,7 @@ struct MissStatus {
   bool collapsed = false;
   int upstream_status = 0;       // 0: none came
   std::string_view detail = {};  // static text, or empty
+  int64_t prefix_tokens = -1;    // estimate of what the provider should read from its cache; -1: not known
   uint64_t id = 0;               // of the request's explanation; 0: none is kept
 };
 void add_miss_headers(net::Headers& headers, const MissStatus& status, const Timing& timing);

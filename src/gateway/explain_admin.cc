@@ -24,6 +24,9 @@ json::object prefix_json(const prefix::Plan& plan) {
   return {{"changed", plan.body.has_value()},
           {"acts", std::move(acts)},
           {"marks", plan.marks.size()},
+          {"tokens_estimate", plan.tokens},
+          {"shared_tokens_estimate", plan.shared_tokens},
+          {"expected_read_estimate", plan.read_tokens},
           {"site_requests_before", plan.site_requests},
           {"fault", plan.fault}};
 }

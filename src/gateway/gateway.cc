@@ -176,6 +176,7 @@ void Gateway::State::answer(Visit visit, pipeline::Answer answer) {
 
 // The client has its answer from the cache; nobody reads this one.
 void Gateway::State::ask_again(const Visit& visit, pipeline::Forward forward) {
+  parts.pipeline.arrange(forward, visit.exchange->body());
   fetch(visit, std::move(forward), std::make_shared<cache::Flight>(cache::Flight::Options{}), "",
         std::make_shared<pipeline::Judged>());
 }
@@ -251,6 +252,8 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
   parts.pipeline.explanations().forwarded(forward.id, forward, visit.exchange->body(), !joined.leader);
   in_flight.fetch_add(1, std::memory_order_relaxed);
 
+  if (joined.leader) parts.pipeline.arrange(forward, visit.exchange->body());
+
   const auto self = shared_from_this();
   const auto judged = std::make_shared<pipeline::Judged>();
   const RequestInfo& info = visit.info;
@@ -259,6 +262,7 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
                           .collapsed = !joined.leader,
                           .detail = forward.detail,
                           .id = forward.prepared ? forward.id : 0};
+  if (forward.prefix) relay_options.status.prefix_tokens = forward.prefix->read_tokens;
   relay_options.timing = visit.timing;
   relay_options.started_us = visit.info.started_us;
   relay_options.now_us = [this] { return parts.clock.monotonic_us(); };
@@ -287,7 +291,6 @@ void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
                            const std::shared_ptr<pipeline::Judged>& judged) {
   LoopState& loop = state_of(visit.exchange->loop());
   const auto self = shared_from_this();
-  parts.pipeline.arrange(forward, visit.exchange->body());
   Fetch::Job job{.forward = std::move(forward),
                  .head = visit.exchange->head(),
                  .body = visit.exchange->body(),
@@ -302,6 +305,14 @@ void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
     self->parts.pipeline.settle(what, std::move(recorded), found);
   };
   hooks.post_to_pool = [self](std::function<void()> work) { return self->parts.pool.post(std::move(work)); };
+  if (pipeline::PrefixStage* prefix = parts.pipeline.prefix(); prefix != nullptr && job.forward.prefix) {
+    hooks.begun = [prefix, plan = job.forward.prefix] { prefix->begun(*plan); };
+    hooks.hold_ms = job.forward.policy->prefix.hold_ms;
+    if (hooks.hold_ms > 0)
+      hooks.hold = [prefix, plan = job.forward.prefix](std::function<void()> then) {
+        return prefix->hold(*plan, std::move(then));
+      };
+  }
   if (!flight_key.empty())
     hooks.ended = [self, flight_key, raw = flight.get()] { self->flights.remove(flight_key, raw); };
   hooks.count_error = [self](const std::string& upstream, const std::string& code) {

@@ -27,6 +27,9 @@ std::string prefix_text(const json::value& prefix) {
   std::string out = prefix.at("changed").as_bool() ? "prefix    changed" : "prefix    sent as it came";
   for (const auto& [act, times] : prefix.at("acts").as_object())
     out += fmt::format(", {} {}", std::string_view(act), times.to_number<int64_t>());
+  out += fmt::format("; of about {} tokens {} stood in an earlier request, {} should be read",
+                     number(prefix, "tokens_estimate"), number(prefix, "shared_tokens_estimate"),
+                     number(prefix, "expected_read_estimate"));
   if (const std::string_view fault = text(prefix, "fault"); !fault.empty()) out += fmt::format("; fault: {}", fault);
   return out + "\n";
 }

@@ -117,6 +117,8 @@ MarkPlan Breakpoints::plan(const MarkRequest& request) {
     const Marker chosen = clients != Marker::kNone ? clients : at[place] < last_long ? Marker::kLong : ours;
     out.marked += clients == Marker::kNone ? 1 : 0;
     out.marks.push_back({.block = block, .ttl = chosen});
+    if (request.sent[at[place]].tokens_through > decision.read_tokens)
+      out.written.push_back(request.sent[at[place]].chain);
   }
   // A long TTL behind a short one is an error at some providers.
   bool has_short = false;

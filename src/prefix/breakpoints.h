@@ -26,12 +26,13 @@ struct MarkRequest {
 };
 
 struct MarkPlan {
-  std::vector<Mark> marks;            // ascending
-  uint32_t marked = 0, unmarked = 0;  // against the client's
-  uint32_t shared_tokens = 0;         // estimate: of the prefix that an earlier request had
-  uint32_t read_tokens = 0;           // estimate: of it, written and alive
-  double reuse = 0;                   // P(a later request within the TTL goes on from this one's end)
-  uint64_t number = 0;                // for answered()
+  std::vector<Mark> marks;             // ascending
+  uint32_t marked = 0, unmarked = 0;   // against the client's
+  uint32_t shared_tokens = 0;          // estimate: of the prefix that an earlier request had
+  uint32_t read_tokens = 0;            // estimate: of it, written and alive
+  double reuse = 0;                    // P(a later request within the TTL goes on from this one's end)
+  uint64_t number = 0;                 // for answered()
+  std::vector<base::Hash128> written;  // prefixes that this request writes and that were not there
 };
 
 class Breakpoints {

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::array<std::string_view, kActs> kActNames = {"tools_ordered", "respelled", "moved", "billing_stripped",
                                                            "marked",        "unmarked",  "keyed"};
+constexpr std::string_view kCacheKey = "prompt_cache_key";
 // First line of Claude Code's system prompt from 2.1.36 on; its digits change with every session.
 constexpr std::string_view kBillingHeader = "x-anthropic-billing-header:";
 
@@ -116,12 +117,38 @@ void Optimizer::mark(const Asked& asked, const Prompt& prompt, const SiteView& s
     return;
   }
   plan.marks = std::move(marks.marks);
+  if (asked.mode != Mode::kObserve) {
+    // The deepest prefix that another is writing now is worth a wait if it is half of this request.
+    for (auto block = sent.rbegin(); block != sent.rend() && block->tokens_through * 2 >= plan.tokens; ++block)
+      if (first_writes_.is_written_now(block->chain)) {
+        plan.wait_for = block->chain;
+        break;
+      }
+    plan.ticket = first_writes_.begin(marks.written);
+  }
   count(plan, Act::kMarked) = marks.marked;
   count(plan, Act::kUnmarked) = marks.unmarked;
 }
 
 void Optimizer::answered(const Plan& plan, const llm::Usage& billed) {
   if (plan.gate_number != 0) breakpoints_.answered(plan.gate_number, static_cast<uint32_t>(billed.output));
+}
+
+// Only where the field is known to be taken: a strict upstream refuses what it does not know.
+void Optimizer::set_cache_key(const Asked& asked, const Prompt& prompt, const SiteView& site,
+                              Arrangement& arrangement, Plan& plan) {
+  if (asked.rule.provider->routing.field != kCacheKey) return;
+  const uint32_t node = asked.request.tape.find(asked.request.body.view(), 0, kCacheKey);
+  const bool is_text = node != kNoNode && asked.request.tape[node].type == llm::JsonType::kString;
+  if (node != kNoNode && !is_text) return;
+  const std::string given = is_text ? prompt.text(node) : std::string();
+  const uint32_t first = prompt.first_of(Section::kMessages);
+  const base::Hash128 session = first < prompt.blocks.size() ? prompt.blocks[first].value : base::Hash128();
+  std::string key =
+      routing_keys_.key_for(site.id, given, session, asked.rule.provider->rate_per_minute, asked.now_ms);
+  if (key == given) return;
+  ++count(plan, Act::kKeyed);
+  arrangement.set_cache_key(std::move(key));
 }
 
 Plan Optimizer::planned(const Asked& asked, const Prompt& prompt) {
@@ -136,14 +163,18 @@ Plan Optimizer::planned(const Asked& asked, const Prompt& prompt) {
   if (asked.mode == Mode::kAggressive && arrangement.move(site.system)) ++count(plan, Act::kMoved);
   count(plan, Act::kToolsOrdered) = arrangement.tools_moved() ? 1 : 0;
   count(plan, Act::kRespelled) = arrangement.respelled();
+  set_cache_key(asked, prompt, site, arrangement, plan);
   mark(asked, prompt, site, arrangement, plan);
   if (asked.mode == Mode::kObserve) return plan;
   MarkerSpelling spelling = spelling_of(asked.rule);
   if (spelling.member.empty()) spelling = kClients;
   auto body = arrangement.write(plan.marks, spelling);
   if (!body) return plan;
-  const Allowed allowed{.moved = arrangement.moved(), .stripped = count(plan, Act::kBillingStripped) > 0};
+  const Allowed allowed{.moved = arrangement.moved(),
+                        .stripped = count(plan, Act::kBillingStripped) > 0,
+                        .cache_key = count(plan, Act::kKeyed) > 0};
   if (const auto same = check_same_request(prompt, *body, allowed, hash_); !same) {
+    first_writes_.done(plan.ticket);
     plan = {};
     plan.fault = same.error().message;
     return plan;

@@ -2,8 +2,12 @@
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from harness import eventually
+from upstream import Hold
 
 RULES = [f"Rule {i}: keep the code as it is indented." for i in range(120)]
 SYSTEM = "\n".join(["You are a careful engineer.", *RULES])
@@ -204,3 +208,66 @@ def test_an_upstream_without_marks_gets_none(make_gateway, upstream):
         gateway.chat({"model": "local-model", "tools": body["tools"], "messages": [
             {"role": m["role"], "content": json.dumps(m["content"])} for m in body["messages"]]}, **KEY)
     assert all("cache_control" not in request.body.decode() for request in upstream.requests)
+
+
+def test_a_fan_out_waits_for_its_first_write(safe, upstream):
+    """Five requests with one prefix and five questions: four go when the first one's answer has begun."""
+    hold = Hold()
+    upstream.fail(hold=hold)
+    bodies = [messages_body(1, stream=True) for _ in range(5)]
+    for i, body in enumerate(bodies):
+        body["messages"][0]["content"] = f"question {i}"
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(safe.post, "/v1/messages", bodies[0], **KEY)
+        hold.wait_reached()
+        others = [pool.submit(safe.post, "/v1/messages", body, **KEY) for body in bodies[1:]]
+        eventually(lambda: safe.stats()["layers"]["prefix"]["held"] == 4)
+        assert upstream.count == 1
+        hold.release()
+        assert all(answer.result().status_code == 200 for answer in [first, *others])
+    assert upstream.count == 5
+
+
+def test_a_fan_out_does_not_wait_for_ever(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-hold", "200ms")
+    hold = Hold()
+    upstream.fail(hold=hold)
+    other = messages_body(1)
+    other["messages"][0]["content"] = "another question"
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(gateway.post, "/v1/messages", messages_body(1), **KEY)
+        hold.wait_reached()
+        assert gateway.post("/v1/messages", other, **KEY).status_code == 200
+        hold.release()
+        assert first.result().status_code == 200
+
+
+def test_a_failed_first_write_lets_the_others_go(safe, upstream):
+    hold = Hold()
+    upstream.fail(hold=hold, status=400)
+    other = messages_body(1)
+    other["messages"][0]["content"] = "another question"
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(safe.post, "/v1/messages", messages_body(1), **KEY)
+        hold.wait_reached()
+        second = pool.submit(safe.post, "/v1/messages", other, **KEY)
+        eventually(lambda: safe.stats()["layers"]["prefix"]["held"] == 1)
+        hold.release()
+        assert first.result().status_code == 400
+        assert second.result().status_code == 200
+
+
+def test_sessions_of_one_site_share_their_cache_key(safe, upstream):
+    for session in ("s-1", "s-2", None):
+        body = {"model": "gpt-5.6", "prompt_cache_key": session, "messages": [
+            {"role": "system", "content": SYSTEM}, {"role": "user", "content": f"hello from {session}"}]}
+        if session is None:
+            del body["prompt_cache_key"]
+        safe.chat(body, **KEY)
+    assert [request.json["prompt_cache_key"] for request in upstream.requests] == ["s-1"] * 3
+
+
+def test_the_prefix_that_is_expected_stands_in_cache_status(safe):
+    answers = [safe.post("/v1/messages", messages_body(turns), **KEY) for turns in (1, 2, 3)]
+    expected = [int(answer.headers["Cache-Status"].split("prefix-expected=")[1]) for answer in answers]
+    assert expected[0] == 0 and 1000 < expected[1] < expected[2]
