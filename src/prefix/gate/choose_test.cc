@@ -30,7 +30,7 @@ TEST(ChooseMarks, TheSharedPartIsWrittenAndTheUnlikelyTailIsNot) {
 }
 
 TEST(ChooseMarks, WhatThisRequestReadsStaysMarked) {
-  const MarkOptions options{.read_tokens = 4000};
+  const MarkOptions options{.prices = {}, .read_tokens = 4000};
   const std::vector<Candidate> candidates{{0, 4000, 0, true}, {1, 40'000, 0.1, false}};
   EXPECT_EQ(choose_marks(candidates, options).marks, std::vector<uint32_t>{0});
 }

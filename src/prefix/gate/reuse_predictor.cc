@@ -7,12 +7,13 @@
 namespace payonce::prefix {
 namespace {
 
-// Chosen on the first third of two public traces, checked on the rest and on other traces: docs/prefix-gate.md.
+// Chosen on two public traces, pieces of them and one generated trace; halving or doubling them changes little:
+// docs/prefix-gate.md.
 constexpr double kFactorBelief = 12;     // events, k
 constexpr double kBinBelief = 1;         // events …
 constexpr double kMaxBinBelief = 40;     // … or this many positions that lived through the bin, whichever is less
-constexpr double kHazardAtOnce = 0.004;  // uses a second at age 0, before anything is learned …
-constexpr double kFadeMs = 60'000;       // … falling with exp(−(age/60 s)^0.6): 0.27 within 5 min
+constexpr double kHazardAtOnce = 0.005;  // uses a second at age 0, before anything is learned …
+constexpr double kFadeMs = 60'000;       // … falling with exp(−(age/60 s)^0.6): a third within 5 min
 constexpr double kFadePower = 0.6;
 constexpr double kMaxRatio = 20;
 // What was learned long ago counts less: a sum that reaches its limit is halved.

@@ -72,9 +72,14 @@ Situation::Situation(const Facts& facts) {
 
 double Situation::prior(uint8_t factor) {
   if (factor >= kTurn.end()) return 1;
-  const auto descent = static_cast<Descent>(factor / kTurns);
   // Who came back once comes back again more often than a newcomer; how much more, the traffic tells.
-  return descent == Descent::kContinued || descent == Descent::kEdited ? 1.5 : 0.8;
+  switch (static_cast<Descent>(factor / kTurns)) {
+    case Descent::kNew: return 0.6;
+    case Descent::kBranched: return 1;
+    case Descent::kContinued:
+    case Descent::kEdited: return 2;
+  }
+  return 1;
 }
 
 }  // namespace payonce::prefix

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/assert.h"
 
@@ -11,8 +12,14 @@ namespace {
 constexpr uint32_t kPopular = 8;     // passes from which a position tells nothing of the one prompt that ended there
 constexpr size_t kBranchPoints = 4;  // the deepest ones are candidates
 constexpr uint32_t kNearMarks = 2;   // positions just before the end that are candidates
-constexpr double kRewriteShare = 0.6;  // of prompts that go on, those that would write the shared part themselves
-constexpr double kMinObservedS = 30;   // a rate is not taken over less
+constexpr int64_t kClaimedMs = 300'000;      // ages up to this are claimed from the start, …
+constexpr int64_t kClaimedDearMs = 120'000;  // … up to this where writes are dear, …
+constexpr double kSpan = 0.25;               // … greater ones up to this part of the time that traffic was seen
+constexpr double kGoOnBelief = 10;           // prompts, of the belief that …
+constexpr double kGoOnPrior = 0.4;           // … one that went on goes on again
+constexpr double kGoOnMemory = 4'000;        // prompts, then halved
+constexpr uint32_t kFewPasses = 4;           // where writes are dear, fewer tell no rate
+constexpr double kMinObservedS = 30;         // a rate is not taken over less
 constexpr double kRecentPasses = 3;    // a position that was not passed for long is at most so many times faster
 constexpr double kLeftMemory = 4'000;  // prompts left, then halved
 // P(another prompt shares the tools or the system text) before any did: too little to write them for it alone, enough
@@ -28,6 +35,9 @@ std::vector<uint32_t> with_given(const std::vector<uint32_t>& chosen, std::span<
   std::sort(out.begin(), out.end());
   return out;
 }
+
+// One read does not pay a write back.
+bool dear(const Prices& prices) { return prices.write - 1 > 1 - prices.read; }
 
 }  // namespace
 
@@ -133,11 +143,12 @@ Facts WriteGate::facts(const Outline& prompt, const Descended& descended, int64_
 }
 
 // P(passed again within the TTL) of a position that many share, from how often and how recently it was passed.
-double WriteGate::popularity(const KnownPosition& at, int64_t now_ms, int64_t ttl_ms) const {
+double WriteGate::popularity(const KnownPosition& at, int64_t now_ms, const Terms& terms) const {
+  if (dear(terms.prices) && at.passes < kFewPasses) return 0;  // luck, as likely as a habit
   const double known_s = std::max(kMinObservedS, static_cast<double>(now_ms - at.first_ms) / 1000);
   const double idle_s = std::max(1.0, static_cast<double>(now_ms - at.seen_ms) / 1000);
   const double rate = std::min(at.passes / known_s, kRecentPasses / idle_s);
-  return 1 - std::exp(-rate * static_cast<double>(ttl_ms) / 1000);
+  return 1 - std::exp(-rate * static_cast<double>(terms.ttl_ms) / 1000);
 }
 
 std::vector<Candidate> WriteGate::candidates(const Outline& prompt, const Terms& terms, const Descended& descended,
@@ -149,10 +160,10 @@ std::vector<Candidate> WriteGate::candidates(const Outline& prompt, const Terms&
     if (tokens >= terms.min_tokens || required) out.push_back({count - 1, tokens, p, required});
   };
   for (const uint32_t count : descended.branch_points)
-    offer(count, popularity(*known_[count - 1], now_ms, terms.ttl_ms));
+    offer(count, std::max(reuse, popularity(*known_[count - 1], now_ms, terms)));
   if (descended.shared > 0 && descended.shared < end) {
     const bool many = descended.descent == Descent::kBranched;
-    const double p = many ? popularity(*known_[descended.shared - 1], now_ms, terms.ttl_ms) : 0;
+    const double p = many ? popularity(*known_[descended.shared - 1], now_ms, terms) : 0;
     offer(descended.shared, std::max(reuse, p));
   }
   if (descended.read > 0) offer(descended.read, 1, true);
@@ -195,8 +206,27 @@ void WriteGate::remember(const Outline& prompt, const Terms& terms, const Descen
   prompts_[entry.number % prompts_.size()] = entry;
 }
 
+// Ages that the gate speaks of: uses so late were seen, or could have been, some times over. Where one read does not
+// pay a write back (w − 1 > 1 − r), a wrong belief is dear and found out late, so less is claimed from the start.
+int64_t WriteGate::claimed_ms(const Terms& terms) const {
+  const int64_t seen_ms = static_cast<int64_t>(kSpan * static_cast<double>(lived_ms_));
+  return std::min(terms.ttl_ms, std::max(dear(terms.prices) ? kClaimedDearMs : kClaimedMs, seen_ms));
+}
+
+// What a token that the next prompt finds is worth, per token. With D = what it is worth then that the token is live,
+// the next prompt saves min(1 − r + D, w − r): it would have paid 1 and gone on without, or written it, whichever is
+// less. A prompt that went on goes on again with probability q, so D = q · min(1 − r + D, w − r), solved here.
+double WriteGate::saving_of_a_token_found(const Prices& prices) const {
+  const double q = (go_on_.sum + kGoOnBelief * kGoOnPrior) / (go_on_.weight + kGoOnBelief);
+  const double unwritten = q < 1 ? q * (1 - prices.read) / (1 - q) : std::numeric_limits<double>::infinity();
+  const double live = unwritten <= prices.write - 1 ? unwritten : q * (prices.write - prices.read);
+  return std::min(1 - prices.read + live, prices.write - prices.read);
+}
+
 Decision WriteGate::decide(const Outline& prompt, const Terms& terms) {
-  const int64_t now_ms = last_ms_ = std::max(last_ms_, prompt.now_ms);
+  const int64_t now_ms = last_number_ == 0 ? prompt.now_ms : std::max(last_ms_, prompt.now_ms);
+  if (last_number_ > 0) lived_ms_ += now_ms - last_ms_;
+  last_ms_ = now_ms;
   settle(now_ms);
   const Descended descended = descend(prompt, now_ms);
   const Facts known = facts(prompt, descended, now_ms);
@@ -213,10 +243,14 @@ Decision WriteGate::decide(const Outline& prompt, const Terms& terms) {
              .situation = Situation(known)};
   Decision out{.marks = {}, .read_tokens = 0, .reuse = 0, .number = entry.number};
   if (!prompt.positions.empty()) {
-    out.reuse = predictor_.probability(entry.situation, terms.ttl_ms);
+    out.reuse = predictor_.probability(entry.situation, claimed_ms(terms));
+    if (descended.from != nullptr) {
+      go_on_.sum += out.reuse;
+      go_on_.weight += 1;
+      if (go_on_.weight > kGoOnMemory) go_on_.weight /= 2, go_on_.sum /= 2;
+    }
     if (descended.read > 0) out.read_tokens = prompt.positions[descended.read - 1].tokens;
-    // A token found saves 1 − r to a prompt that would not have written it, w − r to one that would.
-    const double saving = 1 + (terms.prices.write - 1) * kRewriteShare - terms.prices.read;
+    const double saving = saving_of_a_token_found(terms.prices);
     out.marks =
         choose_marks(
             candidates(prompt, terms, descended, out.reuse, now_ms),

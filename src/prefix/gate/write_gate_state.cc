@@ -22,14 +22,23 @@ std::string WriteGate::save() const {
   predictor_.save(out);
   gaps_.save(out);
   for (const double n : left_) base::put_number(out, std::bit_cast<uint64_t>(n));
+  base::put_number(out, std::bit_cast<uint64_t>(go_on_.sum));
+  base::put_number(out, std::bit_cast<uint64_t>(go_on_.weight));
+  base::put_number(out, lived_ms_);
   out += view(base::sha256(out));
   return out;
 }
 
-base::Status WriteGate::load(std::string_view bytes) {
+void WriteGate::forget() {
   predictor_ = {};
   gaps_ = {};
   left_ = {};
+  go_on_ = {};
+  lived_ms_ = 0;
+}
+
+base::Status WriteGate::load(std::string_view bytes) {
+  forget();
   constexpr size_t kDigest = std::tuple_size_v<base::Digest>;
   const auto corrupt = [](std::string why) {
     return base::fail(base::Code::kCorrupt, "state of the write gate: " + std::move(why) + "; it starts anew");
@@ -42,14 +51,16 @@ base::Status WriteGate::load(std::string_view bytes) {
   if (version != kVersion)
     return corrupt("version " + std::to_string(version) + ", expected " + std::to_string(kVersion));
   bool good = predictor_.load(from) && gaps_.load(from);
-  for (double& n : left_) {
+  const auto take = [&](double& n) {
     n = std::bit_cast<double>(from.number<uint64_t>());
     good = good && std::isfinite(n) && n >= 0;
-  }
-  if (good && from.ok() && from.at_end()) return {};
-  predictor_ = {};
-  gaps_ = {};
-  left_ = {};
+  };
+  for (double& n : left_) take(n);
+  take(go_on_.sum);
+  take(go_on_.weight);
+  lived_ms_ = from.number<int64_t>();
+  if (good && lived_ms_ >= 0 && from.ok() && from.at_end()) return {};
+  forget();
   return corrupt("numbers that cannot be");
 }
 

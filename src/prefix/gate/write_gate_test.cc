@@ -95,6 +95,15 @@ TEST(WriteGate, ASharedSystemPromptIsWrittenOnceAndRead) {
   EXPECT_DOUBLE_EQ(costs.gate, costs.marked_only);
 }
 
+TEST(WriteGate, DearWritesNeedMoreThanAHope) {
+  // Three talks in ten go on: too few for a write at twice the price.
+  WriteGate gate;
+  const Terms hour{.prices = {.write = 2.0, .read = 0.1}, .ttl_ms = 3'600'000};
+  const auto costs = Traffic{.again = 0.3}.run(gate, hour, 3000, 8);
+  EXPECT_LE(costs.gate, 1.01);  // what it takes to find out
+  EXPECT_GT(costs.ends, 1.3);
+}
+
 TEST(WriteGate, BothReadingRulesCostTheSame) {
   for (const double again : {0.2, 0.5, 0.9}) {
     WriteGate gate;
@@ -139,7 +148,7 @@ RC_GTEST_PROP(WriteGate, MarksAreFewAscendingAndRepeatable, (uint64_t seed, uint
   const WriteGate::Options small{.positions = 64, .prompts = 8};
   WriteGate a(small), b(small);
   std::mt19937_64 random(seed);
-  const Terms terms{.max_marks = max_marks % 5u};
+  const Terms terms{.prices = {}, .max_marks = max_marks % 5u};
   int64_t now_ms = 0;
   for (int i = 0; i < 200; ++i) {
     std::vector<uint64_t> ids(random() % 30);
@@ -152,8 +161,8 @@ RC_GTEST_PROP(WriteGate, MarksAreFewAscendingAndRepeatable, (uint64_t seed, uint
     RC_ASSERT(decision.marks.size() <= terms.max_marks);
     RC_ASSERT(std::adjacent_find(decision.marks.begin(), decision.marks.end(), std::greater_equal<>()) ==
               decision.marks.end());
-    RC_ASSERT(decision.marks.empty() || decision.marks.back() < positions.size());
-    RC_ASSERT(decision.reuse >= 0 && decision.reuse <= 1);
+    RC_ASSERT((decision.marks.empty() || decision.marks.back() < positions.size()));  // the macro breaks a bare ||
+    RC_ASSERT((decision.reuse >= 0 && decision.reuse <= 1));
     if (random() % 2 == 0) {
       a.answered(decision.number, 100);
       b.answered(decision.number, 100);
@@ -199,11 +208,11 @@ TEST(WriteGate, GoldenDecisions) {
     return gate.decide({positions, static_cast<uint32_t>(ids.size() * kBlock), at_s * 1000, {}}, {}).marks;
   };
   using Marks = std::vector<uint32_t>;
-  EXPECT_EQ(marks({1, 2, 3, 4}, 0), Marks{});
-  EXPECT_EQ(marks({1, 2, 3, 4, 5, 6}, 20), (Marks{3, 4, 5}));
-  EXPECT_EQ(marks({1, 2, 3, 4, 5, 6, 7}, 40), (Marks{5, 6}));
-  EXPECT_EQ(marks({8, 9, 10, 11}, 60), Marks{});
-  EXPECT_EQ(marks({1, 2, 3, 4, 5, 6, 7, 12}, 400), (Marks{5, 6, 7}));
+  EXPECT_EQ(marks({1, 2, 3, 4}, 0), Marks{});                          // a newcomer is not believed in
+  EXPECT_EQ(marks({1, 2, 3, 4, 5, 6}, 20), (Marks{5}));                // it came back, and may again
+  EXPECT_EQ(marks({1, 2, 3, 4, 5, 6, 7}, 40), (Marks{5, 6}));          // reads 6 blocks, writes the seventh
+  EXPECT_EQ(marks({8, 9, 10, 11}, 60), (Marks{3}));                    // by now newcomers are
+  EXPECT_EQ(marks({1, 2, 3, 4, 5, 6, 7, 12}, 400), (Marks{3, 5, 7}));  // all of it died at 340 s
 }
 
 }  // namespace
