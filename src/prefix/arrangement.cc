@@ -96,8 +96,9 @@ bool Arrangement::move(const std::vector<SiteView::Text>& system) {
   if (to == kNoNode) return false;
   std::string moved, kept;
   for (const SiteView::Text& text : system)
-    for (size_t i = 0; i < text.changes.size(); ++i)
-      (text.changes[i] ? moved : kept).append(text.of->text, text.of->segments[i].begin, text.of->segments[i].size);
+    for (size_t i = 0; i < text.verdict.changes.size(); ++i)
+      (text.verdict.changes[i] ? moved : kept)
+          .append(text.of->text, text.of->segments[i].begin, text.of->segments[i].size);
   if (moved.empty() || kept.find_first_not_of(" \t\r\n") == std::string::npos) return false;
   for (uint32_t i = 0; i < prompt_.units.size(); ++i)
     if (prompt_.units[i].section == Section::kSystem)
@@ -118,10 +119,10 @@ std::string Arrangement::without_segments(const Unit& unit, const std::vector<Si
   llm::JsonEdit edit(json, *tape);
   const bool is_list = (*tape)[content].type == JsonType::kArray;
   for (const SiteView::Text& part : system) {
-    if (!part.any_changes || prompt_.blocks[part.block].unit != index) continue;
+    if (!part.verdict.any_changes || prompt_.blocks[part.block].unit != index) continue;
     std::string kept;
-    for (size_t i = 0; i < part.changes.size(); ++i)
-      if (!part.changes[i]) kept.append(part.of->text, part.of->segments[i].begin, part.of->segments[i].size);
+    for (size_t i = 0; i < part.verdict.changes.size(); ++i)
+      if (!part.verdict.changes[i]) kept.append(part.of->text, part.of->segments[i].begin, part.of->segments[i].size);
     if (!is_list) {
       edit.replace(content, llm::json_string(kept));
       continue;

@@ -11,7 +11,7 @@ using base::Hash128;
 
 constexpr double kSameSite = 0.6;     // Jaccard index of two sets of features
 constexpr double kSurelySame = 0.85;  // no need to look for a better one
-constexpr size_t kMaxFeatures = 1024, kMaxSlots = 4096, kMaxTools = 1024;
+constexpr size_t kMaxFeatures = 1024, kMaxTexts = 16, kMaxTools = 1024;
 constexpr size_t kMaxStyle_bytes = 64;
 
 bool before(const Hash128& a, const Hash128& b) { return a.low != b.low ? a.low < b.low : a.high < b.high; }
@@ -101,7 +101,6 @@ std::vector<SiteView::Text> CallSites::system_texts(const Prompt& prompt, const 
       const std::lock_guard lock(mutex_);
       texts_.insert(block.value, text.of, weight);
     }
-    text.changes.assign(text.of->segments.size(), false);
     out.push_back(std::move(text));
   }
   return out;
@@ -129,36 +128,11 @@ CallSites::Site& CallSites::site_of(const Hash128& account, const Hash128& front
   return *sites_.find(best_id);
 }
 
-// Null where there is no room to remember it.
-const CallSites::Slot* CallSites::note(Site& site, const Hash128& place, const Hash128& exact) {
-  const auto known = site.slots.find(place);
-  if (known == site.slots.end()) {
-    if (site.slots.size() >= kMaxSlots) return nullptr;
-    return &site.slots.emplace(place, Slot{.last = exact, .seen = 1}).first->second;
-  }
-  Slot& slot = known->second;
-  ++slot.seen;
-  if (!(slot.last == exact)) {
-    ++slot.changed;
-    slot.last = exact;
-  }
-  return &slot;
-}
-
-void CallSites::note_changes(Site& site, SiteView::Text& text) {
-  const std::vector<Segment>& segments = text.of->segments;
-  for (size_t i = 0; i < segments.size(); ++i) {
-    const Segment& segment = segments[i];
-    const Slot* slot = segment.slot_is_unique ? note(site, segment.slot, segment.exact) : nullptr;
-    const Slot* label = segment.label_is_unique ? note(site, segment.label, segment.exact) : nullptr;
-    text.changes[i] =
-        segment.looks_volatile || (slot != nullptr && slot->changes()) || (label != nullptr && label->changes());
-    const auto each_time = [&](const Slot* of) {
-      return of != nullptr && of->changes_each_time() && (of->seen >= 3 || segment.looks_volatile);
-    };
-    text.unreadable = text.unreadable || each_time(slot) || each_time(label);
-    text.any_changes = text.any_changes || text.changes[i];
-  }
+void CallSites::note_changes(Site& site, std::vector<SiteView::Text>& texts) {
+  site.texts.resize(std::min(std::max(site.texts.size(), texts.size()), kMaxTexts));
+  for (size_t i = 0; i < texts.size(); ++i)
+    texts[i].verdict =
+        i < kMaxTexts ? site.texts[i].take(texts[i].of->segments) : TextHistory().take(texts[i].of->segments);
 }
 
 SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, const base::KeyedHash& hash) {
@@ -186,7 +160,7 @@ SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, cons
     rank[i] = static_cast<size_t>(std::find(site.tools.begin(), site.tools.end(), tools[i]) - site.tools.begin());
   std::stable_sort(out.tool_order.begin(), out.tool_order.end(),
                    [&](uint32_t a, uint32_t b) { return rank[a] < rank[b]; });
-  for (SiteView::Text& text : out.system) note_changes(site, text);
+  note_changes(site, out.system);
   if (out.requests == 0) {
     site.tools_style = style_of(prompt, prompt.tools_node);
     site.messages_style = style_of(prompt, prompt.messages_node);

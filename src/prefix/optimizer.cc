@@ -101,7 +101,7 @@ void Optimizer::mark(const Asked& asked, const Prompt& prompt, const SiteView& s
   uint32_t stable = static_cast<uint32_t>(sent.size());
   if (!arrangement.moved())
     for (const SiteView::Text& text : site.system)
-      for (uint32_t i = 0; text.unreadable && i < stable; ++i)
+      for (uint32_t i = 0; text.verdict.unreadable && i < stable; ++i)
         if (sent[i].block == text.block) stable = i;
   MarkPlan marks = breakpoints_.plan({.prompt = prompt,
                                       .sent = sent,
