@@ -9,6 +9,8 @@
 namespace payonce::pipeline {
 namespace {
 
+constexpr int64_t kSaveEvery_ms = 60'000;
+
 prefix::Mode mode_of(route::PrefixMode mode) {
   switch (mode) {
     case route::PrefixMode::kObserve: return prefix::Mode::kObserve;
@@ -54,7 +56,10 @@ struct PrefixStage::Counters {
 };
 
 PrefixStage::PrefixStage(Parts parts, prefix::Optimizer::Options options)
-    : clock_(parts.clock), optimizer_(std::move(options)), counters_(std::make_unique<Counters>(parts.metrics)) {}
+    : clock_(parts.clock),
+      save_soon_(std::move(parts.save_soon)),
+      optimizer_(std::move(options)),
+      counters_(std::make_unique<Counters>(parts.metrics)) {}
 PrefixStage::~PrefixStage() = default;
 
 prefix::Mode PrefixStage::mode_for(const Forward& forward) {
@@ -114,6 +119,10 @@ bool PrefixStage::hold(const prefix::Plan& plan, std::function<void()> then) {
 
 void PrefixStage::settle(const prefix::Plan& plan, const llm::Usage& billed) {
   optimizer_.answered(plan, billed);
+  int64_t saved_ms = saved_ms_;
+  const int64_t now_ms = clock_.monotonic_us() / 1000;
+  if (save_soon_ && now_ms - saved_ms >= kSaveEvery_ms && saved_ms_.compare_exchange_strong(saved_ms, now_ms))
+    save_soon_();
   if (!billed.known || plan.tokens == 0) return;
   Counters& c = *counters_;
   c.requests.fetch_add(1, std::memory_order_relaxed);

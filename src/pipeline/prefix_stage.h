@@ -21,6 +21,7 @@ class PrefixStage {
   struct Parts {
     const base::Clock& clock;
     base::Metrics& metrics;
+    std::function<void()> save_soon = nullptr;  // called at most once a minute, from settle()
   };
   PrefixStage(Parts parts, prefix::Optimizer::Options options);
   ~PrefixStage();
@@ -44,11 +45,15 @@ class PrefixStage {
   };
   Stats stats() const;
 
+  prefix::Optimizer& optimizer() { return optimizer_; }
+
   static prefix::Mode mode_for(const Forward& forward);
 
  private:
   struct Counters;
   const base::Clock& clock_;
+  const std::function<void()> save_soon_;
+  std::atomic<int64_t> saved_ms_{0};
   prefix::Optimizer optimizer_;
   std::unique_ptr<Counters> counters_;
 };

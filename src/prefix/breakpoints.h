@@ -9,6 +9,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/little_endian.h"
 #include "prefix/arrangement.h"
 #include "prefix/gate/write_gate.h"
 #include "prefix/prompt/prompt.h"
@@ -39,6 +40,9 @@ class Breakpoints {
  public:
   MarkPlan plan(const MarkRequest& request);
   void answered(uint64_t number, uint32_t output_tokens);
+
+  void save(std::string& out);
+  bool load(base::NumberReader& from);
 
  private:
   std::mutex mutex_;

@@ -4,6 +4,8 @@
 #include <numeric>
 #include <utility>
 
+#include "prefix/saved_state.h"
+
 namespace payonce::prefix {
 namespace {
 
@@ -13,6 +15,7 @@ constexpr double kSameSite = 0.6;     // Jaccard index of two sets of features
 constexpr double kSurelySame = 0.85;  // no need to look for a better one
 constexpr size_t kMaxFeatures = 1024, kMaxTexts = 16, kMaxTools = 1024;
 constexpr size_t kMaxStyle_bytes = 64;
+constexpr size_t kMaxSaved = 256;
 
 bool before(const Hash128& a, const Hash128& b) { return a.low != b.low ? a.low < b.low : a.high < b.high; }
 
@@ -168,6 +171,48 @@ SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, cons
   out.tools_style = site.tools_style;
   out.messages_style = site.messages_style;
   return out;
+}
+
+void CallSites::save(std::string& out) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<const Site*> latest;
+  sites_.for_each([&](const Hash128&, const Site& site) {
+    if (latest.size() < kMaxSaved) latest.push_back(&site);
+  });
+  base::put_number(out, static_cast<uint32_t>(latest.size()));
+  for (auto it = latest.rbegin(); it != latest.rend(); ++it) {  // the latest last: it is then the latest again
+    const Site& site = **it;
+    put_hash(out, site.id);
+    put_hash(out, site.account);
+    put_hashes(out, site.features);
+    put_hashes(out, site.tools);
+    for (const ListStyle* style : {&site.tools_style, &site.messages_style})
+      for (const std::string* text : {&style->open, &style->separator, &style->close}) put_text(out, *text);
+    base::put_number(out, site.requests);
+    base::put_number(out, static_cast<uint32_t>(site.texts.size()));
+    for (const TextHistory& text : site.texts) text.save(out);
+  }
+}
+
+bool CallSites::load(base::NumberReader& from) {
+  const std::lock_guard lock(mutex_);
+  for (auto left = from.number<uint32_t>(); left > 0 && from.ok(); --left) {
+    Site site;
+    site.id = take_hash(from);
+    site.account = take_hash(from);
+    site.features = take_hashes(from);
+    site.tools = take_hashes(from);
+    for (ListStyle* style : {&site.tools_style, &site.messages_style})
+      for (std::string* text : {&style->open, &style->separator, &style->close}) *text = take_text(from);
+    site.requests = from.number<uint64_t>();
+    const auto texts = from.number<uint32_t>();
+    if (texts > kMaxTexts) return false;
+    site.texts.resize(texts);
+    for (TextHistory& text : site.texts) text.load(from);
+    const Hash128 id = site.id;
+    if (from.ok()) sites_.insert(id, std::move(site));
+  }
+  return from.ok();
 }
 
 size_t CallSites::size() const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "base/little_endian.h"
 #include "base/lru_map.h"
 #include "base/result.h"
 #include "prefix/prompt/prompt.h"
@@ -48,6 +49,10 @@ class CallSites {
   SiteView recognise(const base::Hash128& account, const Prompt& prompt, const base::KeyedHash& hash);
 
   size_t size() const;
+
+  // The sites that were seen latest; load() adds them to none. False: no bytes that save() could have written.
+  void save(std::string& out) const;
+  bool load(base::NumberReader& from);
 
  private:
   struct Site {

@@ -6,6 +6,7 @@
 
 #include "prefix/breakpoints.h"
 #include "prefix/same_request.h"
+#include "prefix/saved_state.h"
 
 namespace payonce::prefix {
 namespace {
@@ -59,6 +60,21 @@ Optimizer::Optimizer(Options options)
     : hash_(options.seed), sites_(options.max_sites), spellings_(options.max_spelling_bytes) {}
 
 Optimizer::Sizes Optimizer::sizes() const { return {.sites = sites_.size(), .spelling_bytes = spellings_.bytes()}; }
+
+std::string Optimizer::save() {
+  std::string payload;
+  sites_.save(payload);
+  routing_keys_.save(payload);
+  breakpoints_.save(payload);
+  return seal(std::move(payload));
+}
+
+base::Status Optimizer::load(std::string_view bytes) {
+  PAYONCE_TRY(const std::string_view payload, unseal(bytes));
+  base::NumberReader from(payload);
+  if (sites_.load(from) && routing_keys_.load(from) && breakpoints_.load(from) && from.at_end()) return {};
+  return base::fail(base::Code::kCorrupt, "state of the prefix layer: numbers that cannot be");
+}
 
 Plan Optimizer::plan(const Asked& asked) {
   if (asked.mode == Mode::kOff) return {};

@@ -92,6 +92,10 @@ class Optimizer {
   // What was billed for a request that went as planned.
   void answered(const Plan& plan, const llm::Usage& billed);
 
+  // What was learned, for the next start; spellings are not kept. load(): kCorrupt, and nothing is taken.
+  std::string save();
+  base::Status load(std::string_view bytes);
+
   struct Sizes {
     size_t sites = 0, spelling_bytes = 0;
   };

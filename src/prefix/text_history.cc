@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "prefix/saved_state.h"
+
 namespace payonce::prefix {
 namespace {
 
@@ -91,6 +93,34 @@ TextHistory::Verdict TextHistory::take(const std::vector<Segment>& segments) {
   }
   out.any_changes = std::find(out.changes.begin(), out.changes.end(), true) != out.changes.end();
   return out;
+}
+
+void TextHistory::save(std::string& out) const {
+  base::put_number(out, seen_);
+  base::put_number(out, static_cast<uint32_t>(began_with_));
+  put_hashes(out, {stable_.begin(), stable_.end()});
+  base::put_number(out, static_cast<uint32_t>(regions_.size()));
+  for (const auto& [anchor, region] : regions_) {
+    put_hash(out, anchor);
+    put_hash(out, region.last);
+    base::put_number(out, region.seen);
+    base::put_number(out, region.changed);
+    base::put_number(out, static_cast<uint8_t>(region.is_volatile));
+  }
+}
+
+void TextHistory::load(base::NumberReader& from) {
+  seen_ = from.number<uint32_t>();
+  began_with_ = from.number<uint32_t>();
+  for (const Hash& exact : take_hashes(from)) stable_.insert(exact);
+  for (auto left = from.number<uint32_t>(); left > 0 && from.ok(); --left) {
+    const Hash anchor = take_hash(from);
+    Region& region = regions_[anchor];
+    region.last = take_hash(from);
+    region.seen = from.number<uint32_t>();
+    region.changed = from.number<uint32_t>();
+    region.is_volatile = from.number<uint8_t>() != 0;
+  }
 }
 
 }  // namespace payonce::prefix

@@ -6,11 +6,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "base/hash.h"
+#include "base/little_endian.h"
 #include "prefix/volatile_text.h"
 
 namespace payonce::prefix {
@@ -26,6 +28,9 @@ class TextHistory {
   Verdict take(const std::vector<Segment>& segments);
 
   static constexpr size_t kMaxSegments = 1024;
+
+  void save(std::string& out) const;
+  void load(base::NumberReader& from);
 
  private:
   using Hash = base::Hash128;
