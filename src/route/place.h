@@ -21,6 +21,7 @@ struct Place {
   double queue_tokens = 0;  // that wait for the first byte of their answers
   double us_per_token = 0;  // 0: not measured yet
   double kept = 1;
+  double capacity_tokens = 0;  // of its cache, as learnt from what it lost; 0: it lost nothing yet
   uint64_t requests = 0, expected = 0, read = 0;
   base::Gauge in_flight_gauge;
 };
@@ -30,7 +31,7 @@ struct Stop {
   Candidate candidate;
   std::shared_ptr<Place> place;
   PrefixMemory::Found found;
-  double cached_tokens = 0;  // what was found times what is usually kept
+  double cached_tokens = 0;  // what was found; where money decides, times what is usually kept
   double score = 0;          // balance: expected time; order, cost: true cost
   bool open = false;         // its breaker
 };

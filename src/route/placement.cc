@@ -111,12 +111,16 @@ double Placement::mean_us_per_token() const {
   return known > 0 ? sum / static_cast<double>(known) : 1;
 }
 
-std::vector<Stop> Placement::look(const Asked& asked, int64_t now_ms) {
+// What a conversation has ahead: as many turns as it had, and each as long as this one, or as the mean.
+Turns Placement::ahead(const Asked& asked, std::span<const Stop> stops) const {
   const double tokens = asked.chain.empty() ? 0 : asked.chain.back().tokens;
   const double turns = std::max<uint32_t>(asked.turns, 1);
-  const Turns ahead{
-      .tokens = tokens, .grown = tokens / turns, .output = output_tokens_, .left = std::min(turns, kMaxTurnsLeft)};
-  const double unmeasured_us = mean_us_per_token();
+  double grown = tokens / turns;
+  for (const Stop& stop : stops) grown = std::min(grown, tokens - stop.found.tokens);
+  return {.tokens = tokens, .grown = grown, .output = output_tokens_, .left = std::min(turns, kMaxTurnsLeft)};
+}
+
+std::vector<Stop> Placement::look(const Asked& asked, int64_t now_ms) {
   std::vector<Stop> stops;
   for (const Candidate& candidate : asked.candidates) {
     Stop stop{.candidate = candidate, .place = place_of(*candidate.upstream, now_ms)};
@@ -124,14 +128,20 @@ std::vector<Stop> Placement::look(const Asked& asked, int64_t now_ms) {
     stop.open = candidate.upstream->breaker->is_open(now_ms);
     stop.found = place.memory.find(asked.chain, candidate.account, candidate.ttl_ms, now_ms);
     if (stop.found.tokens < candidate.min_tokens) stop.found = {};
-    stop.cached_tokens = place.kept * stop.found.tokens;
+    // Where time decides, what is lost shows as the cache's size; where money decides, as the share that is billed.
+    stop.cached_tokens = (asked.policy == RoutingPolicy::kBalance ? 1 : place.kept) * stop.found.tokens;
+    stops.push_back(std::move(stop));
+  }
+  const Turns ahead = this->ahead(asked, stops);
+  const double unmeasured_us = mean_us_per_token();
+  for (Stop& stop : stops) {
+    const Place& place = *stop.place;
     if (asked.policy == RoutingPolicy::kBalance)
       stop.score = (place.us_per_token > 0 ? place.us_per_token : unmeasured_us) *
                    (place.queue_tokens + kRunning_tokens * static_cast<double>(place.in_flight) +
-                    kRecompute * (tokens - stop.cached_tokens));
+                    kRecompute * (ahead.tokens - stop.cached_tokens));
     else
-      stop.score = true_cost(candidate.rates, stop.cached_tokens, ahead);
-    stops.push_back(std::move(stop));
+      stop.score = true_cost(stop.candidate.rates, stop.cached_tokens, ahead);
   }
   return stops;
 }
@@ -172,7 +182,8 @@ Placement::Stats Placement::stats() const {
                              .us_per_token = place->us_per_token,
                              .expected = place->expected,
                              .read = place->read,
-                             .kept = place->kept});
+                             .kept = place->kept,
+                             .capacity_tokens = static_cast<uint64_t>(place->capacity_tokens)});
   std::ranges::sort(out.upstreams, {}, &UpstreamStats::name);
   return out;
 }

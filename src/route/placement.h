@@ -10,7 +10,9 @@
 //   NVIDIA Dynamo's KV router minimise; kRecompute counts the missing prefix more than once, since who comes next
 //   waits for it as well. SGLang's router (smg) goes by prefix alone until the counts of requests differ too much.
 // - cost: the least true cost.
-// Upstreams whose breaker is open come last under each. What is believed of a cache is held against the bills.
+// Upstreams whose breaker is open come last under each. What is believed of a cache is held against the bills: where
+// less than half of what was expected was read, all that was not used since is forgotten, and what is left is taken
+// for the cache's size, which grows again by kCapacityGrowth with each prompt that was read as expected.
 //
 // Threads: all any; one lock, held for look-ups in memory.  Bounded: `max_upstreams` times `max_positions`.
 #pragma once
@@ -87,12 +89,13 @@ class Placement : public std::enable_shared_from_this<Placement> {
   struct UpstreamStats {
     std::string name;
     int64_t in_flight = 0;
-    uint64_t requests = 0;    // that it answered
-    size_t prefixes = 0;      // positions believed to be cached
-    double us_per_token = 0;  // of prompts that are not cached, to the first byte; 0: not measured yet
-    uint64_t expected = 0;    // prompt tokens that were believed to be cached, where the bill tells
-    uint64_t read = 0;        // of these, that were
-    double kept = 1;          // the recent share of them
+    uint64_t requests = 0;         // that it answered
+    size_t prefixes = 0;           // positions believed to be cached
+    double us_per_token = 0;       // of prompts that are not cached, to the first byte; 0: not measured yet
+    uint64_t expected = 0;         // prompt tokens that were believed to be cached, where the bill tells
+    uint64_t read = 0;             // of these, that were
+    double kept = 1;               // the recent share of them
+    uint64_t capacity_tokens = 0;  // of its cache, as losses have told; 0: nothing was lost yet
   };
   struct Stats {
     std::vector<UpstreamStats> upstreams;  // by name
@@ -100,15 +103,17 @@ class Placement : public std::enable_shared_from_this<Placement> {
   };
   Stats stats() const;
 
-  static constexpr double kRecompute = 2;         // how often a missing token counts
+  static constexpr double kRecompute = 1.5;       // how often a missing token counts
   static constexpr double kRunning_tokens = 128;  // what a request in flight is worth
   static constexpr double kEqualShare = 0.1;      // times that differ by less are the same
-  static constexpr double kMaxTurnsLeft = 20;
+  static constexpr double kCapacityGrowth = 1.001;
+  static constexpr double kMaxTurnsLeft = 8;  // after as many turns a conversation is expected to have as many again
 
  private:
   friend class Trip;
   std::shared_ptr<Place> place_of(const Upstream& upstream, int64_t now_ms);
   std::vector<Stop> look(const Asked& asked, int64_t now_ms);
+  Turns ahead(const Asked& asked, std::span<const Stop> stops) const;
   double mean_us_per_token() const;
   void count(Moved moved);
 

@@ -43,8 +43,19 @@ void PrefixMemory::use(std::span<const Link> chain, const base::Hash128& account
     if (Use* known = uses_.find(key))
       *known = {now_ms, known->served || state == State::kServed};
     else
-      uses_.insert(key, {now_ms, state == State::kServed});
+      uses_.insert(key, {now_ms, state == State::kServed}, chain[i].tokens - (i > 0 ? chain[i - 1].tokens : 0));
   }
+  trim();
+}
+
+void PrefixMemory::set_capacity(uint64_t tokens) {
+  capacity_tokens_ = tokens;
+  trim();
+}
+
+void PrefixMemory::trim() {
+  while (uses_.size() > max_positions_ || (uses_.weight() > capacity_tokens_ && uses_.size() > 0))
+    uses_.drop_oldest();
 }
 
 void PrefixMemory::forget(std::span<const Link> chain, const base::Hash128& account, size_t keep) {

@@ -28,7 +28,7 @@ Chain thinned(Chain chain);
 
 class PrefixMemory {
  public:
-  explicit PrefixMemory(size_t max_positions) : uses_(max_positions) {}
+  explicit PrefixMemory(size_t max_positions) : max_positions_(max_positions), uses_(SIZE_MAX) {}
 
   struct Found {
     size_t links = 0;     // the longest prefix that was used within the TTL has so many; 0: none
@@ -45,14 +45,21 @@ class PrefixMemory {
   void forget(std::span<const Link> chain, const base::Hash128& account, size_t keep);
   // Everything that was not used after `used_ms`: of a cache that evicts by use, what lost this has lost that.
   void forget_not_used_after(int64_t used_ms);
+  // The tokens that the cache can hold, as far as is known; what was not used for longest is forgotten beyond that.
+  void set_capacity(uint64_t tokens);
   size_t size() const { return uses_.size(); }
+  uint64_t tokens() const { return uses_.weight(); }
 
  private:
   struct Use {
     int64_t at_ms = 0;
     bool served = false;
   };
-  base::LruMap<Use> uses_;
+  void trim();
+
+  const size_t max_positions_;
+  uint64_t capacity_tokens_ = UINT64_MAX;
+  base::LruMap<Use> uses_;  // weight: tokens
 };
 
 }  // namespace payonce::route

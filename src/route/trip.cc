@@ -100,7 +100,13 @@ void Trip::billed(const llm::Usage& usage) {
   place.expected += static_cast<uint64_t>(expected);
   place.read += static_cast<uint64_t>(read);
   place.kept += kSteady * (read / expected - place.kept);
-  if (read < kLost * expected) place.memory.forget_not_used_after(stop.found.used_ms);
+  if (read < kLost * expected) {
+    place.memory.forget_not_used_after(stop.found.used_ms);
+    place.capacity_tokens = static_cast<double>(place.memory.tokens());
+  } else {
+    place.capacity_tokens *= Placement::kCapacityGrowth;
+  }
+  if (place.capacity_tokens > 0) place.memory.set_capacity(static_cast<uint64_t>(place.capacity_tokens));
 }
 
 }  // namespace payonce::route
