@@ -18,8 +18,10 @@ struct Place {
   PrefixMemory memory;
   int64_t asked_ms = 0;
   int64_t in_flight = 0;
-  double queue_tokens = 0;  // that wait for the first byte of their answers
-  double us_per_token = 0;  // 0: not measured yet
+  double queue_tokens = 0;   // that wait for the first byte of their answers
+  double recent_tokens = 0;  // that were sent to be computed, each half as much after kHalfLife_ms
+  int64_t recent_ms = 0;     // as of then
+  double us_per_token = 0;   // 0: not measured yet
   double kept = 1;
   double capacity_tokens = 0;  // of its cache, as learnt from what it lost; 0: it lost nothing yet
   uint64_t requests = 0, expected = 0, read = 0;

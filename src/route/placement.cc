@@ -1,6 +1,7 @@
 #include "route/placement.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "route/place.h"
@@ -10,6 +11,15 @@ namespace {
 
 using Stops = std::span<Stop>;
 constexpr std::string_view kMoveNames[] = {"none", "sticky", "balanced", "cheaper", "spilled"};
+
+// What a replica computed lately, it will be asked for again soon: sessions go on. Without this term new sessions
+// gather where the first one brought their common front.
+constexpr double kRecent = 0.5;
+constexpr double kHalfLife_ms = 10'000;
+
+double recent_tokens(const Place& place, int64_t now_ms) {
+  return place.recent_tokens * std::exp2(-static_cast<double>(now_ms - place.recent_ms) / kHalfLife_ms);
+}
 
 // FNV-1a: the same in every process, so that two gateways prefer the same upstream for a new prefix.
 uint64_t id_of(std::string_view text) {
@@ -139,7 +149,7 @@ std::vector<Stop> Placement::look(const Asked& asked, int64_t now_ms) {
     if (asked.policy == RoutingPolicy::kBalance)
       stop.score = (place.us_per_token > 0 ? place.us_per_token : unmeasured_us) *
                    (place.queue_tokens + kRunning_tokens * static_cast<double>(place.in_flight) +
-                    kRecompute * (ahead.tokens - stop.cached_tokens));
+                    kRecent * recent_tokens(place, now_ms) + kRecompute * (ahead.tokens - stop.cached_tokens));
     else
       stop.score = true_cost(stop.candidate.rates, stop.cached_tokens, ahead);
   }
@@ -160,8 +170,11 @@ std::unique_ptr<Trip> Placement::plan(Asked asked, int64_t now_ms) {
   }
   const Moved moved = moved_of(ranked, asked, first);
   count(moved);
-  stops.front().place->memory.use(asked.chain, stops.front().candidate.account, PrefixMemory::State::kExpected,
-                                  now_ms);
+  Place& place = *stops.front().place;
+  place.recent_tokens = recent_tokens(place, now_ms);
+  place.recent_ms = now_ms;
+  if (!asked.chain.empty()) place.recent_tokens += asked.chain.back().tokens - stops.front().found.tokens;
+  place.memory.use(asked.chain, stops.front().candidate.account, PrefixMemory::State::kExpected, now_ms);
   return std::unique_ptr<Trip>(new Trip(shared_from_this(), std::move(asked), std::move(stops), moved));
 }
 

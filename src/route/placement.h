@@ -4,11 +4,12 @@
 // - order: the first of the configuration that works, the others for failover. A conversation stays where its prefix
 //   is, also after a failover, unless going back is cheaper with the rebuilding of the prefix (true_cost.h).
 // - balance: replicas of one model. The least expected time wins: (prompt tokens that wait there + kRunning_tokens
-//   for each request in flight + kRecompute × the tokens that are not cached there) × its time per token. Within
-//   kEqualShare of the least, the longest cached prefix wins, then a hash of the prompt's front, so that new equal
-//   prefixes meet. A linear score of queue and missing prefix is what Mooncake (Qin et al., FAST'25, algorithm 1) and
-//   NVIDIA Dynamo's KV router minimise; kRecompute counts the missing prefix more than once, since who comes next
-//   waits for it as well. SGLang's router (smg) goes by prefix alone until the counts of requests differ too much.
+//   for each request in flight + half of what it was given to compute in the last seconds + kRecompute × the tokens
+//   that are not cached there) × its time per token. Within kEqualShare of the least, the longest cached prefix wins,
+//   then a hash of the prompt's front, so that new equal prefixes meet. A linear score of queue and missing prefix is
+//   what Mooncake (Qin et al., FAST'25, algorithm 1) and NVIDIA Dynamo's KV router minimise; kRecompute counts the
+//   missing prefix more than once, since who comes next waits for it as well. SGLang's router (smg) goes by prefix
+//   alone until the counts of requests differ too much.
 // - cost: the least true cost.
 // Upstreams whose breaker is open come last under each. What is believed of a cache is held against the bills: where
 // less than half of what was expected was read, all that was not used since is forgotten, and what is left is taken

@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <map>
 #include <string>
+#include <thread>
 
 namespace payonce::route {
 namespace {
@@ -117,6 +118,7 @@ TEST_F(PlacementTest, BalanceGoesToThePrefixUnlessItsQueueIsLongerThanTheRebuild
   const std::string home = serve(shared, RoutingPolicy::kBalance, two());
   const std::string other = home == "a" ? "b" : "a";
   EXPECT_EQ(serve(chain_of({1, 2, 3, 4, 5}), RoutingPolicy::kBalance, two()), home);
+  now_ms += kMinute_ms;                        // what was computed until now weighs no more
   std::vector<std::unique_ptr<Trip>> waiting;  // new prompts of 3,000 tokens that wait at `home`
   const auto wait = [&](uint64_t block) {
     waiting.push_back(plan(chain_of({block, 8, 9}), RoutingPolicy::kBalance, {candidate(home)}));
@@ -190,6 +192,43 @@ TEST_F(PlacementTest, ABillThatSaysNothingOfReadsTeachesNothing) {
   trip->answered(now_ms, 0);
   trip->billed({.fresh = 3000, .known = true});
   EXPECT_EQ(placement->stats().upstreams.at(0).kept, 1);
+}
+
+TEST_F(PlacementTest, NewSessionsWithOneFrontAreNotAllGatheredInOnePlace) {
+  std::map<std::string, int> counts;
+  for (uint64_t i = 0; i < 8; ++i) {  // a common front of 1,000 tokens, and 9,000 of their own
+    Chain chain{{{1, 1}, 1000}, {{i + 2, 9}, 10'000}};
+    ++counts[serve(chain, RoutingPolicy::kBalance, two())];
+    now_ms += 1000;
+  }
+  EXPECT_GE(counts["a"], 2);
+  EXPECT_GE(counts["b"], 2);
+}
+
+TEST_F(PlacementTest, ManyThreadsAtOnce) {
+  const std::vector<Candidate> both = two();
+  std::vector<std::thread> threads;
+  for (uint64_t t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (uint64_t i = 0; i < 500; ++i) {
+        const auto trip = placement->plan({.policy = RoutingPolicy::kBalance,
+                                           .candidates = both,
+                                           .chain = chain_of({t % 2, i % 7, i}),
+                                           .stream = true},
+                                          now_ms);
+        trip->began(trip->order().front(), 0);
+        trip->answered(now_ms, 1000);
+        trip->billed({.fresh = 3000, .known = true, .read_known = true});
+        trip->ended();
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  uint64_t requests = 0;
+  for (const auto& upstream : placement->stats().upstreams) {
+    requests += upstream.requests;
+    EXPECT_EQ(upstream.in_flight, 0);
+  }
+  EXPECT_EQ(requests, 2000u);
 }
 
 TEST_F(PlacementTest, AccountsShareNothing) {
