@@ -204,6 +204,11 @@ constexpr Option kOptions[] = {
     {"prefix.move", "--prefix-move", kMove,
      "volatile lines of the system prompt go behind the last breakpoint: off, on, or for models such as "
      "\"claude-*\""},
+    {"routing.policy", "--routing-policy", choice<AT(routing), route::kRoutingPolicies>(),
+     "which of the upstreams that serve a model gets a request: order (the first that works; a conversation stays "
+     "where its prefix is), balance (replicas: the one that is expected to begin first), cost (the cheapest, with "
+     "the "
+     "rebuilding of the prefix)"},
     {"tls.certificate_file", "--tls-certificate", text<AT(tls_certificate_file)>(),
      "PEM certificate chain; with tls.key_file the gateway listens with TLS"},
     {"tls.key_file", "--tls-key", text<AT(tls_key_file)>(), "PEM private key of tls.certificate_file"},

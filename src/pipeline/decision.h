@@ -17,6 +17,7 @@
 #include "pipeline/directives.h"
 #include "pipeline/policy.h"
 #include "prefix/optimizer.h"
+#include "route/placement.h"
 #include "route/routes.h"
 
 namespace payonce::pipeline {
@@ -39,7 +40,7 @@ struct Prepared {
   bool stream = false;
   bool include_usage = false;
   bool sampled = false;                        // temperature > 0, or none given
-  std::vector<route::UpstreamPtr> candidates;  // in order of preference; never empty
+  std::vector<route::UpstreamPtr> candidates;  // in the order of the configuration; never empty
 };
 using PreparedPtr = std::shared_ptr<const Prepared>;
 
@@ -103,12 +104,13 @@ struct Forward {
   std::vector<route::UpstreamPtr> candidates;               // in order of preference; never empty
   route::UpstreamKind wire = route::UpstreamKind::kOpenAi;  // whose paths the request speaks
   PolicyPtr policy;                                         // that the request began with
-  AskedQuestionPtr lookup;  // of the semantic layer, or null: the answer labels it and joins its group
-  bool was_served = false;  // by the semantic layer; asked again for a label
-  int64_t started_us = 0;   // monotonic
-  std::string_view detail;  // for Cache-Status, or empty (static text)
-  PrefixPlanPtr prefix;     // what the prefix layer made of it, for candidates.front(); null: nothing (yet)
-  base::Bytes observed;     // the body, for a layer that only looks on once the answer is out
+  AskedQuestionPtr lookup;            // of the semantic layer, or null: the answer labels it and joins its group
+  bool was_served = false;            // by the semantic layer; asked again for a label
+  int64_t started_us = 0;             // monotonic
+  std::string_view detail;            // for Cache-Status, or empty (static text)
+  PrefixPlanPtr prefix;               // what the prefix layer made of it, for candidates.front(); null: nothing (yet)
+  std::shared_ptr<route::Trip> trip;  // from arrange() on: what becomes of it, for where the next ones go
+  base::Bytes observed;               // the body, for a layer that only looks on once the answer is out
 };
 
 using Decision = std::variant<Answer, Refusal, Load, Search, Forward>;

@@ -24,8 +24,9 @@ class PrefixStage {
   PrefixStage(Parts parts, prefix::Optimizer::Options options);
   ~PrefixStage();
 
-  // Before a request goes to forward.candidates.front(): what to send. Null: the layer has no part in it.
-  PrefixPlanPtr plan(const Forward& forward, const base::Bytes& body);
+  // Before a request goes to forward.candidates.front(): what to send. Null: the layer has no part in it. `parsed`:
+  // the body, read already; null: it is read here.
+  PrefixPlanPtr plan(const Forward& forward, const base::Bytes& body, const llm::Request* parsed = nullptr);
   // Its answer was complete and this was billed.
   void settle(const prefix::Plan& plan, const llm::Usage& billed);
 
