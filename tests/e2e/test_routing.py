@@ -140,26 +140,21 @@ def test_balance_stays_with_the_prefix_and_leaves_a_long_queue(make_routed, repl
         ask(gateway, turn("a", turns))
     assert counts(replicas)[home] == 3
     hold = Hold()
-    waiting = []
-    replicas[home].fail(hold=hold, after=-1, times=20)
-    for number in range(8):  # new sessions go to both, and those at `home` wait
-        thread = threading.Thread(target=gateway.chat, args=(turn(f"new {number}", 1),), kwargs=KEY)
-        thread.start()
-        waiting.append(thread)
+    replicas[home].fail(hold=hold, after=-1)
+    long_turn = turn("a", 4)
+    long_turn["messages"][-1]["content"] += " and more" * 1500
+    waiting = threading.Thread(target=ask, args=(gateway, long_turn))
+    waiting.start()
     hold.wait_reached()
-    replicas[home].wait_count(4)
-    before = counts(replicas)
-    usage = []
-    other = threading.Thread(target=lambda: usage.append(ask(gateway, turn("b", 1))))
-    other.start()
-    other.join(10)
     in_flight = {upstream["name"]: upstream["in_flight"] for upstream in routing(gateway)["upstreams"]}
+    assert in_flight == {("one", "two")[home]: 1, ("one", "two")[1 - home]: 0}
+    long_turn["messages"][-1]["content"] += " than before"
+    usage = ask(gateway, long_turn)  # computing all of it elsewhere is quicker than waiting
     hold.release()
-    for thread in waiting:
-        thread.join(30)
-    other.join(30)
-    assert in_flight[("one", "two")[home]] >= 1
-    assert usage and counts(replicas)[1 - home] > before[1 - home]
+    waiting.join(30)
+    assert usage["prompt_tokens_details"]["cached_tokens"] == 0
+    assert (counts(replicas)[home], counts(replicas)[1 - home]) == (4, 1)
+    assert routing(gateway)["moved"]["balanced"] == 1
 
 
 def test_a_repeated_prompt_of_a_session_goes_to_the_engine_that_has_it(make_gateway, tmp_path):
