@@ -5,6 +5,7 @@
 #include <openssl/params.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <cstdlib>
 #define XXH_STATIC_LINKING_ONLY  // for a state on the stack
 #include <xxhash.h>
@@ -106,12 +107,25 @@ Hash128 KeyedHash::operator()(std::string_view bytes) const {
 }
 
 Hash128 KeyedHash::hash_parts(const std::string_view* parts, size_t count) const {
+  // Most parts are short: gathered on the stack they cost a tenth of a streaming state.
+  char gathered[240];
+  size_t size = 0;
+  for (size_t i = 0; i < count; ++i) size += sizeof(uint64_t) + parts[i].size();
+  if (size <= sizeof gathered) {
+    char* out = gathered;
+    for (size_t i = 0; i < count; ++i) {
+      const uint64_t length = parts[i].size();
+      out = std::copy_n(reinterpret_cast<const char*>(&length), sizeof length, out);
+      out = std::copy(parts[i].begin(), parts[i].end(), out);
+    }
+    return (*this)({gathered, size});
+  }
   XXH3_state_t state;
   XXH3_INITSTATE(&state);
   XXH3_128bits_reset_withSecret(&state, secret_.data(), secret_.size());
   for (size_t i = 0; i < count; ++i) {
-    const uint64_t size = parts[i].size();
-    XXH3_128bits_update(&state, &size, sizeof size);
+    const uint64_t length = parts[i].size();
+    XXH3_128bits_update(&state, &length, sizeof length);
     XXH3_128bits_update(&state, parts[i].data(), parts[i].size());
   }
   const XXH128_hash_t hash = XXH3_128bits_digest(&state);

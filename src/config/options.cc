@@ -204,6 +204,9 @@ constexpr Option kOptions[] = {
     {"prefix.move", "--prefix-move", kMove,
      "volatile lines of the system prompt go behind the last breakpoint: off, on, or for models such as "
      "\"claude-*\""},
+    {"prefix.hold", "--prefix-hold", milliseconds<AT(prefix.hold_ms)>(),
+     "how long a request waits, at most, for the first of its fan-out to write the prefix that they share; 0: not at "
+     "all"},
     {"routing.policy", "--routing-policy", choice<AT(routing), route::kRoutingPolicies>(),
      "which of the upstreams that serve a model gets a request: order (the first that works; a conversation stays "
      "where its prefix is), balance (replicas: the one that is expected to begin first), cost (the cheapest, with "

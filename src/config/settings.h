@@ -97,6 +97,7 @@ struct RetrievalSettings {
 struct PrefixSettings {
   route::PrefixMode mode = route::PrefixMode::kDefault;  // safe where `layers` names prefix, else observe
   std::vector<std::string> move;  // models or patterns whose volatile text may be moved; "*": all
+  int64_t hold_ms = 3000;
 };
 
 struct Settings {

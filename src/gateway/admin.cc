@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/explain_admin.h"
 #include "gateway/prefix_admin.h"
 #include "gateway/retrieval_admin.h"
 #include "gateway/route_admin.h"
@@ -36,6 +37,8 @@ constexpr Endpoint kEndpoints[] = {
      "Entries of the caller's scope, newest first; admin: of all. Query: key, scope, version, "
      "model, older_than, limit."},
     {"GET", "/payonce/v1/cache/entry", "One entry with its recorded answer. Query: key."},
+    {"GET", "/payonce/v1/explain",
+     "Why a request hit or missed, part by part, of the last 4,096. Query: id (the X-Payonce-Id of its answer)."},
     {"GET", "/payonce/v1/savings",
      "The ledger: bought and saved by day, scope, model and layer; of the semantic layer's hits, how many are wrong. "
      "Query: days."},
@@ -141,6 +144,7 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
   if (path == "/payonce/v1/savings") return savings(exchange, query);
   if (path == "/payonce/v1/cache") return list_entries(exchange, query);
   if (path == "/payonce/v1/cache/entry") return get_entry(exchange, query);
+  if (path == "/payonce/v1/explain") return explain(exchange, query);
   if (path == "/payonce/v1/feedback") return feedback(exchange);
   if (path == "/payonce/v1/retrieval/invalidate") return invalidate(exchange);
   purge(exchange);
@@ -232,6 +236,23 @@ void Admin::get_entry(const std::shared_ptr<net::Exchange>& exchange, std::strin
   if (found.entry || found.reason != cache::MissReason::kOnDisk) return reply(found.entry);
   const bool queued = parts_.pool.post([this, exchange, reply, key = *key] {
     exchange->loop().post([reply, entry = parts_.store.load(key)] { reply(entry); });
+  });
+  if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");
+}
+
+void Admin::explain(const std::shared_ptr<net::Exchange>& exchange, std::string_view query) {
+  bool all = false;
+  std::string own;
+  if (!visible_scope(*exchange, &own, &all)) return;
+  const auto id = pipeline::Explanations::parse(query_value(query, "id").value_or(""));
+  if (!id)
+    return reply_error(*exchange, 400, "id: expected the X-Payonce-Id of an answer, such as r-0123456789abcdef");
+  const auto found = parts_.pipeline.explanations().find(*id);
+  if (!found || (!all && found->prepared->scope != own))
+    return reply_error(*exchange, 404, "no such request of this scope, or it is too long ago");
+  const bool queued = parts_.pool.post([this, exchange, what = *found] {
+    std::string body = json::serialize(explanation_json(what, parts_.pipeline.explanations().nearest(what)));
+    exchange->loop().post([this, exchange, body = std::move(body)] { reply_json(*exchange, 200, body); });
   });
   if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");
 }

@@ -57,6 +57,7 @@ class Admin {
   bool visible_scope(net::Exchange& exchange, std::string* scope, bool* all);
   void list_entries(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void get_entry(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
+  void explain(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void feedback(const std::shared_ptr<net::Exchange>& exchange);
   void invalidate(const std::shared_ptr<net::Exchange>& exchange);
   void purge(const std::shared_ptr<net::Exchange>& exchange);

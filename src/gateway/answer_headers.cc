@@ -29,6 +29,13 @@ class Lines {
     for (int64_t rest = value % unit, place = unit / 10; place > 0; place /= 10) number(rest / place % 10);
     return *this;
   }
+  // The line with the id of a request's explanation.
+  Lines& id(uint64_t value) {
+    if (value == 0) return *this;
+    text("X-Payonce-Id: r-");
+    for (int shift = 60; shift >= 0; shift -= 4) text({&"0123456789abcdef"[value >> shift & 15], 1});
+    return text("\r\n");
+  }
   std::string_view view() const { return {buffer_, size_}; }
 
  private:
@@ -50,7 +57,7 @@ void add_timing(Lines& out, const Timing& timing) {
 
 }  // namespace
 
-void add_hit_headers(net::Headers& headers, const pipeline::Answer& answer, const Timing& timing) {
+void add_hit_headers(net::Headers& headers, const pipeline::Answer& answer, const Timing& timing, uint64_t id) {
   const llm::Usage& usage = answer.entry->usage;
   Lines out;
   out.text("Cache-Status: payonce; hit; ttl=").number(answer.ttl_s).text("; detail=").text(answer.layer);
@@ -62,6 +69,7 @@ void add_hit_headers(net::Headers& headers, const pipeline::Answer& answer, cons
   out.text("\r\nX-Payonce-Saved: input=").number(usage.input()).text(",output=").number(usage.output);
   out.text(",usd=").decimal(std::llround(answer.entry->cost_usd * 1e6), 6).text("\r\n");
   add_timing(out, timing);
+  out.id(id);
   headers.append_lines(out.view());
 }
 
@@ -73,8 +81,10 @@ void add_miss_headers(net::Headers& headers, const MissStatus& status, const Tim
   if (status.stored) out.text("; stored");
   if (status.collapsed) out.text("; collapsed");
   if (!status.detail.empty()) out.text("; detail=").text(status.detail);
+  if (status.prefix_tokens >= 0) out.text("; prefix-expected=").number(status.prefix_tokens);
   out.text("\r\n");
   add_timing(out, timing);
+  out.id(status.id);
   headers.append_lines(out.view());
 }
 

@@ -18,7 +18,8 @@ struct Timing {
   int64_t upstream_us = -1;  // first byte of the upstream's answer
 };
 
-void add_hit_headers(net::Headers& headers, const pipeline::Answer& answer, const Timing& timing);
+// `id`: of the request's explanation; 0: none is kept.
+void add_hit_headers(net::Headers& headers, const pipeline::Answer& answer, const Timing& timing, uint64_t id);
 
 struct MissStatus {
   pipeline::Forwarded why = pipeline::Forwarded::kBypass;
@@ -26,6 +27,8 @@ struct MissStatus {
   bool collapsed = false;
   int upstream_status = 0;       // 0: none came
   std::string_view detail = {};  // static text, or empty
+  int64_t prefix_tokens = -1;    // estimate of what the provider should read from its cache; -1: not known
+  uint64_t id = 0;               // of the request's explanation; 0: none is kept
 };
 void add_miss_headers(net::Headers& headers, const MissStatus& status, const Timing& timing);
 

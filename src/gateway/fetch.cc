@@ -41,7 +41,24 @@ Fetch::Fetch(net::EventLoop& loop, Upstreams& upstreams, const base::Clock& cloc
       pause_(loop.context()),
       retry_(job_.forward.policy->retry, job_.forward.candidates) {}
 
-void Fetch::start() { attempt(); }
+void Fetch::start() {
+  holding_ = hooks_.hold && hooks_.hold([self = shared_from_this()] { self->loop_.post([self] { self->go_on(); }); });
+  if (!holding_) return attempt();
+  pause_.expires_after(std::chrono::milliseconds(hooks_.hold_ms));
+  pause_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->go_on();
+  });
+}
+
+void Fetch::go_on() {
+  if (!std::exchange(holding_, false) || over_) return;
+  pause_.cancel();
+  attempt();
+}
+
+void Fetch::tell_begun() {
+  if (!std::exchange(begun_, true) && hooks_.begun) hooks_.begun();
+}
 
 void Fetch::cancel() {
   if (!loop_.in_loop_thread()) {
@@ -50,6 +67,7 @@ void Fetch::cancel() {
   }
   if (over_) return;
   over_ = true;
+  tell_begun();
   end_try();
   pause_.cancel();
   if (call_) call_->cancel();
@@ -119,6 +137,7 @@ void Fetch::on_head(net::ResponseHead head) {
   }
   recordable_ = is_recordable(head);
   relayed_ = true;
+  tell_begun();
   first_byte_us_ = clock_.monotonic_us();
   if (head.status < 400 && job_.forward.trip) job_.forward.trip->answered(clock_.unix_ms(), first_byte_us_);
   flight_->mark_stored(recordable_ && job_.forward.store);
@@ -204,6 +223,7 @@ void Fetch::finish() {
 void Fetch::give_up(base::Error error) {
   if (over_) return;
   over_ = true;
+  tell_begun();
   end_try();
   flight_->mark_stored(false);
   if (hooks_.ended) hooks_.ended();  // first: who asks again must start anew

@@ -33,6 +33,10 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
     std::function<void(const pipeline::Forward&, pipeline::Recorded, const pipeline::Judged&)> settle;
     std::function<bool(std::function<void()>)> post_to_pool;  // false: full
     std::function<void()> ended;                              // remove the flight from its table
+    // Calls `then` when a prefix that another request is writing can be read; false: it can be now. Null: no wait.
+    std::function<bool(std::function<void()> then)> hold;
+    int64_t hold_ms = 0;          // at most
+    std::function<void()> begun;  // the answer has begun, or never will; null: nobody wants to know
     std::function<void(const std::string& upstream, const std::string& code)> count_error;
   };
   Fetch(net::EventLoop& loop, Upstreams& upstreams, const base::Clock& clock, std::shared_ptr<cache::Flight> flight,
@@ -48,6 +52,8 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
 
  private:
   void attempt();
+  void go_on();
+  void tell_begun();
   const base::Bytes& body_for(const route::UpstreamPtr& upstream) const;
   void end_try();
   bool try_again(const route::RetryState::Failure& failure);
@@ -67,6 +73,8 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
   boost::asio::steady_timer pause_;
   route::RetryState retry_;
   route::UpstreamPtr current_;
+  bool holding_ = false;     // waits for a prefix to be written
+  bool begun_ = false;       // told
   bool relayed_ = false;     // a head went to the flight: no more retries
   bool recordable_ = false;  // an answer whose usage we can read, and which may be stored
   bool recorded_ = false;

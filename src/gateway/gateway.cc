@@ -154,10 +154,12 @@ void Gateway::State::act(Visit visit, pipeline::Decision decision) {
 
 void Gateway::State::answer(Visit visit, pipeline::Answer answer) {
   if (answer.ask_again) ask_again(visit, std::move(*answer.ask_again));
+  const uint64_t id = parts.pipeline.explanations().next_id();
+  parts.pipeline.explanations().hit(id, answer);
   net::ResponseHead head;
   head.headers.reserve(384);
   head.headers.add("Content-Type", answer.content_type);
-  add_hit_headers(head.headers, answer, visit.timing);
+  add_hit_headers(head.headers, answer, visit.timing, id);
   const auto done = [this](const Visit& of, const pipeline::Answer& what, int status) {
     observer.done(of.info, of.timing,
                   {.status = status, .cache = "hit", .prepared = what.prepared.get(), .usage = what.entry->usage});
@@ -174,6 +176,7 @@ void Gateway::State::answer(Visit visit, pipeline::Answer answer) {
 
 // The client has its answer from the cache; nobody reads this one.
 void Gateway::State::ask_again(const Visit& visit, pipeline::Forward forward) {
+  parts.pipeline.arrange(forward, visit.exchange->body());
   fetch(visit, std::move(forward), std::make_shared<cache::Flight>(cache::Flight::Options{}), "",
         std::make_shared<pipeline::Judged>());
 }
@@ -245,13 +248,21 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
   std::string flight_key;
   const cache::FlightTable::Joined joined = board(forward, Relay::wake_for(visit.exchange->loop(), slot), flight_key);
   if (!joined.leader) parts.pipeline.count_collapsed();
+  forward.id = parts.pipeline.explanations().next_id();
+  parts.pipeline.explanations().forwarded(forward.id, forward, visit.exchange->body(), !joined.leader);
   in_flight.fetch_add(1, std::memory_order_relaxed);
+
+  if (joined.leader) parts.pipeline.arrange(forward, visit.exchange->body());
 
   const auto self = shared_from_this();
   const auto judged = std::make_shared<pipeline::Judged>();
   const RequestInfo& info = visit.info;
   Relay::Options relay_options{.dialect = visit.info.dialect};
-  relay_options.status = {.why = forward.why, .collapsed = !joined.leader, .detail = forward.detail};
+  relay_options.status = {.why = forward.why,
+                          .collapsed = !joined.leader,
+                          .detail = forward.detail,
+                          .id = forward.prepared ? forward.id : 0};
+  if (forward.prefix) relay_options.status.prefix_tokens = forward.prefix->read_tokens;
   relay_options.timing = visit.timing;
   relay_options.started_us = visit.info.started_us;
   relay_options.now_us = [this] { return parts.clock.monotonic_us(); };
@@ -280,7 +291,6 @@ void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
                            const std::shared_ptr<pipeline::Judged>& judged) {
   LoopState& loop = state_of(visit.exchange->loop());
   const auto self = shared_from_this();
-  parts.pipeline.arrange(forward, visit.exchange->body());
   Fetch::Job job{.forward = std::move(forward),
                  .head = visit.exchange->head(),
                  .body = visit.exchange->body(),
@@ -295,6 +305,14 @@ void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
     self->parts.pipeline.settle(what, std::move(recorded), found);
   };
   hooks.post_to_pool = [self](std::function<void()> work) { return self->parts.pool.post(std::move(work)); };
+  if (pipeline::PrefixStage* prefix = parts.pipeline.prefix(); prefix != nullptr && job.forward.prefix) {
+    hooks.begun = [prefix, plan = job.forward.prefix] { prefix->begun(*plan); };
+    hooks.hold_ms = job.forward.policy->prefix.hold_ms;
+    if (hooks.hold_ms > 0)
+      hooks.hold = [prefix, plan = job.forward.prefix](std::function<void()> then) {
+        return prefix->hold(*plan, std::move(then));
+      };
+  }
   if (!flight_key.empty())
     hooks.ended = [self, flight_key, raw = flight.get()] { self->flights.remove(flight_key, raw); };
   hooks.count_error = [self](const std::string& upstream, const std::string& code) {

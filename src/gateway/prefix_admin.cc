@@ -16,6 +16,7 @@ json::object prefix_json(const pipeline::PrefixStage& stage) {
           {"reasons", json::object{{"fault", stats.faults}}},
           {"planned", stats.planned},
           {"changed", stats.changed},
+          {"held", stats.held},
           {"acts", std::move(acts)},
           {"plan_us_mean", stats.plan_us},
           {"tokens", json::object{{"fresh", stats.fresh}, {"read", stats.read}, {"written", stats.written}}}};

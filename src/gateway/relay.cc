@@ -133,7 +133,7 @@ net::ResponseHead Relay::answer_head(const net::ResponseHead& upstream, bool sto
   net::ResponseHead head;
   head.status = upstream.status;
   head.headers = upstream.headers;
-  for (const std::string_view ours : {"cache-status", "age", "x-payonce-saved"})
+  for (const std::string_view ours : {"cache-status", "age", "x-payonce-saved", "x-payonce-id"})
     head.headers.remove(ours);  // an upstream's own would be read as ours
   options_.status.stored = stored;
   add_miss_headers(head.headers, options_.status, options_.timing);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #if defined(__SSE2__)
@@ -319,10 +320,10 @@ std::string Tape::decoded(std::string_view text, uint32_t index) const {
   std::string out;
   out.reserve(raw.size());
   for (size_t i = 0; i < raw.size(); ++i) {
-    if (raw[i] != '\\') {
-      out += raw[i];
-      continue;
-    }
+    const size_t plain = std::min(raw.find('\\', i), raw.size());
+    out.append(raw, i, plain - i);
+    i = plain;
+    if (i == raw.size()) break;
     switch (raw[++i]) {
       case 'b': out += '\b'; break;
       case 'f': out += '\f'; break;

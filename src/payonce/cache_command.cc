@@ -7,6 +7,7 @@
 
 #include "config/settings.h"
 #include "payonce/commands.h"
+#include "payonce/explanation_text.h"
 #include "payonce/remote.h"
 
 namespace payonce {
@@ -17,7 +18,7 @@ namespace json = boost::json;
 struct Options {
   Remote remote;
   bool as_json = false;
-  std::string key, scope, version, model, older_than;
+  std::string key, scope, version, model, older_than, id;
   int limit = 100;
   bool all = false;
 };
@@ -107,6 +108,13 @@ int purge(const Options& options) {
   return 0;
 }
 
+int why(const Options& options) {
+  const auto body = call(options.remote, "GET", "/payonce/v1/explain?id=" + percent_encoded(options.id));
+  if (!body) return complain(body.error());
+  say(options.as_json ? *body + "\n" : explanation_text(json::parse(*body)));
+  return 0;
+}
+
 int stats(const Options& options) {
   const auto body = call(options.remote, "GET", "/payonce/v1/stats");
   if (!body) return complain(body.error());
@@ -165,6 +173,7 @@ void add_cache(CLI::App& app, int& status) {
       "  payonce cache stats\n"
       "  payonce cache ls --model gpt-4o --limit 20\n"
       "  payonce cache get resp:v1:u-3f9a...:9c41...\n"
+      "  payonce cache why r-0123456789abcdef\n"
       "  payonce cache purge --version tools=v3\n"
       "  payonce cache purge --older-than 7d --json");
   const auto options = std::make_shared<Options>();
@@ -185,6 +194,9 @@ void add_cache(CLI::App& app, int& status) {
   CLI::App* remove = add("purge", "Removes entries: all that match every filter", purge);
   add_filters(*remove, *options);
   remove->add_flag("--all", options->all, "Everything");
+  add("why", "Says why a request hit or missed, part by part", why)
+      ->add_option("id", options->id, "X-Payonce-Id of its answer")
+      ->required();
   add("stats", "Hits, misses, what is stored, what was saved", stats);
 }
 

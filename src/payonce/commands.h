@@ -12,6 +12,7 @@ void add_serve(CLI::App& app, int& status);
 void add_up(CLI::App& app, int& status);
 void add_engine(CLI::App& app, int& status);
 void add_cache(CLI::App& app, int& status);
+void add_audit(CLI::App& app, int& status);
 void add_key(CLI::App& app, int& status);
 
 }  // namespace payonce

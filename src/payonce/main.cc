@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   payonce::add_up(app, status);
   payonce::add_engine(app, status);
   payonce::add_cache(app, status);
+  payonce::add_audit(app, status);
   payonce::add_key(app, status);
   try {
     app.parse(argc, argv);

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "cache/entry.h"
+#include "cache/response_store.h"
 #include "llm/dialect.h"
 #include "llm/response.h"
 #include "net/message.h"
@@ -104,10 +105,12 @@ struct Forward {
   std::vector<route::UpstreamPtr> candidates;               // in order of preference; never empty
   route::UpstreamKind wire = route::UpstreamKind::kOpenAi;  // whose paths the request speaks
   PolicyPtr policy;                                         // that the request began with
-  AskedQuestionPtr lookup;            // of the semantic layer, or null: the answer labels it and joins its group
-  bool was_served = false;            // by the semantic layer; asked again for a label
-  int64_t started_us = 0;             // monotonic
-  std::string_view detail;            // for Cache-Status, or empty (static text)
+  AskedQuestionPtr lookup;  // of the semantic layer, or null: the answer labels it and joins its group
+  bool was_served = false;  // by the semantic layer; asked again for a label
+  int64_t started_us = 0;   // monotonic
+  std::string_view detail;  // for Cache-Status, or empty (static text)
+  cache::MissReason exact_miss = cache::MissReason::kCold;  // of kMiss, where the exact layer was asked
+  uint64_t id = 0;                                          // of its explanation; 0: none
   PrefixPlanPtr prefix;               // what the prefix layer made of it, for candidates.front(); null: nothing (yet)
   std::shared_ptr<route::Trip> trip;  // from arrange() on: what becomes of it, for where the next ones go
   base::Bytes observed;               // the body, for a layer that only looks on once the answer is out

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "llm/request.h"
 #include "pipeline/savings.h"
 
 namespace payonce::pipeline {
@@ -42,6 +41,11 @@ Outcome outcome_of(Forwarded why) {
     case Forwarded::kRequest: return Outcome::kBypass;
   }
   return Outcome::kBypass;
+}
+
+Decision because(cache::MissReason reason, Decision decision) {
+  if (auto* forward = std::get_if<Forward>(&decision)) forward->exact_miss = reason;
+  return decision;
 }
 
 }  // namespace
@@ -88,6 +92,7 @@ Pipeline::Pipeline(Parts parts, PolicyPtr policy)
       prefix_(parts.prefix),
       route_(parts.clock, parts.metrics),
       identifier_(std::move(parts.profiles)),
+      explanations_(parts.clock),
       counters_(std::make_unique<Counters>(parts.metrics)),
       policy_(std::move(policy)) {}
 Pipeline::~Pipeline() = default;
@@ -126,7 +131,7 @@ Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
     return Load{std::move(*prepared), *directives, policy, nullptr};
   if (!found.entry && semantic) {
     count_exact_miss(found.reason);
-    return missed(incoming, std::move(*prepared), *directives, policy);
+    return because(found.reason, missed(incoming, std::move(*prepared), *directives, policy));
   }
   return decide(std::move(*prepared), *directives, policy, std::move(found));
 }
@@ -180,7 +185,7 @@ Decision Pipeline::decide(PreparedPtr prepared, const Directives& directives, co
     found.reason = cache::MissReason::kFault;
   }
   count_exact_miss(found.reason);
-  return forward(std::move(prepared), directives, policy, Forwarded::kMiss);
+  return because(found.reason, forward(std::move(prepared), directives, policy, Forwarded::kMiss));
 }
 
 base::Result<Answer> Pipeline::answer(const PreparedPtr& prepared, const cache::EntryPtr& entry) const {
@@ -289,16 +294,12 @@ std::optional<Refusal> Pipeline::check_limits(const std::string& caller, const P
 }
 
 void Pipeline::arrange(Forward& forward, const base::Bytes& body) {
-  std::optional<llm::Request> parsed;  // once, for both
-  if (RouteStage::reads(forward))
-    if (auto request = llm::parse_request(forward.prepared->dialect, body)) parsed = *std::move(request);
-  const llm::Request* request = parsed ? &*parsed : nullptr;
-  route_.plan(forward, request);
+  const auto parsed = route_.plan(forward, body);
   if (prefix_ == nullptr || !forward.prepared) return;
   if (PrefixStage::mode_for(forward) == prefix::Mode::kObserve)
     forward.observed = body;  // planned when the answer is out: nobody waits for it
   else
-    forward.prefix = prefix_->plan(forward, body, request);
+    forward.prefix = prefix_->plan(forward, body, parsed ? &*parsed : nullptr);
 }
 
 Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
@@ -352,6 +353,9 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
   if (prefix_ != nullptr) {
     const PrefixPlanPtr plan = forward.observed.empty() ? forward.prefix : prefix_->plan(forward, forward.observed);
     if (plan) prefix_->settle(*plan, usage);
+    explanations_.settled(forward.id, plan, judged);
+  } else {
+    explanations_.settled(forward.id, nullptr, judged);
   }
   counters_->fresh.add(static_cast<double>(usage.fresh));
   counters_->read.add(static_cast<double>(usage.read));

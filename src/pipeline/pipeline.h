@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "cache/response_store.h"
 #include "pipeline/decision.h"
+#include "pipeline/explanations.h"
 #include "pipeline/identify.h"
 #include "pipeline/prefix_stage.h"
 #include "pipeline/route_stage.h"
@@ -62,6 +63,7 @@ class Pipeline {
   SemanticStage* semantic() const { return semantic_; }  // null: no such layer
   PrefixStage* prefix() const { return prefix_; }        // the same
   const RouteStage& route() const { return route_; }
+  Explanations& explanations() { return explanations_; }
   // After a purge of the store: questions whose answers are no longer there.
   void forget_what_is_gone();
 
@@ -108,6 +110,7 @@ class Pipeline {
   PrefixStage* const prefix_;
   RouteStage route_;
   Identifier identifier_;
+  Explanations explanations_;
   std::unique_ptr<Counters> counters_;
   mutable std::mutex policy_mutex_;
   PolicyPtr policy_;  // guarded by policy_mutex_

@@ -33,6 +33,7 @@ struct Policy {
     route::PrefixMode mode =
         route::PrefixMode::kOff;    // of upstreams that have none of their own; kOff: no such layer
     std::vector<std::string> move;  // models or patterns whose volatile text may be moved
+    int64_t hold_ms = 3000;         // how long a request waits for the first write of its prefix; 0: not
   } prefix;
 };
 using PolicyPtr = std::shared_ptr<const Policy>;

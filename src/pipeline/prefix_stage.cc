@@ -35,8 +35,8 @@ struct PrefixStage::Counters {
   base::Counter fault;
   std::array<base::Counter, prefix::kActs> acts_total;
   base::Histogram seconds;
-  std::atomic<uint64_t> planned{0}, changed{0}, faults{0}, plan_us{0}, requests{0}, hits{0}, fresh{0}, read{0},
-      written{0};
+  std::atomic<uint64_t> planned{0}, changed{0}, held{0}, faults{0}, plan_us{0}, requests{0}, hits{0}, fresh{0},
+      read{0}, written{0};
   std::array<std::atomic<uint64_t>, prefix::kActs> acts{};
 };
 
@@ -97,8 +97,15 @@ PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body,
   return plan;
 }
 
+bool PrefixStage::hold(const prefix::Plan& plan, std::function<void()> then) {
+  if (plan.wait_for == base::Hash128() || !optimizer_.wait(plan, std::move(then))) return false;
+  counters_->held.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
 void PrefixStage::settle(const prefix::Plan& plan, const llm::Usage& billed) {
-  if (!billed.known || plan.sent.empty()) return;
+  optimizer_.answered(plan, billed);
+  if (!billed.known || plan.tokens == 0) return;
   Counters& c = *counters_;
   c.requests.fetch_add(1, std::memory_order_relaxed);
   if (billed.read > 0) c.hits.fetch_add(1, std::memory_order_relaxed);
@@ -109,7 +116,7 @@ void PrefixStage::settle(const prefix::Plan& plan, const llm::Usage& billed) {
 
 PrefixStage::Stats PrefixStage::stats() const {
   const Counters& c = *counters_;
-  Stats out{.planned = c.planned, .changed = c.changed, .faults = c.faults};
+  Stats out{.planned = c.planned, .changed = c.changed, .held = c.held, .faults = c.faults};
   for (size_t i = 0; i < prefix::kActs; ++i) out.acts[i] = c.acts[i];
   out.requests = c.requests;
   out.hits = c.hits;

@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -27,11 +28,15 @@ class PrefixStage {
   // Before a request goes to forward.candidates.front(): what to send. Null: the layer has no part in it. `parsed`:
   // the body, read already; null: it is read here.
   PrefixPlanPtr plan(const Forward& forward, const base::Bytes& body, const llm::Request* parsed = nullptr);
+  // Of a fan-out: calls `then` when the prefix that another request is writing can be read; false: it can be now.
+  bool hold(const prefix::Plan& plan, std::function<void()> then);
+  // The answer has begun, or never will.
+  void begun(const prefix::Plan& plan) { optimizer_.begun(plan); }
   // Its answer was complete and this was billed.
   void settle(const prefix::Plan& plan, const llm::Usage& billed);
 
   struct Stats {
-    uint64_t planned = 0, changed = 0, faults = 0;
+    uint64_t planned = 0, changed = 0, held = 0, faults = 0;
     std::array<uint64_t, prefix::kActs> acts{};
     uint64_t requests = 0, hits = 0;            // whose usage was known; of these, that read from a cache
     uint64_t fresh = 0, read = 0, written = 0;  // tokens of their input

@@ -67,7 +67,15 @@ route::Candidate RouteStage::candidate(const Forward& forward, const route::Upst
   return out;
 }
 
-void RouteStage::plan(Forward& forward, const llm::Request* request) {
+std::optional<llm::Request> RouteStage::plan(Forward& forward, const base::Bytes& body) {
+  std::optional<llm::Request> parsed;
+  if (forward.prepared && forward.candidates.size() > 1)
+    if (auto request = llm::parse_request(forward.prepared->dialect, body)) parsed = *std::move(request);
+  rank(forward, parsed ? &*parsed : nullptr);
+  return parsed;
+}
+
+void RouteStage::rank(Forward& forward, const llm::Request* request) {
   const int64_t now_ms = clock_.unix_ms();
   try {
     route::Asked asked{.policy = forward.policy->routing};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -17,14 +18,14 @@ class RouteStage {
  public:
   RouteStage(const base::Clock& clock, base::Metrics& metrics);
 
-  // Does the prompt decide? With one candidate it does not, and nothing is read.
-  static bool reads(const Forward& forward) { return forward.prepared && forward.candidates.size() > 1; }
-  // Puts forward.candidates in order and begins forward.trip. `request`: the body, where it was read.
-  void plan(Forward& forward, const llm::Request* request);
+  // Puts forward.candidates in order and begins forward.trip. Returns the body as it was read, for who needs it next;
+  // with one candidate the prompt decides nothing, and it is not read.
+  std::optional<llm::Request> plan(Forward& forward, const base::Bytes& body);
 
   route::Placement::Stats stats() const { return placement_->stats(); }
 
  private:
+  void rank(Forward& forward, const llm::Request* request);
   route::Candidate candidate(const Forward& forward, const route::UpstreamPtr& upstream, int64_t tokens,
                              int64_t now_ms) const;
 

@@ -42,13 +42,21 @@ uint32_t Arrangement::respelled() const {
       std::count_if(pieces_.begin(), pieces_.end(), [](const Piece& piece) { return piece.spelling != nullptr; }));
 }
 
-std::vector<SentBlock> Arrangement::sent(const base::KeyedHash& hash) const {
+std::vector<SentBlock> Arrangement::sent(const base::KeyedHash& hash, const CacheOf& cache) const {
   std::vector<SentBlock> out;
   out.reserve(prompt_.blocks.size());
-  base::Hash128 chain;
+  base::Hash128 chain = cache.tools;
   uint32_t tokens = 0;
+  Section section = Section::kTools;
+  const auto enter = [&](Section next, const base::Hash128& more) {
+    if (section >= next) return;
+    section = next;
+    chain = hash.parts<2>({base::bytes_of(chain), base::bytes_of(more)});
+  };
   for (const uint32_t index : order_) {
     const Unit& unit = prompt_.units[index];
+    if (unit.section >= Section::kSystem) enter(Section::kSystem, cache.system);
+    if (unit.section >= Section::kMessages) enter(Section::kMessages, cache.messages);
     for (uint32_t i = unit.first_block; i < unit.first_block + unit.blocks; ++i) {
       if (dropped_[i]) continue;
       base::Hash128 value = prompt_.blocks[i].value;
@@ -88,8 +96,9 @@ bool Arrangement::move(const std::vector<SiteView::Text>& system) {
   if (to == kNoNode) return false;
   std::string moved, kept;
   for (const SiteView::Text& text : system)
-    for (size_t i = 0; i < text.segments.size(); ++i)
-      (text.changes[i] ? moved : kept).append(text.text, text.segments[i].begin, text.segments[i].size);
+    for (size_t i = 0; i < text.verdict.changes.size(); ++i)
+      (text.verdict.changes[i] ? moved : kept)
+          .append(text.of->text, text.of->segments[i].begin, text.of->segments[i].size);
   if (moved.empty() || kept.find_first_not_of(" \t\r\n") == std::string::npos) return false;
   for (uint32_t i = 0; i < prompt_.units.size(); ++i)
     if (prompt_.units[i].section == Section::kSystem)
@@ -110,10 +119,10 @@ std::string Arrangement::without_segments(const Unit& unit, const std::vector<Si
   llm::JsonEdit edit(json, *tape);
   const bool is_list = (*tape)[content].type == JsonType::kArray;
   for (const SiteView::Text& part : system) {
-    if (!part.any_changes || prompt_.blocks[part.block].unit != index) continue;
+    if (!part.verdict.any_changes || prompt_.blocks[part.block].unit != index) continue;
     std::string kept;
-    for (size_t i = 0; i < part.segments.size(); ++i)
-      if (!part.changes[i]) kept.append(part.text, part.segments[i].begin, part.segments[i].size);
+    for (size_t i = 0; i < part.verdict.changes.size(); ++i)
+      if (!part.verdict.changes[i]) kept.append(part.of->text, part.of->segments[i].begin, part.of->segments[i].size);
     if (!is_list) {
       edit.replace(content, llm::json_string(kept));
       continue;

@@ -36,6 +36,11 @@ struct SentBlock {
   uint32_t tokens_through = 0;
 };
 
+// What beside the blocks makes a cache another one, from each section on.
+struct CacheOf {
+  base::Hash128 tools, system, messages;
+};
+
 class Arrangement {
  public:
   explicit Arrangement(const Prompt& prompt);
@@ -51,7 +56,7 @@ class Arrangement {
   void drop_part(uint32_t block);  // a part of a list that is not sent at all; not the only one
   void set_cache_key(std::string key) { cache_key_ = std::move(key); }  // prompt_cache_key
 
-  std::vector<SentBlock> sent(const base::KeyedHash& hash) const;
+  std::vector<SentBlock> sent(const base::KeyedHash& hash, const CacheOf& cache) const;
   bool is_dropped(uint32_t block) const { return dropped_[block]; }
   bool tools_moved() const;
   uint32_t respelled() const;  // units

@@ -1,33 +1,49 @@
 // Which blocks are marked, within a provider's rules: never more than it takes, never below its minimum, never on a
-// block that may not carry a marker, and a long TTL never behind a short one. Threads: pure functions.
+// block that may not carry a marker, never where what comes before changes each time, no long TTL behind a short one.
+// The client's own marks stay where they can be read; the write gate sets others where writing pays.
+// Threads: all any (one lock).
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "prefix/arrangement.h"
+#include "prefix/gate/write_gate.h"
 #include "prefix/prompt/prompt.h"
 #include "prompt_cache/rules.h"
 
 namespace payonce::prefix {
 
-// A place where writing is wanted.
-struct Wanted {
-  uint32_t sent = 0;  // index into the sent blocks
-  Marker ttl = Marker::kShort;
-  double worth = 0;  // the higher, the sooner it gets one of the few breakpoints
+struct MarkRequest {
+  const Prompt& prompt;
+  const std::vector<SentBlock>& sent;
+  uint32_t stable = 0;  // so many sent blocks, from the front, do not change each time
+  const prompt_cache::Rule& rule;
+  int64_t now_ms = 0;
+  Hints hints;
 };
 
-struct Legal {
-  int64_t max_marks = 0;  // what the provider takes, less those that it sets itself
-  int64_t min_tokens = 0;
-  bool has_long = false;
+struct MarkPlan {
+  std::vector<Mark> marks;             // ascending
+  uint32_t marked = 0, unmarked = 0;   // against the client's
+  uint32_t shared_tokens = 0;          // estimate: of the prefix that an earlier request had
+  uint32_t read_tokens = 0;            // estimate: of it, written and alive
+  double reuse = 0;                    // P(a later request within the TTL goes on from this one's end)
+  uint64_t number = 0;                 // for answered()
+  std::vector<base::Hash128> written;  // prefixes that this request writes and that were not there
 };
-Legal legal_of(const prompt_cache::Rule& rule, const Prompt& prompt);
 
-// The breakpoints to set, ascending. A place that may not be marked gives way to the nearest before it that may.
-std::vector<Mark> place(const Prompt& prompt, const std::vector<SentBlock>& sent, std::vector<Wanted> wanted,
-                        const Legal& legal);
+class Breakpoints {
+ public:
+  MarkPlan plan(const MarkRequest& request);
+  void answered(uint64_t number, uint32_t output_tokens);
+
+ private:
+  std::mutex mutex_;
+  std::unique_ptr<WriteGate> gate_;  // guarded by mutex_; made with the first request
+};
 
 MarkerSpelling spelling_of(const prompt_cache::Rule& rule);
 

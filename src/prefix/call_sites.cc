@@ -11,7 +11,7 @@ using base::Hash128;
 
 constexpr double kSameSite = 0.6;     // Jaccard index of two sets of features
 constexpr double kSurelySame = 0.85;  // no need to look for a better one
-constexpr size_t kMaxFeatures = 1024, kMaxSlots = 4096, kMaxTools = 1024;
+constexpr size_t kMaxFeatures = 1024, kMaxTexts = 16, kMaxTools = 1024;
 constexpr size_t kMaxStyle_bytes = 64;
 
 bool before(const Hash128& a, const Hash128& b) { return a.low != b.low ? a.low < b.low : a.high < b.high; }
@@ -35,18 +35,6 @@ std::vector<Hash128> tool_names(const Prompt& prompt, const base::KeyedHash& has
   return out;
 }
 
-std::vector<SiteView::Text> system_texts(const Prompt& prompt, const base::KeyedHash& hash) {
-  std::vector<SiteView::Text> out;
-  for (uint32_t i = prompt.first_of(Section::kSystem); i < prompt.first_of(Section::kMessages); ++i) {
-    if (prompt.blocks[i].text_node == kNoNode) continue;
-    SiteView::Text text{.block = i, .text = prompt.text(prompt.blocks[i].text_node)};
-    text.segments = segments_of(text.text, hash);
-    text.changes.assign(text.segments.size(), false);
-    out.push_back(std::move(text));
-  }
-  return out;
-}
-
 double jaccard(const std::vector<Hash128>& a, const std::vector<Hash128>& b) {
   if (a.empty() && b.empty()) return 1;
   size_t common = 0;
@@ -65,7 +53,7 @@ double jaccard(const std::vector<Hash128>& a, const std::vector<Hash128>& b) {
 std::vector<Hash128> features_of(const std::vector<Hash128>& tools, const std::vector<SiteView::Text>& system) {
   std::vector<Hash128> out = tools;
   for (const SiteView::Text& text : system)
-    for (const Segment& segment : text.segments)
+    for (const Segment& segment : text.of->segments)
       if (segment.size > 1) out.push_back(segment.slot);
   if (out.size() > kMaxFeatures) out.resize(kMaxFeatures);
   std::sort(out.begin(), out.end(), before);
@@ -92,18 +80,31 @@ ListStyle style_of(const Prompt& prompt, uint32_t list) {
   return sane ? out : ListStyle();
 }
 
-// Which values occur once: only these name a place in a text.
-template <typename Get>
-std::vector<bool> unique_ones(const std::vector<Segment>& segments, Get get) {
-  std::unordered_map<Hash128, size_t, base::Hash128Hasher> count;
-  for (const Segment& segment : segments) ++count[get(segment)];
-  std::vector<bool> out;
-  out.reserve(segments.size());
-  for (const Segment& segment : segments) out.push_back(count[get(segment)] == 1);
+}  // namespace
+
+std::vector<SiteView::Text> CallSites::system_texts(const Prompt& prompt, const base::KeyedHash& hash) {
+  std::vector<SiteView::Text> out;
+  const uint32_t end = prompt.first_of(Section::kMessages);
+  for (uint32_t i = prompt.first_of(Section::kSystem); i < end; ++i) {
+    const Block& block = prompt.blocks[i];
+    if (block.text_node == kNoNode) continue;
+    SiteView::Text text{.block = i};
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto* known = texts_.find(block.value)) text.of = *known;
+    }
+    if (!text.of) {
+      auto made = std::make_shared<SegmentedText>(SegmentedText{.text = prompt.text(block.text_node)});
+      made->segments = segments_of(made->text, hash);
+      const size_t weight = made->text.size() + made->segments.size() * sizeof(Segment);
+      text.of = std::move(made);
+      const std::lock_guard lock(mutex_);
+      texts_.insert(block.value, text.of, weight);
+    }
+    out.push_back(std::move(text));
+  }
   return out;
 }
-
-}  // namespace
 
 CallSites::Site& CallSites::site_of(const Hash128& account, const Hash128& front,
                                     const std::vector<Hash128>& features) {
@@ -127,32 +128,11 @@ CallSites::Site& CallSites::site_of(const Hash128& account, const Hash128& front
   return *sites_.find(best_id);
 }
 
-bool CallSites::note(Site& site, const Hash128& place, const Hash128& exact) {
-  const auto known = site.slots.find(place);
-  if (known == site.slots.end()) {
-    if (site.slots.size() < kMaxSlots) site.slots.emplace(place, Slot{.last = exact, .seen = 1});
-    return false;
-  }
-  Slot& slot = known->second;
-  ++slot.seen;
-  if (!(slot.last == exact)) {
-    ++slot.changed;
-    slot.last = exact;
-  }
-  return slot.changes();
-}
-
-void CallSites::note_changes(Site& site, SiteView::Text& text) {
-  const auto by_slot = unique_ones(text.segments, [](const Segment& s) { return s.slot; });
-  const auto by_label = unique_ones(text.segments, [](const Segment& s) { return s.label; });
-  for (size_t i = 0; i < text.segments.size(); ++i) {
-    const Segment& segment = text.segments[i];
-    const bool slot_changes = by_slot[i] && note(site, segment.slot, segment.exact);
-    const bool labelled = by_label[i] && !(segment.label == Hash128());
-    const bool label_changes = labelled && note(site, segment.label, segment.exact);
-    text.changes[i] = segment.looks_volatile || slot_changes || label_changes;
-    text.any_changes = text.any_changes || text.changes[i];
-  }
+void CallSites::note_changes(Site& site, std::vector<SiteView::Text>& texts) {
+  site.texts.resize(std::min(std::max(site.texts.size(), texts.size()), kMaxTexts));
+  for (size_t i = 0; i < texts.size(); ++i)
+    texts[i].verdict =
+        i < kMaxTexts ? site.texts[i].take(texts[i].of->segments) : TextHistory().take(texts[i].of->segments);
 }
 
 SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, const base::KeyedHash& hash) {
@@ -180,7 +160,7 @@ SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, cons
     rank[i] = static_cast<size_t>(std::find(site.tools.begin(), site.tools.end(), tools[i]) - site.tools.begin());
   std::stable_sort(out.tool_order.begin(), out.tool_order.end(),
                    [&](uint32_t a, uint32_t b) { return rank[a] < rank[b]; });
-  for (SiteView::Text& text : out.system) note_changes(site, text);
+  note_changes(site, out.system);
   if (out.requests == 0) {
     site.tools_style = style_of(prompt, prompt.tools_node);
     site.messages_style = style_of(prompt, prompt.messages_node);

@@ -5,16 +5,17 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/hash.h"
 #include "base/lru_map.h"
 #include "base/result.h"
 #include "prefix/prompt/prompt.h"
+#include "prefix/text_history.h"
 #include "prefix/volatile_text.h"
 
 namespace payonce::prefix {
@@ -33,10 +34,8 @@ struct SiteView {
   ListStyle tools_style, messages_style;
   struct Text {          // of a text block of the system section
     uint32_t block = 0;  // of Prompt::blocks
-    std::string text;
-    std::vector<Segment> segments;
-    std::vector<bool> changes;  // seen to change, or holds a time or an id
-    bool any_changes = false;
+    std::shared_ptr<const SegmentedText> of;
+    TextHistory::Verdict verdict;
   };
   std::vector<Text> system;
 };
@@ -51,26 +50,21 @@ class CallSites {
   size_t size() const;
 
  private:
-  struct Slot {
-    base::Hash128 last;  // exact bytes of the segment seen last
-    uint32_t seen = 0, changed = 0;
-    // A line that was edited once is a new version of the prompt, no volatile line.
-    bool changes() const { return changed >= 2 && changed * 8 >= seen; }
-  };
   struct Site {
     base::Hash128 id, account;
     std::vector<base::Hash128> features;  // sorted: tools' names, slots of the system text
     std::vector<base::Hash128> tools;     // names, in the order in which they came first
-    std::unordered_map<base::Hash128, Slot, base::Hash128Hasher> slots;
+    std::vector<TextHistory> texts;       // of the system text, in its order
     ListStyle tools_style, messages_style;
     uint64_t requests = 0;
   };
+  std::vector<SiteView::Text> system_texts(const Prompt& prompt, const base::KeyedHash& hash);
   Site& site_of(const base::Hash128& account, const base::Hash128& front, const std::vector<base::Hash128>& features);
-  static bool note(Site& site, const base::Hash128& place, const base::Hash128& exact);
-  static void note_changes(Site& site, SiteView::Text& text);
+  static void note_changes(Site& site, std::vector<SiteView::Text>& texts);
 
   mutable std::mutex mutex_;
-  base::LruMap<Site> sites_;                  // guarded by mutex_
+  base::LruMap<Site> sites_;                                            // guarded by mutex_
+  base::LruMap<std::shared_ptr<const SegmentedText>> texts_{8u << 20};  // guarded by mutex_; bytes, by value
   base::LruMap<base::Hash128> known_fronts_;  // guarded by mutex_; hash of tools and system text → site
 };
 

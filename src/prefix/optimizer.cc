@@ -12,8 +12,38 @@ namespace {
 
 constexpr std::array<std::string_view, kActs> kActNames = {"tools_ordered", "respelled", "moved", "billing_stripped",
                                                            "marked",        "unmarked",  "keyed"};
+constexpr std::string_view kCacheKey = "prompt_cache_key";
 // First line of Claude Code's system prompt from 2.1.36 on; its digits change with every session.
 constexpr std::string_view kBillingHeader = "x-anthropic-billing-header:";
+
+// For upstreams of whose marks we know nothing: the client's, spelled as they came.
+const MarkerSpelling kClients = {"cache_control", R"({"type":"ephemeral"})", R"({"type":"ephemeral","ttl":"1h"})"};
+
+std::vector<Mark> clients_own(const Prompt& prompt) {
+  std::vector<Mark> out;
+  for (uint32_t i = 0; i < prompt.blocks.size(); ++i)
+    if (prompt.blocks[i].marker != Marker::kNone) out.push_back({.block = i, .ttl = prompt.blocks[i].marker});
+  return out;
+}
+
+// The account, the model and the parameters: a change of one makes another cache of the blocks from its level on.
+CacheOf cache_of(const Asked& asked, const Prompt& prompt, const base::KeyedHash& hash) {
+  CacheOf out;
+  out.tools = hash.parts<2>({asked.account, asked.request.model});
+  const auto mix = [&](const std::vector<std::string>& names, base::Hash128& into) {
+    for (const std::string& name : names) {
+      const std::string_view member =
+          std::string_view(name).substr(0, name.find_first_of(". "));  // "reasoning.effort"
+      if (const base::Hash128 value = prompt.parameter(member); !(value == base::Hash128()))
+        into = hash.parts<3>({base::bytes_of(into), member, base::bytes_of(value)});
+    }
+  };
+  const prompt_cache::Invalidates& invalidates = asked.rule.provider->invalidates;
+  mix(invalidates.all, out.tools);
+  mix(invalidates.system_and_messages, out.system);
+  mix(invalidates.messages, out.messages);
+  return out;
+}
 
 uint32_t& count(Plan& plan, Act act) { return plan.acts[static_cast<size_t>(act)]; }
 
@@ -63,6 +93,64 @@ void Optimizer::strip_billing(const Prompt& prompt, Arrangement& arrangement, Pl
   }
 }
 
+// Everything on which the cache depends beside the blocks is mixed into their chain.
+void Optimizer::mark(const Asked& asked, const Prompt& prompt, const SiteView& site, const Arrangement& arrangement,
+                     Plan& plan) {
+  const std::vector<SentBlock> sent = arrangement.sent(hash_, cache_of(asked, prompt, hash_));
+  plan.tokens = sent.empty() ? 0 : sent.back().tokens_through;
+  uint32_t stable = static_cast<uint32_t>(sent.size());
+  if (!arrangement.moved())
+    for (const SiteView::Text& text : site.system)
+      for (uint32_t i = 0; text.verdict.unreadable && i < stable; ++i)
+        if (sent[i].block == text.block) stable = i;
+  MarkPlan marks = breakpoints_.plan({.prompt = prompt,
+                                      .sent = sent,
+                                      .stable = stable,
+                                      .rule = asked.rule,
+                                      .now_ms = asked.now_ms,
+                                      .hints = {.call_site = site.id.low}});
+  plan.shared_tokens = marks.shared_tokens;
+  plan.read_tokens = marks.read_tokens;
+  plan.gate_number = marks.number;
+  if (spelling_of(asked.rule).member.empty()) {
+    plan.marks = clients_own(prompt);  // a provider that we know no marks of: what the client says stays
+    return;
+  }
+  plan.marks = std::move(marks.marks);
+  if (asked.mode != Mode::kObserve) {
+    // The deepest prefix that another is writing now is worth a wait if it is half of this request.
+    for (auto block = sent.rbegin(); block != sent.rend() && block->tokens_through * 2 >= plan.tokens; ++block)
+      if (first_writes_.is_written_now(block->chain)) {
+        plan.wait_for = block->chain;
+        break;
+      }
+    plan.ticket = first_writes_.begin(marks.written);
+  }
+  count(plan, Act::kMarked) = marks.marked;
+  count(plan, Act::kUnmarked) = marks.unmarked;
+}
+
+void Optimizer::answered(const Plan& plan, const llm::Usage& billed) {
+  if (plan.gate_number != 0) breakpoints_.answered(plan.gate_number, static_cast<uint32_t>(billed.output));
+}
+
+// Only where the field is known to be taken: a strict upstream refuses what it does not know.
+void Optimizer::set_cache_key(const Asked& asked, const Prompt& prompt, const SiteView& site,
+                              Arrangement& arrangement, Plan& plan) {
+  if (asked.rule.provider->routing.field != kCacheKey) return;
+  const uint32_t node = asked.request.tape.find(asked.request.body.view(), 0, kCacheKey);
+  const bool is_text = node != kNoNode && asked.request.tape[node].type == llm::JsonType::kString;
+  if (node != kNoNode && !is_text) return;
+  const std::string given = is_text ? prompt.text(node) : std::string();
+  const uint32_t first = prompt.first_of(Section::kMessages);
+  const base::Hash128 session = first < prompt.blocks.size() ? prompt.blocks[first].value : base::Hash128();
+  std::string key =
+      routing_keys_.key_for(site.id, given, session, asked.rule.provider->rate_per_minute, asked.now_ms);
+  if (key == given) return;
+  ++count(plan, Act::kKeyed);
+  arrangement.set_cache_key(std::move(key));
+}
+
 Plan Optimizer::planned(const Asked& asked, const Prompt& prompt) {
   Plan plan;
   const SiteView site = sites_.recognise(hash_.parts<2>({"account", asked.account}), prompt, hash_);
@@ -75,12 +163,18 @@ Plan Optimizer::planned(const Asked& asked, const Prompt& prompt) {
   if (asked.mode == Mode::kAggressive && arrangement.move(site.system)) ++count(plan, Act::kMoved);
   count(plan, Act::kToolsOrdered) = arrangement.tools_moved() ? 1 : 0;
   count(plan, Act::kRespelled) = arrangement.respelled();
-  plan.sent = arrangement.sent(hash_);
+  set_cache_key(asked, prompt, site, arrangement, plan);
+  mark(asked, prompt, site, arrangement, plan);
   if (asked.mode == Mode::kObserve) return plan;
-  auto body = arrangement.write(plan.marks, spelling_of(asked.rule));
+  MarkerSpelling spelling = spelling_of(asked.rule);
+  if (spelling.member.empty()) spelling = kClients;
+  auto body = arrangement.write(plan.marks, spelling);
   if (!body) return plan;
-  const Allowed allowed{.moved = arrangement.moved(), .stripped = count(plan, Act::kBillingStripped) > 0};
+  const Allowed allowed{.moved = arrangement.moved(),
+                        .stripped = count(plan, Act::kBillingStripped) > 0,
+                        .cache_key = count(plan, Act::kKeyed) > 0};
   if (const auto same = check_same_request(prompt, *body, allowed, hash_); !same) {
+    first_writes_.done(plan.ticket);
     plan = {};
     plan.fault = same.error().message;
     return plan;

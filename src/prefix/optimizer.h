@@ -3,7 +3,9 @@
 // that it does not understand: the plan then changes nothing.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,7 +17,10 @@
 #include "llm/request.h"
 #include "llm/response.h"
 #include "prefix/arrangement.h"
+#include "prefix/breakpoints.h"
 #include "prefix/call_sites.h"
+#include "prefix/first_writes.h"
+#include "prefix/routing_keys.h"
 #include "prefix/spelling_book.h"
 #include "prompt_cache/rules.h"
 
@@ -57,8 +62,14 @@ struct Plan {
   base::Hash128 site;
   uint64_t site_requests = 0;  // before this one
   std::string fault;           // not empty: the plan was dropped, and why
-  std::vector<SentBlock> sent;
   std::vector<Mark> marks;
+  uint32_t tokens = 0;         // estimate: of the prompt
+  uint32_t shared_tokens = 0;  // estimate: of its front that an earlier request had
+  uint32_t read_tokens = 0;    // estimate: of it, written and alive
+  uint64_t gate_number = 0;    // for answered()
+  uint64_t ticket = 0;         // of the prefixes that it writes; for begun()
+  // Not zero: another request is writing this prefix, of which much of this one consists; see wait().
+  base::Hash128 wait_for;
   bool acted() const;
 };
 
@@ -72,6 +83,14 @@ class Optimizer {
   explicit Optimizer(Options options);
 
   Plan plan(const Asked& asked);
+  // Calls `then` when the prefix that the plan waits for can be read; false: it can be now.
+  bool wait(const Plan& plan, std::function<void()> then) {
+    return first_writes_.wait(plan.wait_for, std::move(then));
+  }
+  // The answer to a planned request has begun, or the request has failed. Once for each plan.
+  void begun(const Plan& plan) { first_writes_.done(plan.ticket); }
+  // What was billed for a request that went as planned.
+  void answered(const Plan& plan, const llm::Usage& billed);
 
   struct Sizes {
     size_t sites = 0, spelling_bytes = 0;
@@ -81,10 +100,17 @@ class Optimizer {
  private:
   Plan planned(const Asked& asked, const Prompt& prompt);
   void respell(const Asked& asked, const Prompt& prompt, Arrangement& arrangement);
+  void set_cache_key(const Asked& asked, const Prompt& prompt, const SiteView& site, Arrangement& arrangement,
+                     Plan& plan);
+  void mark(const Asked& asked, const Prompt& prompt, const SiteView& site, const Arrangement& arrangement,
+            Plan& plan);
   static void strip_billing(const Prompt& prompt, Arrangement& arrangement, Plan& plan);
 
   const base::KeyedHash hash_;
   CallSites sites_;
+  Breakpoints breakpoints_;
+  FirstWrites first_writes_;
+  RoutingKeys routing_keys_;
   SpellingBook spellings_;
 };
 

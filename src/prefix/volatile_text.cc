@@ -12,19 +12,19 @@ bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
 bool is_id(char c) { return is_digit(c) || is_letter(c) || c == '-' || c == '_'; }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
-// Words that stand in dates.
+// Words that stand in dates, in lower case and in their order.
+constexpr std::array<std::string_view, 43> kCalendar = {
+    "am",       "apr",    "april",    "aug", "august",  "dec",       "december", "feb",    "february",
+    "fri",      "friday", "gmt",      "jan", "january", "jul",       "july",     "jun",    "june",
+    "mar",      "march",  "may",      "mon", "monday",  "nov",       "november", "oct",    "october",
+    "pm",       "sat",    "saturday", "sep", "sept",    "september", "sun",      "sunday", "thu",
+    "thursday", "tue",    "tuesday",  "utc", "wed",     "wednesday", "z"};
+
 bool is_calendar_word(std::string_view word) {
-  static constexpr std::array<std::string_view, 23> kStarts = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug",
-                                                               "sep", "oct", "nov", "dec", "mon", "tue", "wed", "thu",
-                                                               "fri", "sat", "sun", "am",  "pm",  "utc", "gmt"};
-  static constexpr std::array<std::string_view, 19> kFull = {
-      "january",   "february", "march",    "april",    "june",   "july",    "august",
-      "september", "october",  "november", "december", "monday", "tuesday", "wednesday",
-      "thursday",  "friday",   "saturday", "sunday",   "sept"};
-  std::string small(word);
-  std::transform(small.begin(), small.end(), small.begin(), lower);
-  return std::find(kStarts.begin(), kStarts.end(), small) != kStarts.end() ||
-         std::find(kFull.begin(), kFull.end(), small) != kFull.end();
+  char small[9];
+  if (word.size() > sizeof small || !is_letter(word[0])) return false;
+  std::transform(word.begin(), word.end(), small, lower);
+  return std::binary_search(kCalendar.begin(), kCalendar.end(), std::string_view(small, word.size()));
 }
 
 struct Run {
@@ -52,6 +52,7 @@ bool is_uuid(std::string_view word) {
 
 // Digits and letters mixed as no word or number mixes them: an id.
 bool is_random_id(std::string_view word) {
+  if (word.size() < 16 || std::none_of(word.begin(), word.end(), is_digit)) return false;
   if (is_uuid(word)) return true;
   while (!word.empty()) {  // names and versions are joined by dashes; ids are long between them
     const size_t dash = std::min(word.find_first_of("-_"), word.size());
@@ -111,11 +112,10 @@ std::string masked(std::string_view segment) {
   out.reserve(segment.size());
   size_t copied = 0;
   for_each_word(segment, [&](size_t at, std::string_view word) {
-    const Run run = run_of(word);
-    const bool changes = run.digits > 0 || is_calendar_word(word);
-    if (!changes) return true;
+    const bool has_digit = std::any_of(word.begin(), word.end(), is_digit);
+    if (!has_digit && !is_calendar_word(word)) return true;
     out.append(segment, copied, at - copied);
-    out += is_random_id(word) || run.letters > 0 ? '#' : '0';
+    out += std::all_of(word.begin(), word.end(), is_digit) ? '0' : '#';
     copied = at + word.size();
     return true;
   });
@@ -140,8 +140,6 @@ std::vector<Segment> segments_of(std::string_view text, const base::KeyedHash& h
     Segment segment{.begin = static_cast<uint32_t>(begin), .size = static_cast<uint32_t>(end - begin)};
     segment.exact = hash(bytes);
     segment.slot = hash.parts<2>({"slot", masked(bytes)});
-    if (const size_t colon = bytes.find(": "); colon != std::string_view::npos && colon <= 64)
-      segment.label = hash.parts<2>({"label", bytes.substr(0, colon)});
     segment.looks_volatile = looks_volatile(bytes);
     out.push_back(segment);
     begin = end;

@@ -9,7 +9,7 @@ import pytest
 from harness import chat_body, eventually, free_port, is_hit, run_cli, write_config
 
 COMMANDS = [[], ["serve"], ["up"], ["engine"], ["cache"], ["cache", "ls"], ["cache", "get"], ["cache", "purge"],
-            ["cache", "stats"], ["key"]]
+            ["cache", "stats"], ["audit"], ["key"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -2,8 +2,12 @@
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from harness import eventually
+from upstream import Hold
 
 RULES = [f"Rule {i}: keep the code as it is indented." for i in range(120)]
 SYSTEM = "\n".join(["You are a careful engineer.", *RULES])
@@ -133,4 +137,137 @@ def test_another_callers_spelling_is_never_given(safe, upstream):
     safe.post("/v1/messages", json.dumps(body).encode(), **KEY)
     other = json.dumps(reversed_keys(body)).encode()
     safe.post("/v1/messages", other, Authorization="Bearer sk-other", x_api_key="sk-other")
-    assert plain(without_markers(upstream.requests[1].json)) == plain(without_markers(json.loads(other)))
+    assert prefix_of(upstream.requests[1].json) == prefix_of(json.loads(other)) != prefix_of(body)
+
+
+def marks_of(value, path=""):
+    """Where the markers of a body stand, and what they say."""
+    found = {}
+    if isinstance(value, dict):
+        if "cache_control" in value:
+            found[path] = value["cache_control"]
+        for name, item in value.items():
+            found |= marks_of(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            found |= marks_of(item, f"{path}[{i}]")
+    return found
+
+
+def test_a_session_is_marked_where_its_next_request_reads(safe, upstream):
+    for turns in range(1, 7):
+        safe.post("/v1/messages", messages_body(turns), **KEY)
+    written = set()
+    for request in upstream.requests[1:]:
+        marks = marks_of(request.json)
+        assert 1 <= len(marks) <= 4
+        last = len(request.json["messages"]) - 1
+        assert f"messages[{last}].content[0]" in marks, "the end is written: a session goes on"
+        if last > 3:
+            assert written & set(marks), "what an earlier request wrote is marked again, to be read"
+        written |= set(marks)
+
+
+def test_nothing_is_marked_below_the_minimum(safe, upstream):
+    for turns in (1, 2, 3):
+        safe.post("/v1/messages", messages_body(turns, system="Be brief."), **KEY)
+    assert all(not marks_of(request.json) for request in upstream.requests)
+
+
+def test_no_mark_stands_behind_what_changes_each_time(safe, upstream):
+    for turns in (1, 2, 3, 4):
+        system = [{"type": "text", "text": SYSTEM}, {
+            "type": "text", "text": f"Now: 2026-11-26T08:3{turns}:19Z, request {uuid.uuid4()}.",
+            "cache_control": {"type": "ephemeral"}}]
+        safe.post("/v1/messages", messages_body(turns, system=system), **KEY)
+    for request in upstream.requests:
+        assert set(marks_of(request.json)) == {"system[0]"}
+
+
+def test_the_clients_own_marks_stay(safe, upstream):
+    for turns in (1, 2, 3):
+        body = messages_body(turns, system=[{"type": "text", "text": SYSTEM,
+                                             "cache_control": {"type": "ephemeral", "ttl": "1h"}}])
+        body["messages"][-1]["content"] = [{"type": "text", "text": body["messages"][-1]["content"],
+                                            "cache_control": {"type": "ephemeral"}}]
+        safe.post("/v1/messages", body, **KEY)
+        sent = marks_of(upstream.requests[-1].json)
+        assert sent["system[0]"] == {"type": "ephemeral", "ttl": "1h"}
+        assert sent[f"messages[{len(body['messages']) - 1}].content[0]"] == {"type": "ephemeral"}
+        assert len(sent) <= 4
+        order = [mark.get("ttl", "5m") for mark in sent.values()]
+        assert order == sorted(order), "a long TTL never stands behind a short one"
+
+
+def test_an_upstream_without_marks_gets_none(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix")
+    for turns in (1, 2, 3):
+        body = messages_body(turns) | {"model": "local-model"}
+        body["messages"].insert(0, {"role": "system", "content": body.pop("system")})
+        body["tools"] = [{"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}]
+        gateway.chat({"model": "local-model", "tools": body["tools"], "messages": [
+            {"role": m["role"], "content": json.dumps(m["content"])} for m in body["messages"]]}, **KEY)
+    assert all("cache_control" not in request.body.decode() for request in upstream.requests)
+
+
+def test_a_fan_out_waits_for_its_first_write(safe, upstream):
+    """Five requests with one prefix and five questions: four go when the first one's answer has begun."""
+    hold = Hold()
+    upstream.fail(hold=hold)
+    bodies = [messages_body(1, stream=True) for _ in range(5)]
+    for i, body in enumerate(bodies):
+        body["messages"][0]["content"] = f"question {i}"
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(safe.post, "/v1/messages", bodies[0], **KEY)
+        hold.wait_reached()
+        others = [pool.submit(safe.post, "/v1/messages", body, **KEY) for body in bodies[1:]]
+        eventually(lambda: safe.stats()["layers"]["prefix"]["held"] == 4)
+        assert upstream.count == 1
+        hold.release()
+        assert all(answer.result().status_code == 200 for answer in [first, *others])
+    assert upstream.count == 5
+
+
+def test_a_fan_out_does_not_wait_for_ever(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-hold", "200ms")
+    hold = Hold()
+    upstream.fail(hold=hold)
+    other = messages_body(1)
+    other["messages"][0]["content"] = "another question"
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(gateway.post, "/v1/messages", messages_body(1), **KEY)
+        hold.wait_reached()
+        assert gateway.post("/v1/messages", other, **KEY).status_code == 200
+        hold.release()
+        assert first.result().status_code == 200
+
+
+def test_a_failed_first_write_lets_the_others_go(safe, upstream):
+    hold = Hold()
+    upstream.fail(hold=hold, status=400)
+    other = messages_body(1)
+    other["messages"][0]["content"] = "another question"
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(safe.post, "/v1/messages", messages_body(1), **KEY)
+        hold.wait_reached()
+        second = pool.submit(safe.post, "/v1/messages", other, **KEY)
+        eventually(lambda: safe.stats()["layers"]["prefix"]["held"] == 1)
+        hold.release()
+        assert first.result().status_code == 400
+        assert second.result().status_code == 200
+
+
+def test_sessions_of_one_site_share_their_cache_key(safe, upstream):
+    for session in ("s-1", "s-2", None):
+        body = {"model": "gpt-5.6", "prompt_cache_key": session, "messages": [
+            {"role": "system", "content": SYSTEM}, {"role": "user", "content": f"hello from {session}"}]}
+        if session is None:
+            del body["prompt_cache_key"]
+        safe.chat(body, **KEY)
+    assert [request.json["prompt_cache_key"] for request in upstream.requests] == ["s-1"] * 3
+
+
+def test_the_prefix_that_is_expected_stands_in_cache_status(safe):
+    answers = [safe.post("/v1/messages", messages_body(turns), **KEY) for turns in (1, 2, 3)]
+    expected = [int(answer.headers["Cache-Status"].split("prefix-expected=")[1]) for answer in answers]
+    assert expected[0] == 0 and 1000 < expected[1] < expected[2]

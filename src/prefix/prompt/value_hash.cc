@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "identity/canonical_number.h"
@@ -87,20 +88,65 @@ class Hasher {
   std::string storage_;
 };
 
-struct Named {
-  std::string name;
-  uint32_t value;
-};
+// The value of the `which`-th member of that name.
+uint32_t member(const Value& object, std::string_view name, uint32_t which, std::string& storage) {
+  uint32_t at = object.node + 1;
+  for (uint32_t i = 0; i < object.tape[object.node].children; ++i, at = object.tape[at + 1].next)
+    if (decoded(object, at, storage) == name && which-- == 0) return at + 1;
+  return llm::Tape::kNone;
+}
 
-std::vector<Named> members_of(const Value& value, bool without_markers) {
-  std::vector<Named> out;
-  uint32_t at = value.node + 1;
-  for (uint32_t i = 0; i < value.tape[value.node].children; ++i, at = value.tape[at + 1].next) {
-    std::string name = value.tape.decoded(value.text, at);
-    if (!without_markers || !is_marker_name(name)) out.push_back({std::move(name), at + 1});
-  }
-  std::stable_sort(out.begin(), out.end(), [](const Named& a, const Named& b) { return a.name < b.name; });
+uint32_t members(const Value& object, bool without_markers, std::string& storage) {
+  uint32_t out = 0, at = object.node + 1;
+  for (uint32_t i = 0; i < object.tape[object.node].children; ++i, at = object.tape[at + 1].next)
+    out += without_markers && is_marker_name(decoded(object, at, storage)) ? 0 : 1;
   return out;
+}
+
+using Named = std::pair<std::string, uint32_t>;  // name, value
+
+std::vector<Named> sorted_members(const Value& object, bool without_markers) {
+  std::vector<Named> out;
+  uint32_t at = object.node + 1;
+  for (uint32_t i = 0; i < object.tape[object.node].children; ++i, at = object.tape[at + 1].next) {
+    std::string name = object.tape.decoded(object.text, at);
+    if (!without_markers || !is_marker_name(name)) out.emplace_back(std::move(name), at + 1);
+  }
+  std::stable_sort(out.begin(), out.end(), [](const Named& a, const Named& b) { return a.first < b.first; });
+  return out;
+}
+
+bool same_large_object(const Value& a, const Value& b, int markers_to_depth) {
+  const auto of_a = sorted_members(a, markers_to_depth > 0), of_b = sorted_members(b, markers_to_depth > 0);
+  const auto same = [&](const Named& left, const Named& right) {
+    return left.first == right.first &&
+           same_value({a.tape, a.text, left.second}, {b.tape, b.text, right.second}, markers_to_depth - 1);
+  };
+  return std::equal(of_a.begin(), of_a.end(), of_b.begin(), of_b.end(), same);
+}
+
+// Most objects are small: each member is looked for in the other. Two members of one name keep their order.
+constexpr uint32_t kSmallObject = 32;  // members
+
+bool same_object(const Value& a, const Value& b, int markers_to_depth) {
+  std::string storage_a, storage_b;
+  const bool without = markers_to_depth > 0;
+  if (a.tape[a.node].children > kSmallObject) return same_large_object(a, b, markers_to_depth);
+  if (members(a, without, storage_a) != members(b, without, storage_b)) return false;
+  uint32_t at = a.node + 1;
+  for (uint32_t i = 0; i < a.tape[a.node].children; ++i, at = a.tape[at + 1].next) {
+    const std::string_view name = decoded(a, at, storage_a);
+    if (without && is_marker_name(name)) continue;
+    uint32_t which = 0, before = a.node + 1;
+    std::string storage;
+    for (uint32_t j = 0; j < i; ++j, before = a.tape[before + 1].next)
+      which += decoded(a, before, storage) == name ? 1 : 0;
+    const uint32_t other = member(b, name, which, storage_b);
+    if (other == llm::Tape::kNone ||
+        !same_value({a.tape, a.text, at + 1}, {b.tape, b.text, other}, markers_to_depth - 1))
+      return false;
+  }
+  return true;
 }
 
 bool same_number(const Value& a, const Value& b) {
@@ -139,13 +185,7 @@ bool same_value(const Value& a, const Value& b, int markers_to_depth) {
     }
     case JsonType::kObject: break;
   }
-  const std::vector<Named> of_a = members_of(a, markers_to_depth > 0), of_b = members_of(b, markers_to_depth > 0);
-  if (of_a.size() != of_b.size()) return false;
-  for (size_t i = 0; i < of_a.size(); ++i)
-    if (of_a[i].name != of_b[i].name ||
-        !same_value({a.tape, a.text, of_a[i].value}, {b.tape, b.text, of_b[i].value}, markers_to_depth - 1))
-      return false;
-  return true;
+  return same_object(a, b, markers_to_depth);
 }
 
 }  // namespace payonce::prefix
