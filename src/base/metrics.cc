@@ -47,6 +47,10 @@ constexpr MetricInfo kTable[] = {
     {"payonce_prefix_acts_total", "counter", "act",
      "What the prefix layer did to requests, or would have done: tools_ordered, respelled, moved, billing_stripped, "
      "marked, unmarked, keyed."},
+    {"payonce_route_moves_total", "counter", "why",
+     "Requests that did not go to the first upstream of the configuration or not to their prefix: sticky, balanced, "
+     "cheaper, spilled."},
+    {"payonce_route_in_flight", "gauge", "upstream", "Requests that an upstream works on."},
     {"payonce_connections", "gauge", "side", "Open connections: client, upstream."},
     {"payonce_worker_queue", "gauge", "", "Jobs waiting for the worker pool."},
     {"payonce_rejected_total", "counter", "reason",

@@ -19,6 +19,8 @@ constexpr Key kKeys[] = {
     {"models", "a list", "any", "names or patterns such as \"gpt-*\" that it serves"},
     {"prefix", "a word", "as prefix.mode",
      "what the prefix layer may do to its requests: off, observe, safe or aggressive"},
+    {"price_factor", "a number", "1",
+     "its prices, as a multiple of the model's in the list or in [prices]; for what is spent and for routing"},
     {"connect_timeout", "a duration", "10s", "to connect, with TLS"},
     {"first_byte_timeout", "a duration", "10m", "from the sent request to the answer's first byte"},
     {"idle_timeout", "a duration", "5m", "between two parts of an answer"},
@@ -167,6 +169,7 @@ std::vector<route::UpstreamPtr> read_upstreams(const toml::table& root, const st
     read_upstream_key(reader, named.name, env, files, *upstream, problems);
     upstream->models = reader.texts("models").value_or(std::vector<std::string>());
     read_prefix_mode(reader, *upstream);
+    upstream->price_factor = reader.number("price_factor").value_or(1);
     read_connection(reader, files, *upstream);
     out.push_back(std::move(upstream));
   }

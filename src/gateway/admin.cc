@@ -10,6 +10,7 @@
 #include "gateway/explain_admin.h"
 #include "gateway/prefix_admin.h"
 #include "gateway/retrieval_admin.h"
+#include "gateway/route_admin.h"
 #include "gateway/semantic_admin.h"
 #include "identity/scope.h"
 
@@ -29,8 +30,9 @@ constexpr Endpoint kEndpoints[] = {
     {"GET", "/readyz", "200 when a request would be served, else 503."},
     {"GET", "/metrics", "Prometheus metrics."},
     {"GET", "/payonce/v1/stats",
-     "Hits and misses by layer and reason, entries, bytes, tokens and money saved; blocks and tokens of an engine "
-     "inside (JSON)."},
+     "Hits and misses by layer and reason, entries, bytes, tokens and money saved; the upstreams' loads and "
+     "prefixes; "
+     "blocks and tokens of an engine inside (JSON)."},
     {"GET", "/payonce/v1/cache",
      "Entries of the caller's scope, newest first; admin: of all. Query: key, scope, version, "
      "model, older_than, limit."},
@@ -386,6 +388,7 @@ std::string Admin::stats_json() const {
   if (pipeline::SemanticStage* semantic = parts_.pipeline.semantic()) add_semantic(*semantic, out);
   if (const pipeline::PrefixStage* prefix = parts_.pipeline.prefix())
     out["layers"].as_object()["prefix"] = prefix_json(*prefix);
+  out["routing"] = routing_json(parts_.pipeline);
   if (parts_.retrieval != nullptr) out["layers"].as_object()["retrieval"] = retrieval_json(*parts_.retrieval);
   if (options_.engine_stats) out["engine"] = json::parse(options_.engine_stats());
   return json::serialize(out);

@@ -82,6 +82,7 @@ pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::str
   policy->ttl_s = settings.ttl_s;
   policy->limit = settings.default_limit;
   policy->retry = settings.retry;
+  policy->routing = settings.routing;
   policy->exact = std::find(settings.layers.begin(), settings.layers.end(), "exact") != settings.layers.end();
   policy->semantic = wants_semantic(settings);
   policy->cache_sampled = settings.cache_sampled;

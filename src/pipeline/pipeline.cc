@@ -90,6 +90,7 @@ Pipeline::Pipeline(Parts parts, PolicyPtr policy)
       limits_(parts.limits),
       semantic_(parts.semantic),
       prefix_(parts.prefix),
+      route_(parts.clock, parts.metrics),
       identifier_(std::move(parts.profiles)),
       explanations_(parts.clock),
       counters_(std::make_unique<Counters>(parts.metrics)),
@@ -293,11 +294,12 @@ std::optional<Refusal> Pipeline::check_limits(const std::string& caller, const P
 }
 
 void Pipeline::arrange(Forward& forward, const base::Bytes& body) {
+  const auto parsed = route_.plan(forward, body);
   if (prefix_ == nullptr || !forward.prepared) return;
   if (PrefixStage::mode_for(forward) == prefix::Mode::kObserve)
     forward.observed = body;  // planned when the answer is out: nobody waits for it
   else
-    forward.prefix = prefix_->plan(forward, body);
+    forward.prefix = prefix_->plan(forward, body, parsed ? &*parsed : nullptr);
 }
 
 Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
@@ -307,7 +309,9 @@ Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   if (recorded.content_type.starts_with("text/event-stream")) out.form = llm::Form::kStream;
   llm::Analysis analysis = llm::analyse(prepared.dialect, out.form, recorded.body);
   out.usage = analysis.usage;
-  out.cost_usd = forward.policy->prices.cost_usd(prepared.model, analysis.usage, clock_.unix_ms());
+  const route::Upstream& upstream = forward.trip ? *forward.trip->at() : *forward.candidates.front();
+  out.cost_usd =
+      upstream.price_factor * forward.policy->prices.cost_usd(prepared.model, analysis.usage, clock_.unix_ms());
   out.reason = std::move(analysis.reason);
   out.complete = analysis.complete;
   out.store = forward.store && analysis.complete;
@@ -320,6 +324,7 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
   const llm::Usage& usage = judged.usage;
   const int64_t now_ms = clock_.unix_ms();
   const int64_t expires_ms = now_ms + forward.directives.ttl_s.value_or(forward.policy->ttl_s) * 1000;
+  if (forward.trip) forward.trip->billed(usage);
   if (forward.lookup) settle_semantic(forward, recorded, judged, expires_ms);
   if (judged.store) {
     auto entry = std::make_shared<cache::Entry>();

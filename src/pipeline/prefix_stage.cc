@@ -1,10 +1,12 @@
 #include "pipeline/prefix_stage.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/log.h"
 #include "llm/request.h"
+#include "pipeline/upstream_rules.h"
 
 namespace payonce::pipeline {
 namespace {
@@ -20,21 +22,6 @@ prefix::Mode mode_of(route::PrefixMode mode) {
     case route::PrefixMode::kDefault: break;
   }
   return prefix::Mode::kOff;
-}
-
-// The prompt cache belongs to whose credential goes upstream: the upstream's own, or the caller's.
-std::string account_of(const route::Upstream& upstream, const Prepared& prepared) {
-  const bool callers_own = upstream.key.empty() && upstream.forward_credential;
-  return upstream.name + "\n" + upstream.identity + "\n" + (callers_own ? prepared.caller : std::string());
-}
-
-const prompt_cache::Provider& provider_of(const route::Upstream& upstream, const Prepared& prepared) {
-  const auto& table = prompt_cache::Providers::built_in();
-  if (upstream.local != nullptr)
-    if (const prompt_cache::Provider* own = table.find("payonce")) return *own;
-  const bool anthropic = route::wire_of(prepared.dialect) == route::UpstreamKind::kAnthropic;
-  return *table.detect(anthropic ? upstream.anthropic_base_url : upstream.base_url, prepared.model,
-                       anthropic ? prompt_cache::Wire::kAnthropic : prompt_cache::Wire::kOpenAi);
 }
 
 }  // namespace
@@ -74,18 +61,22 @@ prefix::Mode PrefixStage::mode_for(const Forward& forward) {
   return mode == prefix::Mode::kSafe && may_move ? prefix::Mode::kAggressive : mode;
 }
 
-PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body) {
+PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body, const llm::Request* parsed) {
   const Prepared& prepared = *forward.prepared;
   const route::Upstream& upstream = *forward.candidates.front();
   const prefix::Mode mode = mode_for(forward);
   if (mode == prefix::Mode::kOff) return nullptr;
   const int64_t started_us = clock_.monotonic_us();
-  const auto request = llm::parse_request(prepared.dialect, body);
-  if (!request) return nullptr;
+  std::optional<llm::Request> own;
+  if (parsed == nullptr) {
+    auto request = llm::parse_request(prepared.dialect, body);
+    if (!request) return nullptr;
+    parsed = &own.emplace(*std::move(request));
+  }
   const prompt_cache::Provider& provider = provider_of(upstream, prepared);
   const std::string account = account_of(upstream, prepared);
   auto plan = std::make_shared<prefix::Plan>(
-      optimizer_.plan({.request = *request,
+      optimizer_.plan({.request = *parsed,
                        .account = account,
                        .scope = prepared.scope,
                        .rule = prompt_cache::rule_for(provider, prepared.model),

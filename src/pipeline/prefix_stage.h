@@ -26,8 +26,9 @@ class PrefixStage {
   PrefixStage(Parts parts, prefix::Optimizer::Options options);
   ~PrefixStage();
 
-  // Before a request goes to forward.candidates.front(): what to send. Null: the layer has no part in it.
-  PrefixPlanPtr plan(const Forward& forward, const base::Bytes& body);
+  // Before a request goes to forward.candidates.front(): what to send. Null: the layer has no part in it. `parsed`:
+  // the body, read already; null: it is read here.
+  PrefixPlanPtr plan(const Forward& forward, const base::Bytes& body, const llm::Request* parsed = nullptr);
   // Of a fan-out: calls `then` when the prefix that another request is writing can be read; false: it can be now.
   bool hold(const prefix::Plan& plan, std::function<void()> then);
   // The answer has begun, or never will.
