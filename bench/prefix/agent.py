@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A real coding agent (cheetahclaws) on a local model, with and without the prefix layer: what share of the tokens that
-stood in its previous request is read from the engine's cache.
+"""A real coding agent (cheetahclaws) on a local model, with and without the prefix layer: what share of the tokens
+that stood in its previous request is read from the engine's cache.
 
-Between two turns a file is committed, as work goes, so that the agent's system prompt (which lists the recent commits)
-changes in its middle. Two sessions each: in the first one the layer learns which lines change.
+Between two turns a file is committed, as work goes, so that the agent's system prompt (which lists the recent
+commits) changes in its middle. Two sessions each: in the first one the layer learns which lines change.
 
   bench/prefix/agent.py --binary build/release/payonce --model FILE.gguf [--llama-server FILE] [--turns 5]
 
@@ -27,8 +27,8 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 AGENT = "cheetahclaws==3.5.89"
 GIT_CACHE_S = 31  # the agent looks at the working tree no more often than each 30 s
-QUESTIONS = ["What does m1.py do?", "And what does m2.py do?", "Which of the two is simpler?", "Name their functions.",
-             "How would you test them?", "What is missing?", "Say it in one word.", "Thank you. Anything else?"]
+QUESTIONS = ["What does m1.py do?", "And what does m2.py do?", "Which of the two is simpler?",
+             "Name their functions.", "How would you test them?", "What is missing?", "Say it in one word.", "Thank you. Anything else?"]
 
 
 def agent_program():

@@ -75,14 +75,14 @@ PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body,
   }
   const prompt_cache::Provider& provider = provider_of(upstream, prepared);
   const std::string account = account_of(upstream, prepared);
-  auto plan = std::make_shared<prefix::Plan>(
-      optimizer_.plan({.request = *parsed,
-                       .account = account,
-                       .scope = prepared.scope,
-                       .rule = prompt_cache::rule_for(provider, prepared.model),
-                       .mode = mode,
-                       .strip_billing = provider.marker != prompt_cache::Marker::kCacheControl,
-                       .now_ms = clock_.unix_ms()}));
+  auto plan =
+      std::make_shared<prefix::Plan>(optimizer_.plan({.request = *parsed,
+                                                      .account = account,
+                                                      .scope = prepared.scope,
+                                                      .rule = prompt_cache::rule_for(provider, prepared.model),
+                                                      .mode = mode,
+                                                      .strip_billing = !reads_billing_header(provider),
+                                                      .now_ms = clock_.unix_ms()}));
   const int64_t spent_us = clock_.monotonic_us() - started_us;
   Counters& c = *counters_;
   c.planned.fetch_add(1, std::memory_order_relaxed);

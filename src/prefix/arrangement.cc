@@ -232,6 +232,10 @@ std::optional<std::string> Arrangement::write(const std::vector<Mark>& marks, co
       put(prompt_.units[i].node, unit_text(i, marks, spelling));
   if (is_list(prompt_.messages_node))
     put(prompt_.messages_node, list(Section::kSystem, Section::kMessages, messages_style_, marks, spelling));
+  if (!keeps_automatic_) {
+    edit.remove_members(0, [](std::string_view name) { return name == "cache_control"; });
+    changed = true;
+  }
   if (cache_key_) {
     const uint32_t node = request.tape.find(request.body.view(), 0, "prompt_cache_key");
     if (node == kNoNode) {

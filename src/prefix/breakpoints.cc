@@ -18,7 +18,7 @@ bool sets_its_own(const MarkRequest& request) {
   using prompt_cache::Automatic;
   const Automatic automatic = request.rule.provider->automatic;
   return automatic == Automatic::kImplicit ||
-         (automatic == Automatic::kOnRequest && request.prompt.automatic != Marker::kNone);
+         (automatic == Automatic::kOnRequest && request.prompt.automatic != Marker::kNone && request.keeps_automatic);
 }
 
 // Where marks may stand: indices into the sent blocks.

@@ -20,7 +20,8 @@ namespace payonce::prefix {
 struct MarkRequest {
   const Prompt& prompt;
   const std::vector<SentBlock>& sent;
-  uint32_t stable = 0;  // so many sent blocks, from the front, do not change each time
+  bool keeps_automatic = true;  // the request's top-level cache_control stays
+  uint32_t stable = 0;          // so many sent blocks, from the front, do not change each time
   const prompt_cache::Rule& rule;
   int64_t now_ms = 0;
   Hints hints;

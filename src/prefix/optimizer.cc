@@ -46,6 +46,13 @@ CacheOf cache_of(const Asked& asked, const Prompt& prompt, const base::KeyedHash
   return out;
 }
 
+// Where nothing is marked: whole steps of what an earlier request had, as far as nothing was evicted.
+uint32_t readable(uint32_t shared_tokens, const prompt_cache::Rule& rule) {
+  if (shared_tokens < rule.min_tokens) return 0;
+  const auto step = static_cast<uint32_t>(std::max<int64_t>(rule.increment_tokens, 1));
+  return shared_tokens / step * step;
+}
+
 uint32_t& count(Plan& plan, Act act) { return plan.acts[static_cast<size_t>(act)]; }
 
 }  // namespace
@@ -121,12 +128,15 @@ void Optimizer::mark(const Asked& asked, const Prompt& prompt, const SiteView& s
         if (sent[i].block == text.block) stable = i;
   MarkPlan marks = breakpoints_.plan({.prompt = prompt,
                                       .sent = sent,
+                                      .keeps_automatic = arrangement.keeps_automatic(),
                                       .stable = stable,
                                       .rule = asked.rule,
                                       .now_ms = asked.now_ms,
                                       .hints = {.call_site = site.id.low}});
   plan.shared_tokens = marks.shared_tokens;
-  plan.read_tokens = marks.read_tokens;
+  plan.read_tokens = asked.rule.provider->match == prompt_cache::Match::kWrittenPositions
+                         ? marks.read_tokens
+                         : readable(marks.shared_tokens, asked.rule);
   plan.gate_number = marks.number;
   if (spelling_of(asked.rule).member.empty()) {
     plan.marks = clients_own(prompt);  // a provider that we know no marks of: what the client says stays
@@ -177,11 +187,12 @@ Plan Optimizer::planned(const Asked& asked, const Prompt& prompt) {
   if (asked.strip_billing) strip_billing(prompt, arrangement, plan);
   respell(asked, prompt, arrangement);
   if (asked.mode == Mode::kAggressive && arrangement.move(site.system)) ++count(plan, Act::kMoved);
+  if (arrangement.moved() && prompt.automatic != Marker::kNone) arrangement.drop_automatic();
   count(plan, Act::kToolsOrdered) = arrangement.tools_moved() ? 1 : 0;
   count(plan, Act::kRespelled) = arrangement.respelled();
   set_cache_key(asked, prompt, site, arrangement, plan);
   mark(asked, prompt, site, arrangement, plan);
-  if (asked.mode == Mode::kObserve) return plan;
+  if (asked.mode == Mode::kObserve || prompt.has_other_markers) return plan;
   MarkerSpelling spelling = spelling_of(asked.rule);
   if (spelling.member.empty()) spelling = kClients;
   auto body = arrangement.write(plan.marks, spelling);

@@ -271,3 +271,33 @@ def test_the_prefix_that_is_expected_stands_in_cache_status(safe):
     answers = [safe.post("/v1/messages", messages_body(turns), **KEY) for turns in (1, 2, 3)]
     expected = [int(answer.headers["Cache-Status"].split("prefix-expected=")[1]) for answer in answers]
     assert expected[0] == 0 and 1000 < expected[1] < expected[2]
+
+
+def test_a_marker_that_we_do_not_know_leaves_the_request_alone(safe, upstream):
+    safe.post("/v1/messages", messages_body(1), **KEY)
+    body = messages_body(2, ("write", "read", "grep"))
+    body["tools"][0]["cache_control"] = {"type": "ephemeral", "ttl": "7d", "scope": "new"}
+    raw = json.dumps(body, indent=1).encode()
+    safe.post("/v1/messages", raw, **KEY)
+    assert upstream.requests[-1].body == raw
+
+
+def test_the_automatic_mark_does_not_follow_moved_text(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-move", "claude-*")
+    for turns in (1, 2, 3):
+        line = f"Now: 2026-11-26T08:3{turns}:19Z\n"
+        gateway.post("/v1/messages", messages_body(turns, system=line + SYSTEM, cache_control={"type": "ephemeral"}),
+                     **KEY)
+    for request in upstream.requests:
+        marks = marks_of(request.json)
+        assert "" not in marks, "on top of the body it would mark the moved text"
+        assert all(not path.endswith(".content[1]") for path in marks)
+
+
+@pytest.mark.parametrize("provider, kept", [("vllm", False), ("payonce", False), ("anthropic", True)])
+def test_a_billing_line_goes_to_anthropic_alone(make_gateway, upstream, provider, kept):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--upstream-provider", provider)
+    line = "x-anthropic-billing-header: cc_version=2.1.197.3fa; cc_entrypoint=cli; cch=00000;"
+    gateway.post("/v1/messages", messages_body(1, system=[{"type": "text", "text": line},
+                                                          {"type": "text", "text": SYSTEM}]), **KEY)
+    assert (line in upstream.requests[0].body.decode()) == kept
