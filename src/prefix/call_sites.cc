@@ -1,6 +1,7 @@
 #include "prefix/call_sites.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <utility>
 
@@ -16,6 +17,9 @@ constexpr double kSurelySame = 0.85;  // no need to look for a better one
 constexpr size_t kMaxFeatures = 1024, kMaxTexts = 16, kMaxTools = 1024;
 constexpr size_t kMaxStyle_bytes = 64;
 constexpr size_t kMaxSaved = 256;
+constexpr double kRatioGain = 0.5;  // of the newest bill; they differ little at one site
+// Beyond these a bill counts something else: images, an answer that another upstream gave, no tokens at all.
+constexpr double kLeastRatio = 0.5, kMostRatio = 2.5;
 
 bool before(const Hash128& a, const Hash128& b) { return a.low != b.low ? a.low < b.low : a.high < b.high; }
 
@@ -153,6 +157,7 @@ SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, cons
   site.features = features;
   out.id = site.id;
   out.requests = site.requests++;
+  out.tokens_ratio = site.tokens_ratio;
   for (const Hash128& tool : tools)
     if (std::find(site.tools.begin(), site.tools.end(), tool) == site.tools.end() && site.tools.size() < kMaxTools)
       site.tools.push_back(tool);
@@ -189,6 +194,7 @@ void CallSites::save(std::string& out) const {
     for (const ListStyle* style : {&site.tools_style, &site.messages_style})
       for (const std::string* text : {&style->open, &style->separator, &style->close}) put_text(out, *text);
     base::put_number(out, site.requests);
+    base::put_number(out, std::bit_cast<uint64_t>(site.tokens_ratio));
     base::put_number(out, static_cast<uint32_t>(site.texts.size()));
     for (const TextHistory& text : site.texts) text.save(out);
   }
@@ -205,6 +211,8 @@ bool CallSites::load(base::NumberReader& from) {
     for (ListStyle* style : {&site.tools_style, &site.messages_style})
       for (std::string* text : {&style->open, &style->separator, &style->close}) *text = take_text(from);
     site.requests = from.number<uint64_t>();
+    site.tokens_ratio = std::bit_cast<double>(from.number<uint64_t>());
+    if (!(site.tokens_ratio >= kLeastRatio && site.tokens_ratio <= kMostRatio)) return false;
     const auto texts = from.number<uint32_t>();
     if (texts > kMaxTexts) return false;
     site.texts.resize(texts);
@@ -213,6 +221,14 @@ bool CallSites::load(base::NumberReader& from) {
     if (from.ok()) sites_.insert(id, std::move(site));
   }
   return from.ok();
+}
+
+void CallSites::billed(const Hash128& site, double estimated, double tokens) {
+  if (estimated <= 0 || tokens < estimated * kLeastRatio || tokens > estimated * kMostRatio) return;
+  const std::lock_guard lock(mutex_);
+  Site* known = sites_.find(site);
+  if (known == nullptr) return;
+  known->tokens_ratio += kRatioGain * (tokens / estimated - known->tokens_ratio);
 }
 
 size_t CallSites::size() const {

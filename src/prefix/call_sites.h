@@ -31,6 +31,7 @@ struct ListStyle {
 struct SiteView {
   base::Hash128 id;
   uint64_t requests = 0;             // before this one
+  double tokens_ratio = 1;           // billed tokens for each estimated one, as seen so far
   std::vector<uint32_t> tool_order;  // indices of the prompt's tools in the order to be sent
   ListStyle tools_style, messages_style;
   struct Text {          // of a text block of the system section
@@ -50,6 +51,9 @@ class CallSites {
 
   size_t size() const;
 
+  // So many tokens were billed for so many estimated ones.
+  void billed(const base::Hash128& site, double estimated, double tokens);
+
   // The sites that were seen latest; load() adds them to none. False: no bytes that save() could have written.
   void save(std::string& out) const;
   bool load(base::NumberReader& from);
@@ -62,6 +66,7 @@ class CallSites {
     std::vector<TextHistory> texts;       // of the system text, in its order
     ListStyle tools_style, messages_style;
     uint64_t requests = 0;
+    double tokens_ratio = 1;
   };
   std::vector<SiteView::Text> system_texts(const Prompt& prompt, const base::KeyedHash& hash);
   Site& site_of(const base::Hash128& account, const base::Hash128& front, const std::vector<base::Hash128>& features);

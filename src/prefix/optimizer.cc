@@ -119,7 +119,10 @@ void Optimizer::strip_billing(const Prompt& prompt, Arrangement& arrangement, Pl
 // Everything on which the cache depends beside the blocks is mixed into their chain.
 void Optimizer::mark(const Asked& asked, const Prompt& prompt, const SiteView& site, const Arrangement& arrangement,
                      Plan& plan) {
-  const std::vector<SentBlock> sent = arrangement.sent(hash_, cache_of(asked, prompt, hash_));
+  std::vector<SentBlock> sent = arrangement.sent(hash_, cache_of(asked, prompt, hash_));
+  for (SentBlock& block : sent)
+    block.tokens_through = static_cast<uint32_t>(site.tokens_ratio * static_cast<double>(block.tokens_through));
+  plan.tokens_ratio = site.tokens_ratio;
   plan.tokens = sent.empty() ? 0 : sent.back().tokens_through;
   uint32_t stable = static_cast<uint32_t>(sent.size());
   if (!arrangement.moved())
@@ -157,6 +160,7 @@ void Optimizer::mark(const Asked& asked, const Prompt& prompt, const SiteView& s
 }
 
 void Optimizer::answered(const Plan& plan, const llm::Usage& billed) {
+  sites_.billed(plan.site, static_cast<double>(plan.tokens) / plan.tokens_ratio, static_cast<double>(billed.input()));
   if (plan.gate_number != 0) breakpoints_.answered(plan.gate_number, static_cast<uint32_t>(billed.output));
 }
 

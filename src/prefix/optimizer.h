@@ -63,6 +63,7 @@ struct Plan {
   uint64_t site_requests = 0;  // before this one
   std::string fault;           // not empty: the plan was dropped, and why
   std::vector<Mark> marks;
+  double tokens_ratio = 1;     // billed for estimated ones, at this site; already in the estimates below
   uint32_t tokens = 0;         // estimate: of the prompt
   uint32_t shared_tokens = 0;  // estimate: of its front that an earlier request had
   uint32_t read_tokens = 0;    // estimate: of it, written and alive
