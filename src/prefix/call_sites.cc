@@ -223,6 +223,19 @@ bool CallSites::load(base::NumberReader& from) {
   return from.ok();
 }
 
+std::vector<CallSites::Summary> CallSites::summaries(size_t limit) const {
+  std::vector<Summary> out;
+  const std::lock_guard lock(mutex_);
+  sites_.for_each([&](const Hash128& id, const Site& site) {
+    if (out.size() >= limit) return;
+    Summary summary{
+        .id = id, .requests = site.requests, .tools = site.tools.size(), .tokens_ratio = site.tokens_ratio};
+    for (const TextHistory& text : site.texts) summary.texts.push_back(text.census());
+    out.push_back(std::move(summary));
+  });
+  return out;
+}
+
 void CallSites::billed(const Hash128& site, double estimated, double tokens) {
   if (estimated <= 0 || tokens < estimated * kLeastRatio || tokens > estimated * kMostRatio) return;
   const std::lock_guard lock(mutex_);

@@ -51,6 +51,16 @@ class CallSites {
 
   size_t size() const;
 
+  struct Summary {
+    base::Hash128 id;
+    uint64_t requests = 0;
+    size_t tools = 0;  // names, of all that it ever sent
+    double tokens_ratio = 1;
+    std::vector<TextHistory::Census> texts;  // of its system text, part by part
+  };
+  // The sites seen latest, at most so many.
+  std::vector<Summary> summaries(size_t limit) const;
+
   // So many tokens were billed for so many estimated ones.
   void billed(const base::Hash128& site, double estimated, double tokens);
 

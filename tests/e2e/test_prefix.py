@@ -301,3 +301,42 @@ def test_a_billing_line_goes_to_anthropic_alone(make_gateway, upstream, provider
     gateway.post("/v1/messages", messages_body(1, system=[{"type": "text", "text": line},
                                                           {"type": "text", "text": SYSTEM}]), **KEY)
     assert (line in upstream.requests[0].body.decode()) == kept
+
+
+def chat_session(model, turns):
+    """A chat whose client marks its system text and its last message, as LiteLLM spells it."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    history = [{"role": "system", "content": [{"type": "text", "text": SYSTEM, **mark}]}]
+    for i in range(turns):
+        history += [{"role": "user", "content": f"question {i}"}, {"role": "assistant", "content": f"answer {i}"}]
+    history[-1:] = []
+    history[-1]["content"] = [{"type": "text", "text": history[-1]["content"], **mark}]
+    return {"model": model, "messages": history}
+
+
+def test_marks_are_spelled_as_the_provider_spells_them(safe, upstream):
+    for turns in (1, 2):
+        safe.chat(chat_session("gpt-5.6", turns), **KEY)
+    for request in upstream.requests:
+        parts = [part for message in request.json["messages"] if isinstance(message["content"], list)
+                 for part in message["content"]]
+        assert all("cache_control" not in part for part in parts)
+        assert parts[0]["prompt_cache_breakpoint"] == {"mode": "explicit"}
+
+
+def test_a_provider_that_refuses_marks_gets_none(safe, upstream):
+    safe.chat(chat_session("gpt-4.1", 1), **KEY)
+    assert b"cache_control" not in upstream.requests[0].body
+    assert plain(upstream.requests[0].json["messages"][0]["content"]) == plain(SYSTEM)
+
+
+def test_an_operator_sees_the_call_sites(safe):
+    for turns in (1, 2, 3):
+        safe.post("/v1/messages", messages_body(turns, system=f"Now: 2026-11-26T08:3{turns}:19Z\n" + SYSTEM), **KEY)
+    assert safe.client.get("/payonce/v1/prefix", headers=KEY).status_code == 401
+    token = next(safe.folder.glob("**/payonce-*.token")).read_text().strip()
+    answer = safe.client.get("/payonce/v1/prefix", headers={"Authorization": f"Bearer {token}"}).json()
+    site, = answer["sites"]
+    assert (site["requests"], site["tools"]) == (3, 3)
+    text, = site["system"]
+    assert text["stable_segments"] > 100 and text["changes_each_time"] == 1
