@@ -9,7 +9,7 @@
 namespace payonce::prefix {
 namespace {
 
-constexpr size_t kLineBytes = 80, kLabelBytes = 24;
+constexpr size_t kLineBytes = 80, kLabelBytes = 24, kToldBytes = 48;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -163,6 +163,9 @@ std::string excerpt(std::string_view text) {
 }
 
 Guess guess_by_label(std::string_view label) {
+  // The sentence that leads to the place; what was said before it is about something else.
+  if (const size_t stop = label.rfind(". "); stop != std::string_view::npos) label.remove_prefix(stop + 2);
+  if (label.size() > kToldBytes) label.remove_prefix(label.size() - kToldBytes);
   std::string text(label);
   std::transform(text.begin(), text.end(), text.begin(), lower);
   const std::pair<size_t, Guess> found[] = {{last_of(text, kClockWords), Guess::kClock},

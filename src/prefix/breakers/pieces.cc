@@ -6,7 +6,6 @@
 namespace payonce::prefix {
 namespace {
 
-constexpr size_t kLongLineBytes = 160;
 constexpr size_t kMinPieceBytes = 24;  // shorter ones say nothing about order
 constexpr size_t kMaxPieces = 4096;
 
@@ -16,11 +15,10 @@ bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
 // FNV-1a, 64 bits.
 uint64_t hash_of(std::string_view text) {
   while (!text.empty() && !is_letter(text.front())) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.remove_suffix(1);
   uint64_t hash = 14695981039346656037u;
   bool in_number = false;
   for (const char c : text) {
-    if (is_digit(c) && in_number) continue;
+    if (c == ' ' || c == '\n' || c == '\r' || c == '\t' || (is_digit(c) && in_number)) continue;
     in_number = is_digit(c);
     hash = (hash ^ static_cast<uint8_t>(in_number ? '#' : c)) * 1099511628211u;
   }
@@ -34,12 +32,11 @@ bool ends_sentence(std::string_view line, size_t at) {
 
 void split_line(std::string_view text, uint32_t begin, uint32_t end, std::vector<Piece>& out) {
   uint32_t from = begin;
-  if (end - begin > kLongLineBytes)
-    for (uint32_t at = begin; at + 1 < end; ++at)
-      if (ends_sentence(text, at) && at + 2 - from >= kMinPieceBytes && out.size() < kMaxPieces) {
-        out.push_back({hash_of(text.substr(from, at + 2 - from)), from, at + 2});
-        from = at + 2;
-      }
+  for (uint32_t at = begin; at + 1 < end; ++at)
+    if (ends_sentence(text, at) && at + 2 - from >= kMinPieceBytes && out.size() < kMaxPieces) {
+      out.push_back({hash_of(text.substr(from, at + 2 - from)), from, at + 2});
+      from = at + 2;
+    }
   if (from < end) out.push_back({hash_of(text.substr(from, end - from)), from, end});
 }
 

@@ -1,4 +1,4 @@
-// A text as lines (long lines: as sentences), to tell whether two texts are one prompt, and whether the second has
+// A text as sentences and lines, to tell whether two texts are one prompt, and whether the second has
 // the pieces of the first in another order.  Threads: pure functions.
 #pragma once
 
@@ -11,7 +11,7 @@
 namespace payonce::prefix {
 
 struct Piece {
-  uint64_t hash;        // digits and a leading list mark do not count; finds likeness, proves nothing
+  uint64_t hash;        // digits, white space and a leading list mark do not count; finds likeness, proves nothing
   uint32_t begin, end;  // bytes of the text; the pieces cover it
 };
 std::vector<Piece> pieces_of(std::string_view text);

@@ -118,22 +118,50 @@ class Comparison {
     const std::string_view was = a_.substr(change.a.begin, change.a.end - change.a.begin);
     const std::string_view is = b_.substr(change.b.begin, change.b.end - change.b.begin);
     if (without_spelling(was) == without_spelling(is)) return slot(Guess::kWhitespace, change.a, change.b);
-    if (const auto line = billing_line(b_, change.b); line) return slot(Guess::kBilling, change.a, *line);
+    if (const auto line = billing_line(b_, change.b); line) return billing(change, *line);
     if (billing_line(a_, change.a)) return slot(Guess::kBilling, change.a, change.b);
     const Span wide_a = widened(a_, change.a), wide_b = widened(b_, change.b);
     const std::vector<Entity> in_a = entities_near(a_, wide_a), in_b = entities_near(b_, wide_b);
     bool named = false;
     for (const Entity& entity : in_b) {
       named = true;
-      if (!out_.slots.empty() && entity.begin < out_.slots.back().end) continue;  // the same, seen before
+      if (entity.begin < told_) continue;  // the same, seen before
       const auto match =
           std::find_if(in_a.begin(), in_a.end(), [&](const Entity& e) { return e.type == entity.type; });
       const Span from = match != in_a.end() ? Span{match->begin, match->end} : wide_a;
       slot(guess_of(entity, match != in_a.end()), from, {entity.begin, entity.end});
     }
-    if (named) return;
-    if (!out_.slots.empty() && change.b.begin < out_.slots.back().end) return;
+    if (named) return other_lines(change, in_b);
+    if (change.b.begin < told_) return;
     slot(guess_of_plain(wide_a, wide_b), wide_a, wide_b);
+  }
+
+  // Lines of the change in which none of the entities stands.
+  void other_lines(const Change& change, const std::vector<Entity>& entities) {
+    for (size_t begin = change.b.begin; begin < change.b.end;) {
+      const size_t end = std::min(std::min(b_.find('\n', begin), b_.size() - 1) + 1, change.b.end);
+      const bool told = std::any_of(entities.begin(), entities.end(),
+                                    [&](const Entity& entity) { return entity.begin < end && begin < entity.end; });
+      const Span line{begin + b_.substr(begin, end - begin).find_first_not_of(" \n\r\t"), end};
+      if (!told && line.begin >= begin && line.begin + 3 < line.end)
+        slot(guess_of_plain({change.a.begin, change.a.begin}, line), {change.a.begin, change.a.begin}, line);
+      begin = end;
+    }
+  }
+
+  // The billing line, and what changed in front of it and behind it.
+  void billing(const Change& change, const Span& line) {
+    const Span was = billing_line(a_, change.a).value_or(Span{change.a.begin, change.a.begin});
+    const auto rest = [&](const Span& a, const Span& b) {
+      if (b.begin < b.end &&
+          without_spelling(b_.substr(b.begin, b.end - b.begin)).find_first_not_of(".,:;-") != std::string::npos)
+        add({a, b});
+    };
+    rest({change.a.begin, std::clamp(was.begin, change.a.begin, change.a.end)},
+         {change.b.begin, std::clamp(line.begin, change.b.begin, change.b.end)});
+    slot(Guess::kBilling, was.begin < was.end ? was : change.a, line);
+    rest({std::clamp(was.end, change.a.begin, change.a.end), change.a.end},
+         {std::clamp(line.end, change.b.begin, change.b.end), change.b.end});
   }
 
   Guess guess_of(const Entity& entity, bool both) const {
@@ -160,17 +188,23 @@ class Comparison {
     if (label == Guess::kUser) return number ? Guess::kUserId : Guess::kUser;
     if (label == Guess::kWorkspace) return label;
     if (number) return Guess::kNumber;
-    return looks_like_name(old_text) && looks_like_name(new_text) ? Guess::kUser : Guess::kOther;
+    return looks_like_name(old_text) && looks_like_name(new_text) && !starts_sentence(is.begin) ? Guess::kUser
+                                                                                                : Guess::kOther;
+  }
+  // A capital says nothing there.
+  bool starts_sentence(size_t at) const {
+    while (at > 0 && (b_[at - 1] == ' ' || b_[at - 1] == '*' || b_[at - 1] == '"')) --at;
+    return at == 0 || std::string_view(".!?-\n").find(b_[at - 1]) != std::string_view::npos;
   }
 
-  // The whole line, if it is the billing line.
+  // The whole line, if a part of it is in `at` and it is the billing line.
   static std::optional<Span> billing_line(std::string_view text, const Span& at) {
     const size_t newline = at.begin == 0 ? std::string_view::npos : text.rfind('\n', at.begin - 1);
     const size_t begin = newline == std::string_view::npos ? 0 : newline + 1;
     const size_t found = text.find(kBillingHeader, begin);
-    const size_t end = std::min(text.find('\n', at.begin), text.size());
-    if (found == std::string_view::npos || found > std::max(end, at.end)) return std::nullopt;
-    return Span{found, std::max(std::min(text.find('\n', found), text.size()), found)};
+    if (found == std::string_view::npos || found >= at.end) return std::nullopt;
+    const size_t end = std::min(text.find('\n', found), text.size());
+    return end > at.begin ? std::optional(Span{found, end}) : std::nullopt;
   }
 
   // To the bounds of the word, number, time or address that it is in.
@@ -208,12 +242,19 @@ class Comparison {
   }
 
   void slot(Guess guess, const Span& was, const Span& is) {
-    const size_t from = out_.slots.empty() ? 0 : std::min(out_.slots.back().end, is.begin);
     const std::string_view before = line_before(b_, is.begin);
-    out_.slots.push_back({guess, is.begin, std::max(is.begin, is.end),
-                          excerpt(a_.substr(was.begin, was.end - was.begin)),
-                          excerpt(b_.substr(is.begin, std::max(is.begin, is.end) - is.begin)),
-                          label_of(before.substr(before.size() - std::min(before.size(), is.begin - from)))});
+    const size_t from = told_ <= is.begin ? told_ : 0;  // a label does not reach into the slot before
+    const size_t end = std::max(is.begin, is.end);
+    if (guess != Guess::kWhitespace) told_ = std::max(told_, is.end);
+    out_.slots.push_back(
+        {.guess = guess,
+         .begin = is.begin,
+         .end = end,
+         .was_begin = was.begin,
+         .was_end = was.end,
+         .before = excerpt(a_.substr(was.begin, was.end - was.begin)),
+         .after = excerpt(b_.substr(is.begin, end - is.begin)),
+         .label = label_of(before.substr(before.size() - std::min(before.size(), is.begin - from)))});
   }
 
   void merge() {
@@ -222,18 +263,34 @@ class Comparison {
     std::vector<Slot> kept;
     for (Slot& next : out_.slots) {
       if (!kept.empty() && joins(kept.back(), next)) {
+        if (next.guess == Guess::kWhitespace) continue;  // the first place tells it
         kept.back().end = std::max(kept.back().end, next.end);
+        kept.back().was_begin = std::min(kept.back().was_begin, next.was_begin);
+        kept.back().was_end = std::max(kept.back().was_end, next.was_end);
+        kept.back().before = excerpt(a_.substr(kept.back().was_begin, kept.back().was_end - kept.back().was_begin));
         if (kept.back().guess == Guess::kOther || kept.back().guess == Guess::kNumber) kept.back().guess = next.guess;
         kept.back().after = excerpt(b_.substr(kept.back().begin, kept.back().end - kept.back().begin));
+        if (kept.back().guess == Guess::kUser && is_sentence(kept.back())) kept.back().guess = Guess::kOther;
         continue;
       }
       kept.push_back(std::move(next));
     }
     out_.slots = std::move(kept);
   }
-  static bool joins(const Slot& one, const Slot& other) {
+  // Grown together, it is no name any more.
+  bool is_sentence(const Slot& slot) const {
+    return slot.after.find('@') == std::string::npos && !looks_like_name(slot.after) &&
+           guess_by_label(line_before(b_, slot.begin)) != Guess::kUser;
+  }
+  bool joins(const Slot& one, const Slot& other) const {
     if (one.guess == Guess::kWhitespace && other.guess == Guess::kWhitespace) return true;
     if (other.begin > one.end + kMergeBytes) return false;
+    const bool one_line =
+        other.begin <= one.end || b_.substr(one.end, other.begin - one.end).find('\n') == std::string_view::npos;
+    const auto is_state = [](Guess guess) {
+      return guess == Guess::kWorkspace || guess == Guess::kOther || guess == Guess::kNumber;
+    };
+    if (!one_line && (!is_state(one.guess) || !is_state(other.guess))) return false;
     const auto family = [](Guess guess) {
       switch (guess) {
         case Guess::kDate: return Guess::kClock;
@@ -250,6 +307,7 @@ class Comparison {
 
   const std::string_view a_, b_;
   size_t front_ = 0, back_ = 0;
+  size_t told_ = 0;  // end of the last slot in b
   TextChange out_;
 };
 

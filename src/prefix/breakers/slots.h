@@ -24,9 +24,10 @@ enum class Guess : uint8_t {
 
 struct Slot {
   Guess guess = Guess::kOther;
-  size_t begin = 0, end = 0;  // in the later text
-  std::string before, after;  // what stood, what stands there, bounded
-  std::string label;          // what stands before it on its line, bounded; tells slots apart
+  size_t begin = 0, end = 0;          // in the later text
+  size_t was_begin = 0, was_end = 0;  // in the earlier one
+  std::string before, after;          // what stood, what stands there, bounded
+  std::string label;                  // what stands before it on its line, bounded; tells slots apart
 };
 
 struct TextChange {
