@@ -86,7 +86,8 @@ void BreakList::slot(const Slot& slot, uint32_t node, Area area) {
 bool BreakList::texts(const std::string& a, const std::string& b, uint32_t node, Area area) {
   std::string_view was = a;
   std::optional<Reordered> reordered;
-  if (a.size() >= kMinReorderBytes && b.size() >= kMinReorderBytes) reordered = find_reordered(a, b, kSameTextShare);
+  if (a.size() >= kMinReorderBytes && b.size() >= kMinReorderBytes)
+    reordered = find_reordered(a, b, {.share = kSameTextShare});
   if (reordered) {
     Break& made = at_node(Kind::kChunkOrder, node);
     made.byte_offset = raw_offset(pair_.now.body(), pair_.now.tape()[node], reordered->begin);

@@ -51,12 +51,11 @@ void Collector::add_priced(const Break& one, const KeptRequest& now, uint32_t si
   ++(in_session ? entry.in_session : entry.across);
   const uint64_t value = std::hash<std::string>()(one.after);
   if (const auto known = entry.values.find(value); known != entry.values.end()) {
-    if (value != entry.last_value) ++entry.returned;
+    ++entry.returned;  // each break is a change: what is there again had gone in between
     ++known->second;
   } else if (entry.values.size() < kMaxValues) {
     entry.values[value] = 1;
   }
-  entry.last_value = value;
 }
 
 void Collector::add(std::vector<Break> breaks, const KeptRequest& now, uint32_t site, bool in_session,

@@ -45,7 +45,6 @@ class Collector {
     uint64_t in_session = 0, across = 0;  // changes inside a session, between sessions
     uint64_t returned = 0;                // times that a value came back
     std::map<uint64_t, uint64_t> values;  // hash of a value → times, the first 64
-    uint64_t last_value = 0;
   };
   bool kind_of(const Entry& entry, Kind& kind) const;  // false: no breaker after all
 

@@ -53,19 +53,30 @@ class HistoryComparison {
 
   // Messages that are gone in one place and new in another: examples or documents in another order.
   void reordered() {
-    uint32_t first = UINT32_MAX;
+    uint32_t first = UINT32_MAX, count = 0;
     for (const Region& one : regions_)
       for (uint32_t i = one.a_begin; i < one.a_end; ++i) {
-        if (a_.raw(a_.message(i).node).size() < kMinMovedBytes) continue;
+        if (a_.raw(a_.message(i).node).size() < kMinMovedBytes || is_reasoning(a_, i) || times(a_, i) > 1) continue;
         for (const Region& other : regions_)
           for (uint32_t j = other.b_begin; j < other.b_end; ++j)
-            if (!gone_[i] && !fresh_[j] && a_.message(i).value == b_.message(j).value) {
+            if (!gone_[i] && !fresh_[j] && a_.message(i).value == b_.message(j).value && times(b_, j) == 1) {
               gone_[i] = fresh_[j] = true;
               first = std::min({first, j, other.b_begin, one.b_begin});
+              ++count;
             }
       }
-    if (first != UINT32_MAX && first < b_.messages())
+    if (count < 2) {  // one may be said again
+      std::fill(gone_.begin(), gone_.end(), false);
+      std::fill(fresh_.begin(), fresh_.end(), false);
+    } else if (first < b_.messages()) {
       list_.at_node(Kind::kChunkOrder, b_.message(first).node, "messages stand in another order");
+    }
+  }
+  // How often a message is said in a conversation: "yes" may stand anywhere.
+  static long times(const KeptRequest& kept, uint32_t message) {
+    const auto begin = kept.prompt.units.begin() + kept.first_message;
+    return std::count_if(begin, kept.prompt.units.end(),
+                         [&](const Unit& unit) { return unit.value == kept.message(message).value; });
   }
   Region without_moved(Region region) const {
     while (region.a_begin < region.a_end && gone_[region.a_begin]) ++region.a_begin;
@@ -85,7 +96,8 @@ class HistoryComparison {
     while (region.a_begin < region.a_end && is_reasoning(a_, region.a_begin)) ++region.a_begin, stripped = true;
     if (region.a_end < a_.messages())
       while (region.b_begin < region.b_end && is_reasoning(b_, region.b_begin)) ++region.b_begin, stripped = true;
-    if (stripped && (more || region.b_begin < region.b_end))
+    const bool cut = region.a_end - region.a_begin > region.b_end - region.b_begin;  // gone with all around it
+    if (stripped && !cut && (more || region.b_begin < region.b_end))
       list_.at_node(Kind::kReasoningStripped, b_.message(std::min(region.b_begin, b_.messages() - 1)).node);
     return region;
   }

@@ -10,8 +10,10 @@ namespace payonce::prefix {
 namespace {
 
 constexpr size_t kLongBytes = 1000;       // of a document that ought to stand in front
+constexpr size_t kQuestionBytes = 600;    // more in front of it is rather another document
 constexpr size_t kShareAfterBytes = 400;  // equal text behind a slot, so that the slot is worth a word
 constexpr double kSameDocumentsShare = 0.75;
+constexpr uint32_t kQuestionLines = 1;  // beside the documents; more are other documents
 
 // A piece of the text of a message, and where it stands.
 struct Placed {
@@ -41,32 +43,25 @@ uint64_t bytes_of(const std::vector<Placed>& pieces, size_t from, size_t to) {
   return out;
 }
 
-// A long run of equal pieces that begins behind a difference.
+// A long text that both end with, behind a short one that differs.
 void late_document(BreakList& list, const std::vector<Placed>& was, const std::vector<Placed>& is) {
-  size_t front = 0;
-  while (front < was.size() && front < is.size() && was[front].hash == is[front].hash) ++front;
-  if (front >= is.size() || front >= was.size()) return;
-  for (size_t j = front; j < is.size(); ++j) {
-    for (size_t i = front; i < was.size(); ++i) {
-      size_t run = 0;
-      while (i + run < was.size() && j + run < is.size() && was[i + run].hash == is[j + run].hash) ++run;
-      if (run == 0 || bytes_of(is, j, j + run) < kLongBytes) continue;
-      const uint64_t changed = bytes_of(is, front, j);
-      if (changed == 0 || changed * 2 > bytes_of(is, j, j + run)) return;
-      const KeptRequest& now = list.pair().now;
-      const bool text = now.tape()[is[j].node].type == llm::JsonType::kString;
-      Break& made = list.at_node(Kind::kLateDocument, is[j].node);
-      if (text) {
-        made.byte_offset = raw_offset(now.body(), now.tape()[is[j].node], is[j].begin);
-        made.bytes = raw_offset(now.body(), now.tape()[is[j].node],
-                                is[j].node == is[j + run - 1].node ? is[j + run - 1].end : SIZE_MAX) -
-                     made.byte_offset;
-        made.after = excerpt(std::string_view(now.text(is[j].node)).substr(is[j].begin));
-      }
-      made.position = now.tokens_before(made.byte_offset);
-      return;
-    }
+  size_t front = 0, run = 0;
+  const size_t shorter = std::min(was.size(), is.size());
+  while (front < shorter && was[front].hash == is[front].hash) ++front;
+  while (run < shorter - front && was[was.size() - 1 - run].hash == is[is.size() - 1 - run].hash) ++run;
+  const size_t at = is.size() - run;
+  const uint64_t changed = bytes_of(is, front, at);
+  if (run == 0 || changed == 0 || changed > kQuestionBytes || bytes_of(is, at, is.size()) < kLongBytes) return;
+  const KeptRequest& now = list.pair().now;
+  const Placed &first = is[at], &last = is.back();
+  Break& made = list.at_node(Kind::kLateDocument, first.node);
+  if (now.tape()[first.node].type == llm::JsonType::kString) {
+    const llm::JsonNode& string = now.tape()[first.node];
+    made.byte_offset = raw_offset(now.body(), string, first.begin);
+    made.bytes = raw_offset(now.body(), string, first.node == last.node ? last.end : SIZE_MAX) - made.byte_offset;
+    made.after = excerpt(std::string_view(now.text(first.node)).substr(first.begin));
   }
+  made.position = now.tokens_before(made.byte_offset);
 }
 
 bool is_pattern(Guess guess) {
@@ -76,7 +71,7 @@ bool is_pattern(Guess guess) {
 // A text part of both questions that is the same part: documents in another order, or slots in front of equal text.
 bool compare_part(BreakList& list, const std::string& was, const std::string& is, uint32_t node) {
   if (was == is) return false;
-  if (const auto moved = find_reordered(was, is, kSameDocumentsShare)) {
+  if (const auto moved = find_reordered(was, is, {.share = kSameDocumentsShare, .lone_lines = kQuestionLines})) {
     const KeptRequest& now = list.pair().now;
     Break& made = list.at_node(Kind::kChunkOrder, node);
     made.byte_offset = raw_offset(now.body(), now.tape()[node], moved->begin);

@@ -15,6 +15,8 @@ namespace {
 
 constexpr int64_t kDateMatters_ms = 3'600'000;  // two days' dates differ: that costs only while an entry lives
 
+constexpr double kAlikeQuestions = 0.5;  // two user texts that share less have nothing to put in order
+
 // A summing up is asked for under another head, with fewer tools.
 bool asks_for_summary(const KeptRequest& now, const KeptRequest& before) {
   if (now.messages() == 0) return false;
@@ -59,11 +61,11 @@ struct Detector::State {
   void observe(llm::Request request, const CallMeta& meta) {
     const Kept now = keep_request(std::move(request), meta, observed++, hash);
     if (!now) return;
-    const Link link = linker.link(now, hash);
+    Link link = linker.link(now, hash);
     const ProviderFacts of = facts(*now);
     const bool apart = compare(*now, link, of);
     timing_rules(*now, apart ? nullptr : link.previous ? link.previous.get() : nullptr, link.site->id, of);
-    linker.keep(now, link, apart);
+    linker.keep(now, std::move(link), apart);
   }
 
   // True: it is a call of its own beside the conversation that it was linked to.
@@ -85,7 +87,7 @@ struct Detector::State {
       if (pair.same_history) compare_history(list);
     }
     std::vector<Break> breaks = list.take();
-    if (!link.previous && before->request.dialect == now.request.dialect) questions(now, site, breaks);
+    if (!link.previous && before->request.dialect == now.request.dialect) questions(now, link, breaks);
     forget_dates(breaks, *before, now, session);
     const uint32_t shared =
         pair.same_history ? std::min(before->prompt.tokens(), now.prompt.tokens()) : now.tokens_of_head();
@@ -118,9 +120,10 @@ struct Detector::State {
   }
 
   // Against the last calls of the site: the first that tells something.
-  static void questions(const KeptRequest& now, const Site& site, std::vector<Break>& breaks) {
-    for (const Kept& other : site.questions) {
-      const Pair pair{*other, now, false, false};
+  static void questions(const KeptRequest& now, const Link& link, std::vector<Break>& breaks) {
+    for (const Question& other : link.site->questions) {
+      if (likeness(other.sketch, link.question) < kAlikeQuestions) continue;
+      const Pair pair{*other.call, now, false, false};
       BreakList list(pair);
       compare_questions(list);
       std::vector<Break> found = list.take();

@@ -12,7 +12,7 @@ bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 bool is_word(char c) { return is_digit(c) || is_lower(c) || is_upper(c); }
-bool is_id_char(char c) { return is_word(c) || c == '-' || c == '_' || c == '+' || c == '='; }
+bool is_id_char(char c) { return is_word(c) || c == '-' || c == '_' || c == '+'; }
 
 bool has_uuid(std::string_view word) {
   constexpr std::string_view kShape = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
@@ -85,7 +85,8 @@ size_t id_length(std::string_view text, size_t at) {
   if (at > 0 && is_id_char(text[at - 1])) return 0;
   size_t end = at;
   while (end < text.size() && is_id_char(text[end])) ++end;
-  while (end > at && !is_word(text[end - 1]) && text[end - 1] != '=') --end;
+  while (end > at && !is_word(text[end - 1])) --end;
+  while (end > at && end < text.size() && text[end] == '=') ++end;  // base64's padding
   return end > at && looks_random(text.substr(at, end - at)) ? end - at : 0;
 }
 

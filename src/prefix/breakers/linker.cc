@@ -131,6 +131,8 @@ Link Linker::link(const Kept& now, const base::KeyedHash& hash) {
     out.previous = likely->last;
     out.same_head = likely->site == out.site->id;
   }
+  if (!out.previous && now->messages() > 0 && now->messages() <= 2)
+    out.question = sketch_of(text_of_message(*now, now->message(now->messages() - 1)));
   if (!out.exact) {
     size_t scanned = 0;
     for (auto it = conversations_.begin(); it != conversations_.end() && scanned < kScanned; ++it, ++scanned) {
@@ -154,7 +156,7 @@ void Linker::drop(Conversations::iterator which) {
   if (end != ends_.end() && end->second == which) ends_.erase(end);
 }
 
-void Linker::keep(const Kept& now, const Link& link, bool apart) {
+void Linker::keep(const Kept& now, Link link, bool apart) {
   Site& site = *link.site;
   if (!apart && linked_ != conversations_.end()) {
     drop(linked_);
@@ -166,8 +168,8 @@ void Linker::keep(const Kept& now, const Link& link, bool apart) {
   }
   bytes_ += now->size_bytes();
   if (!now->history.empty()) ends_[now->history.back()] = conversations_.begin();
-  if (!link.previous) {
-    site.questions.push_front(now);
+  if (link.question.bytes > 0) {
+    site.questions.push_front({now, std::move(link.question)});
     if (site.questions.size() > kQuestions) site.questions.pop_back();
   }
   site.last = now;

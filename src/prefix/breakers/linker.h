@@ -15,6 +15,12 @@
 
 namespace payonce::prefix {
 
+// A call without history, by the text of its last message.
+struct Question {
+  Kept call;
+  Sketch sketch;
+};
+
 // Requests with alike tools and system text (or, without these, alike first user text).
 struct Site {
   uint32_t id = 0;
@@ -22,8 +28,8 @@ struct Site {
   Sketch sketch;
   std::string head;  // the text of the sketch, bounded
   Kept last;
-  std::deque<Kept> questions;  // the last calls that began a conversation
-  uint64_t session_pairs = 0;  // requests that were compared with an earlier one of their session
+  std::deque<Question> questions;  // the last calls that began a conversation
+  uint64_t session_pairs = 0;      // requests that were compared with an earlier one of their session
 };
 
 struct Link {
@@ -32,6 +38,7 @@ struct Link {
   bool exact = false;      // … and every message of it is there
   bool same_head = false;  // … and of the same site
   Kept mate;               // same session by its hint, same site
+  Sketch question;         // of the last message, where nothing goes before
   std::vector<Kept> live;  // conversations whose history could be summed up here
 };
 
@@ -46,7 +53,7 @@ class Linker {
 
   Link link(const Kept& now, const base::KeyedHash& hash);
   // Puts it in the place of the one that it continues. `apart`: it is kept as a call of its own (a summing up).
-  void keep(const Kept& now, const Link& link, bool apart);
+  void keep(const Kept& now, Link link, bool apart);
   size_t size_bytes() const { return bytes_; }
 
  private:

@@ -8,6 +8,7 @@ namespace {
 
 constexpr size_t kMinPieceBytes = 24;  // shorter ones say nothing about order
 constexpr size_t kMaxPieces = 4096;
+constexpr size_t kSentencesOfALine = 3;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c < 0; }
@@ -30,9 +31,9 @@ bool ends_sentence(std::string_view line, size_t at) {
          line[at + 1] == ' ';
 }
 
-void split_line(std::string_view text, uint32_t begin, uint32_t end, std::vector<Piece>& out) {
+void split_line(std::string_view text, uint32_t begin, uint32_t end, Cut cut, std::vector<Piece>& out) {
   uint32_t from = begin;
-  for (uint32_t at = begin; at + 1 < end; ++at)
+  for (uint32_t at = begin; cut == Cut::kSentences && at + 1 < end; ++at)
     if (ends_sentence(text, at) && at + 2 - from >= kMinPieceBytes && out.size() < kMaxPieces) {
       out.push_back({hash_of(text.substr(from, at + 2 - from)), from, at + 2});
       from = at + 2;
@@ -54,14 +55,14 @@ std::unordered_map<uint64_t, uint32_t> unique_pieces(const std::vector<Piece>& p
 
 }  // namespace
 
-std::vector<Piece> pieces_of(std::string_view text) {
+std::vector<Piece> pieces_of(std::string_view text, Cut cut) {
   std::vector<Piece> out;
   uint32_t begin = 0;
   const auto size = static_cast<uint32_t>(text.size());
   while (begin < size) {
     size_t end = out.size() < kMaxPieces ? text.find('\n', begin) : std::string_view::npos;
     end = end == std::string_view::npos ? size : end + 1;
-    split_line(text, begin, static_cast<uint32_t>(end), out);
+    split_line(text, begin, static_cast<uint32_t>(end), cut, out);
     begin = static_cast<uint32_t>(end);
   }
   return out;
@@ -113,8 +114,10 @@ std::vector<bool> moved_items(const std::vector<uint32_t>& ranks) {
   return moved;
 }
 
-std::optional<Reordered> find_reordered(std::string_view a, std::string_view b, double share) {
-  const std::vector<Piece> of_a = pieces_of(a), of_b = pieces_of(b);
+namespace {
+
+std::optional<Reordered> reordered_by(Cut cut, std::string_view a, std::string_view b, const Same& same) {
+  const std::vector<Piece> of_a = pieces_of(a, cut), of_b = pieces_of(b, cut);
   const auto unique_a = unique_pieces(of_a), unique_b = unique_pieces(of_b);
   std::vector<uint32_t> ranks, at_b;  // shared pieces in the order of b: their places in a, and in b
   uint64_t shared = 0;
@@ -126,9 +129,12 @@ std::optional<Reordered> find_reordered(std::string_view a, std::string_view b, 
     at_b.push_back(i);
     shared += of_b[i].end - of_b[i].begin;
   }
-  if (ranks.size() < 2 || static_cast<double>(shared) < share * static_cast<double>(std::max(a.size(), b.size())))
+  if (ranks.size() < 2 ||
+      static_cast<double>(shared) < same.share * static_cast<double>(std::max(a.size(), b.size())))
     return std::nullopt;
   if (std::is_sorted(ranks.begin(), ranks.end())) return std::nullopt;
+  const size_t lone = std::max(unique_a.size(), unique_b.size()) - ranks.size();
+  if (lone > size_t{same.lone_lines} * (cut == Cut::kLines ? 1 : kSentencesOfALine)) return std::nullopt;
   // The place where a reader of b first finds another piece than in a.
   std::vector<uint32_t> sorted = ranks;
   std::sort(sorted.begin(), sorted.end());
@@ -142,6 +148,15 @@ std::optional<Reordered> find_reordered(std::string_view a, std::string_view b, 
     out.aligned.append(a.substr(piece.begin, piece.end - piece.begin));
   }
   return out;
+}
+
+}  // namespace
+
+std::optional<Reordered> find_reordered(std::string_view a, std::string_view b, const Same& same) {
+  if (auto found = reordered_by(Cut::kLines, a, b, same)) return found;
+  // Sentences only where there are no lines: some sentences stand in more than one document.
+  return unique_pieces(pieces_of(b, Cut::kLines)).size() > 2 ? std::nullopt
+                                                             : reordered_by(Cut::kSentences, a, b, same);
 }
 
 }  // namespace payonce::prefix

@@ -213,8 +213,8 @@ class Comparison {
       return is_word(c) || c == '-' || c == '.' || c == ':' || c == '/' || c == '@' || c == '+' || c == ',' ||
              c == '%';
     };
-    if (at.begin < at.end)
-      while (at.begin < at.end && space_length(text, at.begin) > 0) at.begin += space_length(text, at.begin);
+    if (at.begin == at.end) return at;
+    while (at.begin < at.end && space_length(text, at.begin) > 0) at.begin += space_length(text, at.begin);
     while (at.begin > 0 && inside(text[at.begin - 1]) && text[at.begin - 1] != ',') --at.begin;
     while (at.end < text.size() && inside(text[at.end])) ++at.end;
     while (at.end > at.begin && !is_word(text[at.end - 1]) && text[at.end - 1] != '/' && text[at.end - 1] != '%')

@@ -72,6 +72,7 @@ class TimeReader {
     const size_t count = digits();
     if (count == 4 && (peek(4) == '-' || peek(4) == '/' || peek(4) == '.') && is_digit(peek(5))) return iso_date();
     if (count <= 2 && peek(count) == ':') return clock(count);
+    if (count <= 2 && peek(count) == '/' && is_letter(peek(count + 1))) return log_date(count);
     if (count <= 2 && (peek(count) == '/' || peek(count) == '.' || peek(count) == '-')) return short_date(count);
     if (count <= 2 && seen_.month && !seen_.day) return day(count);
     if (count <= 2 && !seen_.day && month_follows(count)) return day(count);
@@ -121,6 +122,18 @@ class TimeReader {
     return false;
   }
 
+  // "03/Mar/2026:14:05:09 +0000", as web servers log it.
+  bool log_date(size_t count) {
+    const size_t month = month_name(count + 1), year = count + 1 + month + 1;
+    if (month == 0 || peek(year - 1) != '/' || !is_digit(peek(year)) || !is_digit(peek(year + 3))) return false;
+    at_ += year + 4;
+    if (peek() == ':' && is_digit(peek(1)) && is_digit(peek(2)) && peek(3) == ':') {
+      ++at_;
+      (void)clock(2);
+    }
+    return seen_.date = true;
+  }
+
   bool clock(size_t count) {
     if (value(count) > 24 || !is_digit(peek(count + 1)) || !is_digit(peek(count + 2)) || value(2, count + 1) > 59)
       return false;
@@ -145,6 +158,7 @@ class TimeReader {
   }
 
   void zone() {
+    if (peek() == ' ' && (peek(1) == '+' || peek(1) == '-') && is_digit(peek(2)) && is_digit(peek(5))) ++at_;
     if (peek() == 'Z' && !is_letter(peek(1))) {
       ++at_;
       return;

@@ -11,9 +11,10 @@ namespace {
 
 constexpr size_t kMaxPrefixes = 8192;
 constexpr int64_t kMinuteMs = 60'000;
-constexpr int64_t kUnknownFirstByteMs = 1000;
+constexpr int64_t kUnknownFirstByteMs = 1000, kLongFirstByteMs = 4000;
 constexpr size_t kLongTextBytes = 400, kMaxKeptTextBytes = 16'384, kMaxKeptBlocks = 512;
-constexpr uint32_t kFanOut = 3;  // calls from which it is worth holding them
+constexpr uint32_t kFanOut = 3;    // calls from which it is worth holding them …
+constexpr int64_t kBurstMs = 250;  // … two, if they are sent at once
 
 // Indexes of the blocks up to which the request asks to write.
 std::vector<uint32_t> written_blocks(const KeptRequest& kept) {
@@ -128,24 +129,26 @@ void TimingRules::fanned_out(const KeptRequest& now, uint32_t site, const Provid
   if (now.meta.unix_ms == 0 || now.prompt.blocks.empty()) return;
   const base::Hash128 whole = now.prompt.blocks.back().chain;
   const int64_t first_byte = now.meta.first_byte_ms >= 0 ? now.meta.first_byte_ms
-                             : now.meta.latency_ms >= 0  ? now.meta.latency_ms
+                             : now.meta.latency_ms >= 0  ? std::min(now.meta.latency_ms, kLongFirstByteMs)
                                                          : kUnknownFirstByteMs;
   const auto check = [&](const std::string& key, uint32_t tokens, uint32_t node) {
     if (tokens < facts.minimum_tokens) return false;
     if (prefixes_.size() >= kMaxPrefixes) prefixes_.clear();
     Prefix& prefix = prefixes_[key];
     if (prefix.sent == 0 || now.meta.unix_ms - prefix.last_ms > facts.long_ttl_s * 1000) {
-      prefix = {now.meta.unix_ms, now.meta.unix_ms + first_byte, now.meta.unix_ms, 1, whole};
+      prefix = {now.meta.unix_ms, now.meta.unix_ms + first_byte, now.meta.unix_ms, 1, false, whole};
       return false;
     }
     prefix.last_ms = now.meta.unix_ms;
     if (now.meta.unix_ms >= prefix.ready_ms || whole == prefix.first) return false;
-    if (++prefix.sent < kFanOut) return false;
+    const bool burst = now.meta.unix_ms - prefix.cold_ms <= kBurstMs;
+    if (++prefix.sent < kFanOut && !burst) return false;
     Break made =
         break_at(now, Kind::kFanOut, node, fmt::format("{} calls before the first had answered", prefix.sent));
-    // When the third is seen, the second was one, too.
-    out.push_back(
-        {std::move(made), static_cast<double>(tokens) * (prefix.sent == kFanOut ? 2 : 1), lost_factor(now, facts)});
+    // When the third is the first that is seen, the second was one, too.
+    const double calls = prefix.sent == kFanOut && !prefix.told ? 2 : 1;
+    prefix.told = true;
+    out.push_back({std::move(made), tokens * calls, lost_factor(now, facts)});
     return true;
   };
   const uint32_t head = now.prompt.first_of(Section::kMessages);
@@ -274,13 +277,15 @@ void TimingRules::marks(const KeptRequest& now, uint32_t site, const ProviderFac
 }
 
 std::vector<TimingRules::Late> TimingRules::at_end() const {
-  constexpr uint64_t kWritesForAVerdict = 3, kCallsForAVerdict = 2;  // what happened once costs nothing
+  constexpr uint64_t kCallsForAVerdict = 2;  // what happened once costs nothing
   std::vector<Late> out;
   for (const auto& [site, marks] : sites_) {
     if (marks.above == 0 && marks.below >= kCallsForAVerdict)
       out.push_back({site, marks.request, marks.below, {marks.first_below, marks.below_tokens, marks.factor}});
     for (const auto& [key, slot] : marks.slots) {
-      if (slot.writes < kWritesForAVerdict || slot.reads > 0 || slot.covered > 0 || slot.steady > 0 ||
+      // The end of a conversation may still be read by its next turn.
+      const uint64_t needed = key.starts_with("system") || key.starts_with("tools") ? 2 : 3;
+      if (slot.writes < needed || slot.reads > 0 || slot.covered > 0 || slot.steady > 0 ||
           slot.stable_tokens < slot.minimum)
         continue;
       Late late{site, slot.request, slot.writes, {slot.first, slot.tokens, slot.factor}};

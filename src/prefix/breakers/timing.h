@@ -36,6 +36,7 @@ class TimingRules {
   struct Prefix {  // of a site, or one history
     int64_t cold_ms = 0, ready_ms = 0, last_ms = 0;
     uint32_t sent = 0;
+    bool told = false;
     base::Hash128 first;
   };
   struct MarkerSlot {
