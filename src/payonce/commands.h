@@ -13,5 +13,6 @@ void add_up(CLI::App& app, int& status);
 void add_engine(CLI::App& app, int& status);
 void add_cache(CLI::App& app, int& status);
 void add_key(CLI::App& app, int& status);
+void add_lint(CLI::App& app, int& status);
 
 }  // namespace payonce
