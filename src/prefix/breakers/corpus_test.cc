@@ -135,5 +135,50 @@ TEST(CorpusTest, ThreeAtATimeAreAllNamed) {
   EXPECT_LT(others * 50, said);
 }
 
+// Bytes cut, doubled, swapped: what is still JSON is observed without harm, and findings stay inside the bodies.
+TEST(CorpusTest, MutatedSequencesAreReadWithoutHarm) {
+  static const llm::PriceTable prices = llm::PriceTable::built_in();
+  std::mt19937 random(7);
+  for (int round = 0; round < 60; ++round) {
+    const llm::Dialect dialect = kDialects[random() % 3];
+    Detector detector(prices, {.memory_bytes = 200'000, .conversations = 4, .sites = 2});
+    std::vector<std::string> bodies;
+    for (const Call& call : clean(kScenes[random() % 3], dialect, random)) {
+      std::string body = render(call, dialect);
+      for (unsigned edits = random() % 4; edits > 0; --edits) {
+        const size_t at = random() % body.size(), size = std::min<size_t>(random() % 40, body.size() - at);
+        if (random() % 2 == 0)
+          body.erase(at, size);
+        else
+          body.insert(at, body.substr(random() % body.size(), size));
+      }
+      auto request = llm::parse_request(dialect, base::Bytes(body));
+      if (!request) continue;
+      bodies.push_back(body);
+      detector.observe(std::move(*request),
+                       {.unix_ms = call.unix_ms, .session = random() % 2 == 0 ? call.session : ""});
+    }
+    EXPECT_EQ(detector.requests(), bodies.size());
+    for (const Finding& one : detector.findings()) {
+      ASSERT_LT(one.request, bodies.size());
+      EXPECT_LE(one.byte_offset + one.bytes, bodies[one.request].size()) << dump({one});
+    }
+  }
+}
+
+TEST(DetectorTest, MemoryStaysWithinItsLimit) {
+  static const llm::PriceTable prices = llm::PriceTable::built_in();
+  std::mt19937 random(11);
+  Detector detector(prices, {.memory_bytes = 300'000, .conversations = 100, .sites = 8});
+  for (int i = 0; i < 40; ++i)
+    for (Call& call : clean(Scene::kChat, llm::Dialect::kOpenAiChat, random)) {
+      call.session += std::to_string(i);
+      detector.observe(
+          *llm::parse_request(llm::Dialect::kOpenAiChat, base::Bytes(render(call, llm::Dialect::kOpenAiChat))),
+          {.unix_ms = call.unix_ms, .session = call.session});
+    }
+  EXPECT_LE(detector.kept_bytes(), 300'000u);
+}
+
 }  // namespace
 }  // namespace payonce::prefix::corpus

@@ -72,7 +72,7 @@ struct Detector::State {
   bool compare(const KeptRequest& now, const Link& link, const ProviderFacts& of) {
     const Site& site = *link.site;
     if (summing_up(now, link, of)) return true;
-    const Kept& before = link.previous ? link.previous : link.mate ? link.mate : site.last;
+    const Kept before = link.previous ? link.previous : link.mate ? link.mate : site.last.lock();
     if (!before) return false;
     const bool session = link.previous || link.mate;
     const Pair pair{*before, now, session, session && now.messages() > 0 && (link.previous || now.messages() > 1)};
@@ -123,7 +123,9 @@ struct Detector::State {
   static void questions(const KeptRequest& now, const Link& link, std::vector<Break>& breaks) {
     for (const Question& other : link.site->questions) {
       if (likeness(other.sketch, link.question) < kAlikeQuestions) continue;
-      const Pair pair{*other.call, now, false, false};
+      const Kept call = other.call.lock();
+      if (!call) continue;
+      const Pair pair{*call, now, false, false};
       BreakList list(pair);
       compare_questions(list);
       std::vector<Break> found = list.take();

@@ -104,6 +104,7 @@ std::string_view line_before(std::string_view text, size_t at) {
 }
 
 std::string label_of(std::string_view before) {
+  while (before.ends_with(' ')) before.remove_suffix(1);
   if (before.size() > kLabelBytes) before.remove_prefix(before.size() - kLabelBytes);
   std::string out;
   for (const char c : before) {

@@ -139,7 +139,7 @@ Link Linker::link(const Kept& now, const base::KeyedHash& hash) {
       const bool hinted = !now->session.empty() && it->last->session == now->session;
       if (hinted && it->site == out.site->id && !out.mate) {
         out.mate = it->last;
-        if (linked_ == conversations_.end()) linked_ = it;
+        if (linked_ == conversations_.end() && now->messages() > 2) linked_ = it;
       } else if (hinted && !out.mate && it->last->request.dialect != now->request.dialect) {
         out.mate = it->last;  // the same conversation, sent elsewhere
       }

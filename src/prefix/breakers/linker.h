@@ -17,7 +17,7 @@ namespace payonce::prefix {
 
 // A call without history, by the text of its last message.
 struct Question {
-  Kept call;
+  std::weak_ptr<const KeptRequest> call;
   Sketch sketch;
 };
 
@@ -26,10 +26,10 @@ struct Site {
   uint32_t id = 0;
   llm::Dialect dialect = llm::Dialect::kOther;
   Sketch sketch;
-  std::string head;  // the text of the sketch, bounded
-  Kept last;
-  std::deque<Question> questions;  // the last calls that began a conversation
-  uint64_t session_pairs = 0;      // requests that were compared with an earlier one of their session
+  std::string head;                       // the text of the sketch, bounded
+  std::weak_ptr<const KeptRequest> last;  // conversations own the requests; what they forget is forgotten here, too
+  std::deque<Question> questions;         // the last calls that began a conversation
+  uint64_t session_pairs = 0;             // requests that were compared with an earlier one of their session
 };
 
 struct Link {

@@ -58,8 +58,9 @@ class Comparison {
     const auto equal = [&](uint32_t i, uint32_t j) {
       return of_a[i].space ? of_b[j].space : text(a_, of_a[i]) == text(b_, of_b[j]);
     };
-    const std::vector<Region> regions =
+    std::vector<Region> regions =
         differing_regions(static_cast<uint32_t>(of_a.size()), static_cast<uint32_t>(of_b.size()), equal);
+    for (size_t i = 0; i < regions.size(); ++i) slide(regions[i], i == 0 ? Region{} : regions[i - 1], of_a, of_b);
     find_drift(of_a, of_b, regions);
     for (const Region& region : regions) {
       const Change change{span(of_a, region.a_begin, region.a_end, a_.size() - back_),
@@ -77,9 +78,32 @@ class Comparison {
   static std::string_view text(std::string_view of, const Token& token) {
     return of.substr(token.begin, token.end - token.begin);
   }
+  static std::string_view text_at(std::string_view of, const std::vector<Token>& tokens, uint32_t index) {
+    return index < tokens.size() ? text(of, tokens[index]) : std::string_view();
+  }
   static Span span(const std::vector<Token>& tokens, uint32_t from, uint32_t to, size_t end) {
     const size_t begin = from < tokens.size() ? tokens[from].begin : end;
     return {begin, from == to ? begin : tokens[to - 1].end};
+  }
+
+  // What was put in or taken out, as far to the front as it could stand: "b a" in "a b a" and "a b" are one change,
+  // and it must have one place, whichever of the two texts comes first.
+  void slide(Region& region, const Region& before, const std::vector<Token>& of_a,
+             const std::vector<Token>& of_b) const {
+    const bool added = region.a_begin == region.a_end;
+    if (added == (region.b_begin == region.b_end)) return;
+    // White space was aligned with other white space: better with the same.
+    const std::string_view next_a = text_at(a_, of_a, region.a_begin), next_b = text_at(b_, of_b, region.b_begin);
+    const std::string_view behind = added ? text_at(b_, of_b, region.b_end) : text_at(a_, of_a, region.a_end);
+    if (!behind.empty() && next_a == next_b && behind != next_a)
+      ++region.a_begin, ++region.a_end, ++region.b_begin, ++region.b_end;
+    const auto repeats = [&](std::string_view of, const std::vector<Token>& tokens, uint32_t begin, uint32_t end) {
+      return text(of, tokens[begin - 1]) == text(of, tokens[end - 1]);
+    };
+    while (
+        region.a_begin > before.a_end && region.b_begin > before.b_end &&
+        (added ? repeats(b_, of_b, region.b_begin, region.b_end) : repeats(a_, of_a, region.a_begin, region.a_end)))
+      --region.a_begin, --region.a_end, --region.b_begin, --region.b_end;
   }
 
   // What both texts begin and end with, back to where a word begins and ends.
@@ -98,26 +122,31 @@ class Comparison {
   void find_drift(const std::vector<Token>& of_a, const std::vector<Token>& of_b,
                   const std::vector<Region>& regions) {
     uint32_t i = 0, j = 0;
-    const auto check = [&](uint32_t end) {
-      for (; i < end; ++i, ++j)
-        if (of_a[i].space && text(a_, of_a[i]) != text(b_, of_b[j])) {
+    // Beside what was put in or taken out, white space is a part of it.
+    const auto check = [&](uint32_t end, bool first, bool last) {
+      for (const uint32_t begin = i; i < end; ++i, ++j)
+        if (of_a[i].space && (first || i > begin) && (last || i + 1 < end) &&
+            text(a_, of_a[i]) != text(b_, of_b[j])) {
           slot(Guess::kWhitespace, {of_a[i].begin, of_a[i].end}, {of_b[j].begin, of_b[j].end});
           return true;
         }
       return false;
     };
     for (const Region& region : regions) {
-      if (check(region.a_begin)) return;
+      if (check(region.a_begin, i == 0, false)) return;
       i = region.a_end;
       j = region.b_end;
     }
-    (void)check(static_cast<uint32_t>(of_a.size()));
+    (void)check(static_cast<uint32_t>(of_a.size()), regions.empty(), true);
   }
 
   void add(const Change& change) {
     const std::string_view was = a_.substr(change.a.begin, change.a.end - change.a.begin);
     const std::string_view is = b_.substr(change.b.begin, change.b.end - change.b.begin);
     if (without_spelling(was) == without_spelling(is)) return slot(Guess::kWhitespace, change.a, change.b);
+    const size_t end_a = was.find_last_not_of(" \n\r\t") + 1, end_b = is.find_last_not_of(" \n\r\t") + 1;
+    if (end_a > 0 && end_b > 0 && was.substr(end_a) != is.substr(end_b))
+      slot(Guess::kWhitespace, {change.a.begin + end_a, change.a.end}, {change.b.begin + end_b, change.b.end});
     if (const auto line = billing_line(b_, change.b); line) return billing(change, *line);
     if (billing_line(a_, change.a)) return slot(Guess::kBilling, change.a, change.b);
     const Span wide_a = widened(a_, change.a), wide_b = widened(b_, change.b);
