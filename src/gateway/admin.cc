@@ -114,7 +114,8 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
   if (path == "/payonce/v1/cache") return list_entries(exchange, query);
   if (path == "/payonce/v1/cache/entry") return get_entry(exchange, query);
   if (path == "/payonce/v1/explain") return explain(exchange, query);
-  if (path == "/payonce/v1/prefix") return prefix_sites(exchange);
+  if (path == "/payonce/v1/prefix" || path == "/payonce/v1/breakers")
+    return prefix_layer(exchange, path == "/payonce/v1/breakers");
   if (path == "/payonce/v1/feedback") return feedback(exchange);
   if (path == "/payonce/v1/retrieval/invalidate") return invalidate(exchange);
   purge(exchange);
@@ -227,15 +228,15 @@ void Admin::explain(const std::shared_ptr<net::Exchange>& exchange, std::string_
   if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");
 }
 
-void Admin::prefix_sites(const std::shared_ptr<net::Exchange>& exchange) {
+void Admin::prefix_layer(const std::shared_ptr<net::Exchange>& exchange, bool breakers) {
   bool all = false;
   std::string own;
   if (!visible_scope(*exchange, &own, &all)) return;
-  if (!all)
-    return reply_error(*exchange, 401, "call sites are of all scopes: send the admin token as a bearer token");
+  if (!all) return reply_error(*exchange, 401, "this tells of all scopes: send the admin token as a bearer token");
   pipeline::PrefixStage* prefix = parts_.pipeline.prefix();
   if (prefix == nullptr) return reply_error(*exchange, 404, "the prefix layer is off; name it in layers");
-  reply_json(*exchange, 200, json::serialize(prefix_sites_json(*prefix, kListDefault)));
+  reply_json(*exchange, 200,
+             json::serialize(breakers ? breakers_json(*prefix) : prefix_sites_json(*prefix, kListDefault)));
 }
 
 void Admin::feedback(const std::shared_ptr<net::Exchange>& exchange) {

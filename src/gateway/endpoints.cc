@@ -21,6 +21,8 @@ constexpr Endpoint kEndpoints[] = {
      "Why a request hit or missed, part by part, of the last 4,096. Query: id (the X-Payonce-Id of its answer)."},
     {"GET", "/payonce/v1/prefix",
      "Call sites of the prefix layer, and what of their system text stays, changes at times, or each time. Admin."},
+    {"GET", "/payonce/v1/breakers",
+     "What keeps live requests from sharing a prefix: kind, path, byte, count, price, fix. Admin."},
     {"GET", "/payonce/v1/savings",
      "The ledger: bought and saved by day, scope, model and layer; of the semantic layer's hits, how many are wrong. "
      "Query: days."},

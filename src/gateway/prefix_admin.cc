@@ -26,6 +26,30 @@ json::object prefix_json(const pipeline::PrefixStage& stage) {
           {"tokens", json::object{{"fresh", stats.fresh}, {"read", stats.read}, {"written", stats.written}}}};
 }
 
+json::object breakers_json(const pipeline::PrefixStage& stage) {
+  json::array findings;
+  for (const prefix::Finding& finding : stage.breakers().findings()) {
+    const prefix::KindInfo& about = finding.about();
+    findings.push_back(json::object{{"kind", about.name},
+                                    {"request", finding.request},
+                                    {"path", finding.path},
+                                    {"byte_offset", finding.byte_offset},
+                                    {"bytes", finding.bytes},
+                                    {"occurrences", finding.occurrences},
+                                    {"cost_usd", finding.cost_usd},
+                                    {"fix_class", prefix::fix_class_name(about.fix_class)},
+                                    {"safe", about.safe},
+                                    {"fix", about.fix},
+                                    {"why", about.why},
+                                    {"detail", finding.detail},
+                                    {"before", finding.before},
+                                    {"now", finding.after}});
+  }
+  return {{"requests", stage.breakers().requests()},
+          {"skipped", stage.breakers().skipped()},
+          {"findings", std::move(findings)}};
+}
+
 json::object prefix_sites_json(pipeline::PrefixStage& stage, size_t limit) {
   json::array sites;
   for (const prefix::CallSites::Summary& site : stage.optimizer().sites(limit)) {

@@ -46,6 +46,7 @@ PrefixStage::PrefixStage(Parts parts, prefix::Optimizer::Options options)
     : clock_(parts.clock),
       save_soon_(std::move(parts.save_soon)),
       optimizer_(std::move(options)),
+      breakers_(std::move(parts.post)),
       counters_(std::make_unique<Counters>(parts.metrics)) {}
 PrefixStage::~PrefixStage() = default;
 
@@ -121,6 +122,11 @@ void PrefixStage::settle(const prefix::Plan& plan, const llm::Usage& billed) {
   c.fresh.fetch_add(static_cast<uint64_t>(billed.fresh), std::memory_order_relaxed);
   c.read.fetch_add(static_cast<uint64_t>(billed.read), std::memory_order_relaxed);
   c.written.fetch_add(static_cast<uint64_t>(billed.write_short + billed.write_long), std::memory_order_relaxed);
+}
+
+void PrefixStage::watch(const Forward& forward, const llm::Usage& billed) {
+  const int64_t latency_ms = (clock_.monotonic_us() - forward.started_us) / 1000;
+  breakers_.observe(forward, billed, clock_.unix_ms() - latency_ms, latency_ms);
 }
 
 PrefixStage::Stats PrefixStage::stats() const {

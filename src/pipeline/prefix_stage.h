@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "pipeline/breaker_watch.h"
 #include "pipeline/decision.h"
 #include "prefix/optimizer.h"
 
@@ -21,6 +22,7 @@ class PrefixStage {
   struct Parts {
     const base::Clock& clock;
     base::Metrics& metrics;
+    BreakerWatch::Post post;                    // to the worker pool
     std::function<void()> save_soon = nullptr;  // called at most once a minute, from settle()
   };
   PrefixStage(Parts parts, prefix::Optimizer::Options options);
@@ -35,6 +37,10 @@ class PrefixStage {
   void begun(const prefix::Plan& plan) { optimizer_.begun(plan); }
   // Its answer was complete and this was billed.
   void settle(const prefix::Plan& plan, const llm::Usage& billed);
+
+  // And looked at for what breaks prefixes, beside the requests.
+  void watch(const Forward& forward, const llm::Usage& billed);
+  const BreakerWatch& breakers() const { return breakers_; }
 
   struct Stats {
     uint64_t planned = 0, changed = 0, held = 0, faults = 0;
@@ -56,6 +62,7 @@ class PrefixStage {
   const std::function<void()> save_soon_;
   std::atomic<int64_t> saved_ms_{0};
   prefix::Optimizer optimizer_;
+  BreakerWatch breakers_;
   std::unique_ptr<Counters> counters_;
 };
 

@@ -330,13 +330,35 @@ def test_a_provider_that_refuses_marks_gets_none(safe, upstream):
     assert plain(upstream.requests[0].json["messages"][0]["content"]) == plain(SYSTEM)
 
 
+def as_admin(gateway, path):
+    token = next(gateway.folder.glob("**/payonce-*.token")).read_text().strip()
+    return gateway.client.get(path, headers={"Authorization": f"Bearer {token}"}).json()
+
+
 def test_an_operator_sees_the_call_sites(safe):
     for turns in (1, 2, 3):
         safe.post("/v1/messages", messages_body(turns, system=f"Now: 2026-11-26T08:3{turns}:19Z\n" + SYSTEM), **KEY)
     assert safe.client.get("/payonce/v1/prefix", headers=KEY).status_code == 401
-    token = next(safe.folder.glob("**/payonce-*.token")).read_text().strip()
-    answer = safe.client.get("/payonce/v1/prefix", headers={"Authorization": f"Bearer {token}"}).json()
-    site, = answer["sites"]
+    site, = as_admin(safe, "/payonce/v1/prefix")["sites"]
     assert (site["requests"], site["tools"]) == (3, 3)
     text, = site["system"]
     assert text["stable_segments"] > 100 and text["changes_each_time"] == 1
+
+
+@pytest.mark.parametrize("flags", [[], ["--layers", "prefix"]], ids=["observe", "safe"])
+def test_stacked_breakers_are_all_seen_in_live_traffic(make_gateway, upstream, flags):
+    """A time and a UUID in the system prompt, swapped tools, history spelled anew."""
+    gateway = make_gateway("--upstream", upstream.url, *flags)
+    for turns in range(1, 7):
+        head = f"Now: 2026-11-26T08:3{turns}:19Z\nRequest: {uuid.uuid4()}\n"
+        names = ("read", "write", "grep") if turns % 2 else ("grep", "write", "read")
+        body = messages_body(turns, names, head + SYSTEM)
+        if turns % 2 == 0:
+            body["messages"] = reversed_keys(body["messages"])
+        gateway.post("/v1/messages", body, **KEY)
+    eventually(lambda: as_admin(gateway, "/payonce/v1/breakers")["requests"] == 6)
+    found = {row["kind"]: row for row in as_admin(gateway, "/payonce/v1/breakers")["findings"]}
+    assert {"clock", "random_id", "tool_order"} <= set(found)
+    assert {"history_respelled", "json_key_order"} & set(found)
+    assert found["clock"]["path"] == "system" and found["clock"]["cost_usd"] > 0
+    assert gateway.client.get("/payonce/v1/breakers", headers=KEY).status_code == 401

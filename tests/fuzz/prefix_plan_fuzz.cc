@@ -1,4 +1,4 @@
-// Any sequence of bodies, in any dialect and mode: a plan is made, what it would send is proved to say the same, and no
+// Any sequence of bodies, in any dialect and mode: a plan is made, what it would send is proved to say the same, no
 // such proof fails. Learned state survives saving and loading, and damaged state is told.
 #include <string>
 #include <string_view>

@@ -38,14 +38,9 @@ struct Detector::State {
   ProviderFacts facts(const KeptRequest& now) const {
     ProviderFacts out =
         facts_of ? facts_of(now.request, now.meta) : default_facts(now.request.dialect, now.request.model);
-    const llm::Price* price = prices.find(now.request.model);
-    if (out.input_usd_per_million == 0 && price != nullptr) {
-      out.input_usd_per_million = price->input;
-      if (!facts_of && price->input > 0) {
-        if (price->cache_read < price->input) out.read_factor = price->cache_read / price->input;
-        if (price->cache_write_short > price->input) out.short_write_factor = price->cache_write_short / price->input;
-      }
-    }
+    const llm::PriceRow* row = prices.find(now.request.model, now.meta.unix_ms);
+    if (out.input_usd_per_million == 0 && row != nullptr)
+      out.input_usd_per_million = row->at(now.prompt.tokens(), {}).input;
     return out;
   }
 

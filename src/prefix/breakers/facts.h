@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "llm/dialect.h"
+#include "prompt_cache/rules.h"
 
 namespace payonce::prefix {
 
@@ -22,7 +23,9 @@ struct ProviderFacts {
   double input_usd_per_million = 0;     // 0: unknown, findings cost nothing
 };
 
-// Anthropic and OpenAI as their pages have it (2026-08-21, 2026-09-23); anything else as a plain automatic cache.
+// Of a row of docs/providers.md.
+ProviderFacts facts_of(const prompt_cache::Rule& rule);
+// For a call of which only the dialect and the model are known.
 ProviderFacts default_facts(llm::Dialect dialect, std::string_view model);
 
 }  // namespace payonce::prefix
