@@ -1,5 +1,6 @@
 // Any sequence of bodies, in any dialect and mode: a plan is made, what it would send is proved to say the same, no
 // such proof fails. Learned state survives saving and loading, and damaged state is told.
+#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                       .mode = mode,
                                       .strip_billing = provider.id == "vllm",
                                       .now_ms = now_ms += 1000});
+    if (!plan.fault.empty()) (void)fprintf(stderr, "fault: %s\n", plan.fault.c_str());
     PAYONCE_FUZZ_CHECK(plan.fault.empty());
     PAYONCE_FUZZ_CHECK(mode != Mode::kObserve || !plan.body);
     optimizer.begun(plan);
