@@ -164,7 +164,8 @@ def session(program, recorder, folder, turns, name):
     home = folder / "home"
     (home / ".cheetahclaws").mkdir(parents=True, exist_ok=True)
     (home / ".cheetahclaws" / "config.json").write_text(json.dumps({
-        "model": "custom/local", "custom_base_url": recorder.url, "custom_api_key": "sk-agent", "max_tokens": 48}))
+        "model": "custom/local", "custom_base_url": recorder.url, "custom_api_key": "sk-agent", "max_tokens": 48,
+        "tool_profile": "standard"}))
     repo = repository(folder)
     before = len(recorder.rows)
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "dumb", "CUSTOM_BASE_URL": recorder.url,

@@ -216,7 +216,7 @@ std::string Arrangement::list(Section from, Section to, const ListStyle& style, 
   for (const uint32_t unit : order_) {
     const Section section = prompt_.units[unit].section;
     if (section < from || section > to || prompt_.units[unit].node == prompt_.system_node) continue;
-    if (!std::exchange(first, false)) out += style.separator;
+    if (!std::exchange(first, false)) out += style.separator.empty() ? "," : style.separator;
     out += unit_text(unit, marks, spelling);
   }
   return out += style.close;

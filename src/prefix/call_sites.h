@@ -21,9 +21,9 @@
 
 namespace payonce::prefix {
 
-// The bytes of a list beside its elements, as the site spelled them first.
+// The bytes of a list beside its elements, as the site spelled them first. No separator: no list had two elements.
 struct ListStyle {
-  std::string open = "[", separator = ",", close = "]";
+  std::string open = "[", separator, close = "]";
   bool operator==(const ListStyle&) const = default;
 };
 
