@@ -362,3 +362,31 @@ def test_stacked_breakers_are_all_seen_in_live_traffic(make_gateway, upstream, f
     assert {"history_respelled", "json_key_order"} & set(found)
     assert found["clock"]["path"] == "system" and found["clock"]["cost_usd"] > 0
     assert gateway.client.get("/payonce/v1/breakers", headers=KEY).status_code == 401
+
+
+def test_many_callers_at_once_each_say_what_they_said(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-move", "on", "--prefix-hold", "0")
+    sent = {}
+
+    def ask(number):
+        names = ("read", "write", "grep") if number % 2 else ("grep", "read", "write", "late")
+        body = messages_body(number % 5 + 1, names, f"Now: 2026-11-26T08:{number % 60:02}:19Z\n" + SYSTEM)
+        body["messages"][-1]["content"] = f"caller {number} asks"
+        sent[number] = body
+        return gateway.post("/v1/messages", reversed_keys(body) if number % 3 else body,
+                            Authorization=f"Bearer sk-{number % 4}")
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(answer.status_code == 200 for answer in pool.map(ask, range(160)))
+    assert upstream.count == 160
+    for request in upstream.requests:
+        got = request.json
+        text = json.dumps(got["messages"][-1])
+        client = sent[int(text.split("caller ")[1].split(" asks")[0])]
+        def values(tools):
+            return sorted(json.dumps(without_markers(item), sort_keys=True) for item in tools)
+        assert values(got["tools"]) == values(client["tools"])
+        assert len(got["messages"]) == len(client["messages"])
+        line = client["system"].split("\n")[0]
+        assert line in text and line not in plain(got["system"])
+    assert gateway.stats()["layers"]["prefix"]["reasons"]["fault"] == 0
