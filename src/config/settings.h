@@ -95,7 +95,9 @@ struct RetrievalSettings {
 
 struct PrefixSettings {
   route::PrefixMode mode = route::PrefixMode::kDefault;  // safe where `layers` names prefix, else observe
-  std::vector<std::string> move;  // models or patterns whose volatile text may be moved; "*": all
+  std::vector<std::string> move;     // models or patterns whose volatile text may be moved; "*": all
+  std::vector<std::string> context;  // the same: whose documents may be ordered
+  std::vector<std::string> repeats;  // the same: whose repeated documents may be left out
   int64_t hold_ms = 3000;
 };
 

@@ -20,6 +20,11 @@ prefix::Mode mode_of(route::PrefixMode mode) {
   return prefix::Mode::kOff;
 }
 
+bool names_model(const std::vector<std::string>& patterns, std::string_view model) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return route::matches_pattern(pattern, model); });
+}
+
 // The prompt cache belongs to whose credential goes upstream: the upstream's own, or the caller's.
 std::string account_of(const route::Upstream& upstream, const Prepared& prepared) {
   const bool callers_own = upstream.key.empty() && upstream.forward_credential;
@@ -63,10 +68,9 @@ prefix::Mode PrefixStage::mode_for(const Forward& forward) {
   if (policy.prefix.mode == route::PrefixMode::kOff || !forward.directives.prefix) return prefix::Mode::kOff;
   const bool own = upstream.prefix_mode != route::PrefixMode::kDefault;
   const prefix::Mode mode = mode_of(own ? upstream.prefix_mode : policy.prefix.mode);
-  const bool may_move = std::any_of(policy.prefix.move.begin(), policy.prefix.move.end(), [&](const std::string& of) {
-    return route::matches_pattern(of, forward.prepared->model);
-  });
-  return mode == prefix::Mode::kSafe && may_move ? prefix::Mode::kAggressive : mode;
+  return mode == prefix::Mode::kSafe && names_model(policy.prefix.move, forward.prepared->model)
+             ? prefix::Mode::kAggressive
+             : mode;
 }
 
 PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body) {
@@ -86,6 +90,8 @@ PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body)
                        .rule = prompt_cache::rule_for(provider, prepared.model),
                        .mode = mode,
                        .strip_billing = provider.marker != prompt_cache::Marker::kCacheControl,
+                       .order_documents = names_model(forward.policy->prefix.context, prepared.model),
+                       .drop_repeats = names_model(forward.policy->prefix.repeats, prepared.model),
                        .now_ms = clock_.unix_ms()}));
   const int64_t spent_us = clock_.monotonic_us() - started_us;
   Counters& c = *counters_;

@@ -10,8 +10,9 @@
 namespace payonce::prefix {
 namespace {
 
-constexpr std::array<std::string_view, kActs> kActNames = {"tools_ordered", "respelled", "moved", "billing_stripped",
-                                                           "marked",        "unmarked",  "keyed"};
+constexpr std::array<std::string_view, kActs> kActNames = {
+    "tools_ordered", "respelled",         "moved",           "billing_stripped", "marked",         "unmarked",
+    "keyed",         "documents_ordered", "documents_first", "documents_apart",  "repeats_dropped"};
 constexpr std::string_view kCacheKey = "prompt_cache_key";
 // First line of Claude Code's system prompt from 2.1.36 on; its digits change with every session.
 constexpr std::string_view kBillingHeader = "x-anthropic-billing-header:";
@@ -65,7 +66,7 @@ Plan Optimizer::plan(const Asked& asked) {
   try {
     const auto prompt = read_prompt(asked.request, hash_);
     if (!prompt || prompt->blocks.empty()) return {};
-    return planned(asked, *prompt);
+    return rewritten(asked, *prompt);
   } catch (const std::exception& error) {
     Plan none;
     none.fault = error.what();

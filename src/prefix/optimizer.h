@@ -19,6 +19,7 @@
 #include "prefix/arrangement.h"
 #include "prefix/breakpoints.h"
 #include "prefix/call_sites.h"
+#include "prefix/context/context.h"
 #include "prefix/first_writes.h"
 #include "prefix/routing_keys.h"
 #include "prefix/spelling_book.h"
@@ -42,8 +43,12 @@ enum class Act : uint8_t {
   kMarked,    // a breakpoint where the client set none
   kUnmarked,  // one of the client's taken away
   kKeyed,     // prompt_cache_key
+  kDocumentsOrdered,
+  kDocumentsFirst,  // moved before the words in front of them
+  kDocumentsApart,  // in a part of their own
+  kRepeatsDropped,
 };
-inline constexpr size_t kActs = 7;
+inline constexpr size_t kActs = 11;
 std::string_view act_name(Act act);
 
 struct Asked {
@@ -53,7 +58,9 @@ struct Asked {
   prompt_cache::Rule rule;   // of the upstream for this model
   Mode mode = Mode::kObserve;
   bool strip_billing = false;  // the upstream is not Anthropic's
-  int64_t now_ms = 0;          // Unix time
+  bool order_documents = false;
+  bool drop_repeats = false;  // of documents
+  int64_t now_ms = 0;         // Unix time
 };
 
 struct Plan {
@@ -99,6 +106,7 @@ class Optimizer {
 
  private:
   Plan planned(const Asked& asked, const Prompt& prompt);
+  Plan rewritten(const Asked& asked, const Prompt& prompt);  // of another body that says the same, or of this one
   void respell(const Asked& asked, const Prompt& prompt, Arrangement& arrangement);
   void set_cache_key(const Asked& asked, const Prompt& prompt, const SiteView& site, Arrangement& arrangement,
                      Plan& plan);
@@ -112,6 +120,7 @@ class Optimizer {
   FirstWrites first_writes_;
   RoutingKeys routing_keys_;
   SpellingBook spellings_;
+  ContextArranger context_;
 };
 
 }  // namespace payonce::prefix
