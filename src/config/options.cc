@@ -198,6 +198,10 @@ constexpr Option kOptions[] = {
     {"prefix.repeats", "--prefix-repeats", models<AT(prefix.repeats)>(),
      "a document that stands in an earlier turn of the conversation is named, not sent again: off, on, or for "
      "models"},
+    {"prefix.compaction", "--prefix-compaction", choice<AT(prefix.compaction), route::kCompactionModes>(),
+     "calls that summarise a conversation: off, cache (the same conversation gets its summary again, whatever time "
+     "or "
+     "id stands beside it), rewrite (and behind the session's own prefix; docs/compaction.md)"},
     {"prefix.hold", "--prefix-hold", milliseconds<AT(prefix.hold_ms)>(),
      "how long a request waits, at most, for the first of its fan-out to write the prefix that they share; 0: not at "
      "all"},

@@ -74,6 +74,7 @@ pipeline::Policy::Prefix prefix_policy(const config::Settings& settings) {
           .move = settings.prefix.move,
           .context = settings.prefix.context,
           .repeats = settings.prefix.repeats,
+          .compaction = settings.prefix.compaction,
           .hold_ms = settings.prefix.hold_ms};
 }
 

@@ -92,6 +92,7 @@ PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body)
                        .strip_billing = provider.marker != prompt_cache::Marker::kCacheControl,
                        .order_documents = names_model(forward.policy->prefix.context, prepared.model),
                        .drop_repeats = names_model(forward.policy->prefix.repeats, prepared.model),
+                       .rewrite_compaction = forward.policy->prefix.compaction == route::CompactionMode::kRewrite,
                        .now_ms = clock_.unix_ms()}));
   const int64_t spent_us = clock_.monotonic_us() - started_us;
   Counters& c = *counters_;

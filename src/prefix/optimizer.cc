@@ -11,8 +11,9 @@ namespace payonce::prefix {
 namespace {
 
 constexpr std::array<std::string_view, kActs> kActNames = {
-    "tools_ordered", "respelled",         "moved",           "billing_stripped", "marked",         "unmarked",
-    "keyed",         "documents_ordered", "documents_first", "documents_apart",  "repeats_dropped"};
+    "tools_ordered",   "respelled",       "moved",           "billing_stripped",
+    "marked",          "unmarked",        "keyed",           "documents_ordered",
+    "documents_first", "documents_apart", "repeats_dropped", "compaction_rewritten"};
 constexpr std::string_view kCacheKey = "prompt_cache_key";
 // First line of Claude Code's system prompt from 2.1.36 on; its digits change with every session.
 constexpr std::string_view kBillingHeader = "x-anthropic-billing-header:";
@@ -57,9 +58,17 @@ bool Plan::acted() const {
 }
 
 Optimizer::Optimizer(Options options)
-    : hash_(options.seed), sites_(options.max_sites), spellings_(options.max_spelling_bytes) {}
+    : hash_(options.seed),
+      sites_(options.max_sites),
+      spellings_(options.max_spelling_bytes),
+      sessions_(options.max_session_bytes) {}
 
-Optimizer::Sizes Optimizer::sizes() const { return {.sites = sites_.size(), .spelling_bytes = spellings_.bytes()}; }
+Optimizer::Sizes Optimizer::sizes() const {
+  return {.sites = sites_.size(),
+          .spelling_bytes = spellings_.bytes(),
+          .sessions = sessions_.size(),
+          .session_bytes = sessions_.bytes()};
+}
 
 Plan Optimizer::plan(const Asked& asked) {
   if (asked.mode == Mode::kOff) return {};
