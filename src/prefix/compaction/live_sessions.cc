@@ -71,42 +71,45 @@ void LiveSessions::remember(const Hash128& owner, const Prompt& prompt, const ba
   sessions_.insert(id, std::make_shared<const Session>(std::move(made)), weight);
 }
 
+std::vector<LiveSessions::SessionPtr> LiveSessions::candidates(const Hash128& owner, const Prompt& call) const {
+  std::vector<SessionPtr> out;
+  const std::lock_guard lock(mutex_);
+  sessions_.for_each([&](const Hash128&, const SessionPtr& session) {
+    if (session->owner == owner && session->model == call.request->model && session->dialect == call.request->dialect)
+      out.push_back(session);
+  });
+  return out;
+}
+
 std::optional<LiveSessions::Found> LiveSessions::with_messages(const Hash128& owner, const Prompt& call) const {
   std::vector<Hash128> messages;
   for (const Unit& unit : call.units)
     if (unit.section == Section::kMessages) messages.push_back(unit.value);
   std::optional<Found> best;
-  const std::lock_guard lock(mutex_);
-  sessions_.for_each([&](const Hash128&, const SessionPtr& session) {
-    if (!(session->owner == owner) || session->model != call.request->model ||
-        session->dialect != call.request->dialect)
-      return;
+  for (const SessionPtr& session : candidates(owner, call)) {
     uint32_t common = 0;
     while (common < messages.size() && common < session->messages.size() &&
            messages[common] == session->messages[common].value)
       ++common;
     if (common > (best ? best->messages : 0))
       best = Found{.body = session->body, .dialect = session->dialect, .messages = common};
-  });
+  }
   return best;
 }
 
 std::optional<LiveSessions::Found> LiveSessions::in_text(const Hash128& owner, const Prompt& call,
                                                          std::string_view text) const {
   std::unordered_set<uint64_t> there;
-  for_each_long_line(text, [&](uint64_t line) { there.insert(line); });
-  for (size_t at = 0; at < text.size();) {  // the same without roles
+  for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    for_each_long_line(without_role(text.substr(at, end - at)), [&](uint64_t line) { there.insert(line); });
+    const std::string_view line = text.substr(at, end - at);
+    for (const std::string_view words : {line, without_role(line)})
+      for_each_long_line(words, [&](uint64_t hash) { there.insert(hash); });
     at = end + 1;
   }
   std::optional<Found> best;
   size_t best_lines = kMinLines - 1;
-  const std::lock_guard lock(mutex_);
-  sessions_.for_each([&](const Hash128&, const SessionPtr& session) {
-    if (!(session->owner == owner) || session->model != call.request->model ||
-        session->dialect != call.request->dialect)
-      return;
+  for (const SessionPtr& session : candidates(owner, call)) {
     size_t lines = 0, found = 0, lines_to_last = 0;
     uint32_t last = 0;
     for (uint32_t i = 0; i < session->messages.size(); ++i)
@@ -117,10 +120,10 @@ std::optional<LiveSessions::Found> LiveSessions::in_text(const Hash128& owner, c
         last = i + 1;
         lines_to_last = lines;
       }
-    if (found <= best_lines || static_cast<double>(found) < kMinShare * static_cast<double>(lines_to_last)) return;
+    if (found <= best_lines || static_cast<double>(found) < kMinShare * static_cast<double>(lines_to_last)) continue;
     best_lines = found;
     best = Found{.body = session->body, .dialect = session->dialect, .messages = last};
-  });
+  }
   return best;
 }
 

@@ -40,7 +40,8 @@ class LiveSessions {
  private:
   struct Message {
     base::Hash128 value;
-    std::shared_ptr<const std::vector<uint64_t>> lines;  // long ones, of what people and the model said
+    // Hashes of the long ones, of what people and the model said: they find a session, the rewrite is proved.
+    std::shared_ptr<const std::vector<uint64_t>> lines;
   };
   struct Session {
     base::Hash128 owner;
@@ -50,6 +51,7 @@ class LiveSessions {
     std::vector<Message> messages;
   };
   using SessionPtr = std::shared_ptr<const Session>;
+  std::vector<SessionPtr> candidates(const base::Hash128& owner, const Prompt& call) const;
 
   mutable std::mutex mutex_;
   base::LruMap<SessionPtr> sessions_;  // guarded by mutex_

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <rapidcheck.h>
 
 #include <string>
 #include <vector>
 
 #include "llm/json_edit.h"
+#include "prefix/context/documents.h"
 
 namespace payonce::prefix {
 namespace {
@@ -155,6 +157,38 @@ TEST_F(Context, PartsAreOrderedAndMarkersStayWhereTheyStood) {
   // Citations name documents by number.
   send(turn(4, 3));
   EXPECT_EQ(send(turn(3, 4, R"(,"citations":{"enabled":true})")).plan.ordered, 0u);
+}
+
+// Whatever stands in a text: documents lie in it one behind the other, and what is sent is proved.
+TEST_F(Context, AnyTextIsArrangedProvablyOrNotAtAll) {
+  rc::check([this] {
+    drop_repeats_ = *rc::gen::arbitrary<bool>();
+    has_marks_ = *rc::gen::arbitrary<bool>();
+    std::string messages;
+    for (int turn = 0; turn < 3; ++turn) {
+      std::string text;
+      const int pieces = *rc::gen::inRange(1, 9);
+      for (int i = 0; i < pieces; ++i) {
+        const int number = *rc::gen::inRange(1, 5);
+        text += *rc::gen::element<std::string>(
+            document(number), "\n", "\n\n", "\n---\n", "Context:\n", "Question: who?", "<documents>", "</documents>",
+            fmt::format("[{}] {}", number, document(number).substr(20, 150)), fmt::format("Document {}: x", number),
+            "<context>\n", "\n</context>", "<doc>", "</doc>", "Who is “it”?");
+      }
+      if (const auto run = documents_of(text)) {
+        uint32_t at = run->begin;
+        for (const Document& one : run->documents) {
+          RC_ASSERT(one.begin >= at && one.size > 0);
+          at = one.begin + one.size;
+        }
+        RC_ASSERT(at <= run->end && run->end <= text.size());
+      }
+      messages += (turn > 0 ? "," : "") + user(text) + "," + assistant("Yes.");
+    }
+    const Dialect dialect =
+        *rc::gen::element(Dialect::kAnthropicMessages, Dialect::kOpenAiChat, Dialect::kOpenAiResponses);
+    RC_ASSERT(send(messages, dialect).plan.fault.empty());
+  });
 }
 
 TEST_F(Context, ALayoutThatLosesOrDoublesTextIsRefused) {
