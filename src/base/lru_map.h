@@ -24,6 +24,16 @@ class LruMap {
     order_.splice(order_.begin(), order_, it->second);
     return &it->second->value;
   }
+  // The same without counting as use.
+  const Value* peek(const Hash128& key) const {
+    const auto it = index_.find(key);
+    return it == index_.end() ? nullptr : &it->second->value;
+  }
+  // What would go next; null when it is empty.
+  const Value* oldest() const { return order_.empty() ? nullptr : &order_.back().value; }
+  void drop_oldest() {  // REQUIRES: not empty
+    drop(std::prev(order_.end()));
+  }
   // Replaces what is there. The newest stays, however much it weighs.
   Value& insert(const Hash128& key, Value value, size_t weight = 1) {
     erase(key);

@@ -48,6 +48,10 @@ constexpr MetricInfo kTable[] = {
      "What the prefix layer did to requests, or would have done: tools_ordered, respelled, moved, billing_stripped, "
      "marked, unmarked, keyed, documents_ordered, documents_first, documents_apart, repeats_dropped, "
      "compaction_rewritten."},
+    {"payonce_route_moves_total", "counter", "why",
+     "Requests that did not go to the first upstream of the configuration or not to their prefix: sticky, balanced, "
+     "cheaper, spilled."},
+    {"payonce_route_in_flight", "gauge", "upstream", "Requests that an upstream works on."},
     {"payonce_connections", "gauge", "side", "Open connections: client, upstream."},
     {"payonce_worker_queue", "gauge", "", "Jobs waiting for the worker pool."},
     {"payonce_rejected_total", "counter", "reason",

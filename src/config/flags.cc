@@ -47,6 +47,12 @@ void add_upstreams(CLI::App& command, Flags& out) {
       .add_option("--upstream-anthropic", out.upstream_anthropic,
                   "Anthropic base URL of it; default: the same host; or $PAYONCE_UPSTREAM_ANTHROPIC")
       ->type_name("URL");
+  command
+      .add_option(
+          "--upstream-provider", out.upstream_provider,
+          "whose prompt cache it has, as docs/providers.md names it (anthropic, vllm, llamacpp …); default: by "
+          "host and model; or $PAYONCE_UPSTREAM_PROVIDER")
+      ->type_name("ID");
 }
 
 }  // namespace

@@ -96,8 +96,9 @@ void apply_texts(const Flags& flags, const GetEnv& env, Settings& out, Problems&
   }
 }
 
-void set_upstream(const std::string& url, const std::string& anthropic_url, Settings& out, Problems& problems) {
-  auto upstream = upstream_of_urls(url, anthropic_url);
+void set_upstream(const std::string& url, const std::string& anthropic_url, const std::string& provider,
+                  Settings& out, Problems& problems) {
+  auto upstream = upstream_of_urls(url, anthropic_url, provider);
   if (!upstream) return problems.add(upstream.error().message);
   out.upstreams = {*std::move(upstream)};
 }
@@ -169,13 +170,15 @@ base::Result<Settings> load(const Flags& flags, const GetEnv& env, base::Env& fi
   const std::string url = flags.upstream.empty() ? env("PAYONCE_UPSTREAM").value_or("") : flags.upstream;
   const std::string anthropic_url =
       flags.upstream_anthropic.empty() ? env("PAYONCE_UPSTREAM_ANTHROPIC").value_or("") : flags.upstream_anthropic;
+  const std::string provider =
+      flags.upstream_provider.empty() ? env("PAYONCE_UPSTREAM_PROVIDER").value_or("") : flags.upstream_provider;
   const std::string file = flags.config_file.empty() ? env("PAYONCE_CONFIG").value_or("") : flags.config_file;
   const bool upstream_by_url = !url.empty() || !anthropic_url.empty();
 
   if (const auto endpoint = env("OTEL_EXPORTER_OTLP_ENDPOINT")) out.traces_endpoint = *endpoint;
   if (!file.empty()) read_file(file, env, files, !upstream_by_url, out, problems);
   apply_texts(flags, env, out, problems);
-  if (upstream_by_url) set_upstream(url, anthropic_url, out, problems);
+  if (upstream_by_url) set_upstream(url, anthropic_url, provider, out, problems);
   if (!out.keys.empty()) keep_credentials(out);
   read_admin_token(flags, env, files, out, problems);
   read_key(files, out.embedder.key_file, "semantic.embedder_key_file", out.embedder.key, problems);

@@ -27,6 +27,7 @@ struct Flags {
   std::string config_file;
   std::map<std::string, std::string> values;  // by TOML key
   std::string upstream, upstream_anthropic;   // --upstream, --upstream-anthropic
+  std::string upstream_provider;              // --upstream-provider
 };
 
 // Adds --config, the upstreams of a gateway, and a flag for each option that the command takes to a CLI11 command.

@@ -205,6 +205,11 @@ constexpr Option kOptions[] = {
     {"prefix.hold", "--prefix-hold", milliseconds<AT(prefix.hold_ms)>(),
      "how long a request waits, at most, for the first of its fan-out to write the prefix that they share; 0: not at "
      "all"},
+    {"routing.policy", "--routing-policy", choice<AT(routing), route::kRoutingPolicies>(),
+     "which of the upstreams that serve a model gets a request: order (the first that works; a conversation stays "
+     "where its prefix is), balance (replicas: the one that is expected to begin first), cost (the cheapest, with "
+     "the "
+     "rebuilding of the prefix)"},
     {"tls.certificate_file", "--tls-certificate", text<AT(tls_certificate_file)>(),
      "PEM certificate chain; with tls.key_file the gateway listens with TLS"},
     {"tls.key_file", "--tls-key", text<AT(tls_key_file)>(), "PEM private key of tls.certificate_file"},

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "llm/prices.h"
 #include "route/limits.h"
+#include "route/placement.h"
 #include "route/retry.h"
 #include "route/routes.h"
 
@@ -125,6 +126,8 @@ struct Settings {
   int64_t drain_timeout_ms = 30'000;      // limits.drain_timeout
 
   route::RetryPolicy retry;  // retry.attempts, retry.base_pause, retry.max_pause, retry.statuses
+
+  route::RoutingPolicy routing = route::RoutingPolicy::kOrder;  // routing.policy
 
   base::LogLevel log_level = base::LogLevel::kInfo;     // log.level
   base::LogFormat log_format = base::LogFormat::kText;  // log.format

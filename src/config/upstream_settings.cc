@@ -1,9 +1,12 @@
 #include "config/upstream_settings.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
+
+#include "prompt_cache/rules.h"
 
 namespace payonce::config {
 namespace {
@@ -17,8 +20,12 @@ constexpr Key kKeys[] = {
      "name of the variable that holds its key; the key is sent instead of the caller's credential"},
     {"key_file", "a text", "", "file that holds its key; read when key_env names no variable that is set"},
     {"models", "a list", "any", "names or patterns such as \"gpt-*\" that it serves"},
+    {"provider", "a word", "by host and model",
+     "whose prompt cache it has, as docs/providers.md names it: anthropic, vllm …"},
     {"prefix", "a word", "as prefix.mode",
      "what the prefix layer may do to its requests: off, observe, safe or aggressive"},
+    {"price_factor", "a number", "1",
+     "its prices, as a multiple of the model's in the list or in [prices]; for what is spent and for routing"},
     {"connect_timeout", "a duration", "10s", "to connect, with TLS"},
     {"first_byte_timeout", "a duration", "10m", "from the sent request to the answer's first byte"},
     {"idle_timeout", "a duration", "5m", "between two parts of an answer"},
@@ -126,6 +133,15 @@ void read_url(const TableReader& reader, route::Upstream& out) {
   }
 }
 
+base::Status check_provider(std::string_view id) {
+  const auto& table = prompt_cache::Providers::built_in();
+  if (table.find(id) != nullptr) return {};
+  std::vector<std::string_view> known;
+  for (const prompt_cache::Provider& row : table.all()) known.emplace_back(row.id);
+  return base::fail(base::Code::kInvalid,
+                    fmt::format("expected a provider, found \"{}\"; known are {}", id, fmt::join(known, ", ")));
+}
+
 void read_prefix_mode(const TableReader& reader, route::Upstream& out) {
   const auto name = reader.text("prefix");
   if (!name) return;
@@ -167,13 +183,19 @@ std::vector<route::UpstreamPtr> read_upstreams(const toml::table& root, const st
     read_upstream_key(reader, named.name, env, files, *upstream, problems);
     upstream->models = reader.texts("models").value_or(std::vector<std::string>());
     read_prefix_mode(reader, *upstream);
+    if (const auto provider = reader.text("provider")) {
+      if (const auto known = check_provider(*provider); !known) reader.wrong("provider", known.error().message);
+      upstream->provider = *provider;
+    }
+    upstream->price_factor = reader.number("price_factor").value_or(1);
     read_connection(reader, files, *upstream);
     out.push_back(std::move(upstream));
   }
   return out;
 }
 
-base::Result<route::UpstreamPtr> upstream_of_urls(const std::string& url, const std::string& anthropic_url) {
+base::Result<route::UpstreamPtr> upstream_of_urls(const std::string& url, const std::string& anthropic_url,
+                                                  const std::string& provider) {
   auto out = std::make_shared<route::Upstream>();
   out->name = "upstream";
   const auto named = [](std::string_view flag, base::Error error) {
@@ -189,6 +211,10 @@ base::Result<route::UpstreamPtr> upstream_of_urls(const std::string& url, const 
     const auto checked = checked_url(anthropic_url);
     if (!checked) return named("--upstream-anthropic", checked.error());
     url.empty() ? set_urls(*out, *checked) : set_anthropic_url(*out, *checked);
+  }
+  if (!provider.empty()) {
+    if (auto known = check_provider(provider); !known) return named("--upstream-provider", known.error());
+    out->provider = provider;
   }
   return out;
 }

@@ -19,7 +19,9 @@ std::vector<route::UpstreamPtr> read_upstreams(const toml::table& root, const st
                                                base::Env& files, Problems& problems);
 
 // The one upstream, named "upstream", of --upstream URL and --upstream-anthropic URL; one of them may be empty.
-base::Result<route::UpstreamPtr> upstream_of_urls(const std::string& url, const std::string& anthropic_url);
+// `provider`: a row of prompt_cache::Providers; empty: by host and model.
+base::Result<route::UpstreamPtr> upstream_of_urls(const std::string& url, const std::string& anthropic_url,
+                                                  const std::string& provider = {});
 
 // What other named tables share with [upstreams.NAME]: a URL without a credential; key_env and key_file, of `name`;
 // timeouts, http2, verify_tls and ca_file.

@@ -205,6 +205,14 @@ TEST(Keys, WrongOnesAreRefusedWithoutRepeatingThem) {
               HasSubstr("expected a number from 0"));
 }
 
+TEST(Upstreams, APriceFactorIsOneUnlessItIsGiven) {
+  const Read got = read("[upstreams.a]\nurl = \"http://a\"\nprice_factor = 0.8\n[upstreams.b]\nurl = \"http://b\"\n");
+  ASSERT_EQ(got.upstreams.size(), 2u);
+  EXPECT_DOUBLE_EQ(got.upstreams[0]->price_factor, 0.8);
+  EXPECT_DOUBLE_EQ(got.upstreams[1]->price_factor, 1);
+  EXPECT_THAT(read("[upstreams.a]\nurl = \"http://a\"\nprice_factor = -1\n").problems, HasSubstr("price_factor"));
+}
+
 TEST(Prices, CacheClassesCostTheInputPriceUnlessSet) {
   const Read got = read("[prices.\"llama-3.3-70b\"]\ninput = 1\noutput = 2.5\ncache_read = 0.1\n");
   ASSERT_EQ(got.problems, "");

@@ -68,6 +68,7 @@ void Fetch::cancel() {
   if (over_) return;
   over_ = true;
   tell_begun();
+  end_try();
   pause_.cancel();
   if (call_) call_->cancel();
   if (hooks_.ended) hooks_.ended();
@@ -82,6 +83,7 @@ const base::Bytes& Fetch::body_for(const route::UpstreamPtr& upstream) const {
 
 void Fetch::attempt() {
   current_ = retry_.next(clock_.unix_ms());
+  if (job_.forward.trip) job_.forward.trip->began(current_, clock_.monotonic_us());
   net::RequestHead head{.method = job_.head.method, .target = job_.head.target};
   head.headers = upstream_headers(job_.head.headers, *current_, job_.dialect);
   if (!job_.traceparent.empty()) head.headers.set("traceparent", job_.traceparent);
@@ -99,10 +101,15 @@ void Fetch::attempt() {
                                     shared_from_this());
 }
 
+void Fetch::end_try() {
+  if (job_.forward.trip) job_.forward.trip->ended();
+}
+
 bool Fetch::try_again(const route::RetryState::Failure& failure) {
   if (relayed_) return false;
   const auto pause_ms = retry_.pause_ms(failure, jitter());
   if (!pause_ms) return false;
+  end_try();
   pause_.expires_after(std::chrono::milliseconds(*pause_ms));
   pause_.async_wait([self = shared_from_this()](boost::system::error_code error) {
     if (!error && !self->over_) self->attempt();
@@ -132,6 +139,7 @@ void Fetch::on_head(net::ResponseHead head) {
   relayed_ = true;
   tell_begun();
   first_byte_us_ = clock_.monotonic_us();
+  if (head.status < 400 && job_.forward.trip) job_.forward.trip->answered(clock_.unix_ms(), first_byte_us_);
   flight_->mark_stored(recordable_ && job_.forward.store);
   flight_->head(std::move(head));
 }
@@ -207,6 +215,7 @@ void Fetch::finish() {
   ended_ = true;
   if (over_ || recording_) return;
   over_ = true;
+  end_try();
   if (hooks_.ended) hooks_.ended();
   if (!finished_) flight_->finish();
 }
@@ -215,6 +224,7 @@ void Fetch::give_up(base::Error error) {
   if (over_) return;
   over_ = true;
   tell_begun();
+  end_try();
   flight_->mark_stored(false);
   if (hooks_.ended) hooks_.ended();  // first: who asks again must start anew
   flight_->fail(std::move(error));

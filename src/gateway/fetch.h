@@ -55,6 +55,7 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
   void go_on();
   void tell_begun();
   const base::Bytes& body_for(const route::UpstreamPtr& upstream) const;
+  void end_try();
   bool try_again(const route::RetryState::Failure& failure);
   bool is_recordable(const net::ResponseHead& head) const;
   void record(bool end_of_body);

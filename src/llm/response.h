@@ -21,7 +21,8 @@ struct Usage {
   int64_t write_short = 0;  // written, 5 min class
   int64_t write_long = 0;   // written, 1 h class
   int64_t output = 0;
-  bool known = false;  // the answer carried usage
+  bool known = false;       // the answer carried usage
+  bool read_known = false;  // and said how much was read, if only 0
   int64_t input() const { return fresh + read + write_short + write_long; }
 };
 

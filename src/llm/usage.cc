@@ -16,6 +16,11 @@ int64_t count(const json::object& from, std::string_view name) {
   return error ? 0 : std::max<int64_t>(0, number);
 }
 
+bool says(const json::object& from, std::string_view details, std::string_view name) {
+  const json::value* value = from.if_contains(details);
+  return value != nullptr && value->is_object() && value->get_object().contains(name);
+}
+
 int64_t count_in(const json::object& from, std::string_view details, std::string_view name) {
   const json::value* value = from.if_contains(details);
   return value != nullptr && value->is_object() ? count(value->get_object(), name) : 0;
@@ -33,6 +38,7 @@ Usage openai_usage(const json::object& usage) {
       std::min(input, std::max(count_in(usage, details, "cached_tokens"), count(usage, "prompt_cache_hit_tokens")));
   out.write_short = std::min(input - out.read, count_in(usage, details, "cache_write_tokens"));
   out.fresh = input - out.read - out.write_short;
+  out.read_known = says(usage, details, "cached_tokens") || usage.contains("prompt_cache_hit_tokens");
   out.known = responses || usage.contains("prompt_tokens");
   return out;
 }
@@ -45,6 +51,7 @@ Usage anthropic_usage(const json::object& usage) {
   out.write_long = std::min(written, count_in(usage, "cache_creation", "ephemeral_1h_input_tokens"));
   out.write_short = written - out.write_long;
   out.output = count(usage, "output_tokens");
+  out.read_known = usage.contains("cache_read_input_tokens");
   out.known = usage.contains("output_tokens") || usage.contains("input_tokens");
   return out;
 }

@@ -22,6 +22,7 @@
 #include "net/event_loop.h"
 #include "payonce/address.h"
 #include "payonce/make_embedder.h"
+#include "payonce/prefix_layer.h"
 #include "payonce/retrieval_layer.h"
 #include "payonce/run.h"
 #include "payonce/semantic_layer.h"
@@ -61,23 +62,6 @@ base::Digest digest_of_hex(const std::string& hex) {
   return out;
 }
 
-bool wants_prefix(const config::Settings& settings) {
-  return std::find(settings.layers.begin(), settings.layers.end(), "prefix") != settings.layers.end();
-}
-
-pipeline::Policy::Prefix prefix_policy(const config::Settings& settings) {
-  if (!wants_prefix(settings)) return {};
-  route::PrefixMode mode = settings.prefix.mode;
-  if (mode == route::PrefixMode::kDefault)
-    mode = settings.layers_given ? route::PrefixMode::kSafe : route::PrefixMode::kObserve;
-  return {.mode = mode,
-          .move = settings.prefix.move,
-          .context = settings.prefix.context,
-          .repeats = settings.prefix.repeats,
-          .compaction = settings.prefix.compaction,
-          .hold_ms = settings.prefix.hold_ms};
-}
-
 // `local`: null, or the engine inside, which comes before all others.
 pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::string& salt,
                                 const route::UpstreamPtr& local) {
@@ -98,6 +82,7 @@ pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::str
   policy->ttl_s = settings.ttl_s;
   policy->limit = settings.default_limit;
   policy->retry = settings.retry;
+  policy->routing = settings.routing;
   policy->exact = std::find(settings.layers.begin(), settings.layers.end(), "exact") != settings.layers.end();
   policy->semantic = wants_semantic(settings);
   policy->cache_sampled = settings.cache_sampled;
@@ -129,10 +114,7 @@ struct Instance::Parts {
         retrieval(given.retrieval.stores.empty()
                       ? nullptr
                       : std::make_unique<RetrievalLayer>(given, embedder.get(), clock, metrics)),
-        prefix(wants_prefix(given) ? std::make_unique<pipeline::PrefixStage>(
-                                         pipeline::PrefixStage::Parts{.clock = clock, .metrics = metrics},
-                                         prefix::Optimizer::Options{.seed = salt})
-                                   : nullptr),
+        prefix(wants_prefix(given) ? make_prefix() : nullptr),
         pipeline({.clock = clock,
                   .metrics = metrics,
                   .store = *store,
@@ -140,7 +122,7 @@ struct Instance::Parts {
                   .limits = limits,
                   .profiles = identity::Profiles::built_in().value(),
                   .semantic = semantic ? &semantic->stage() : nullptr,
-                  .prefix = prefix.get()},
+                  .prefix = prefix ? &prefix->stage() : nullptr},
                  make_policy(given, salt, nullptr)) {}
 
   void add_engine(LocalEngine::Hooks hooks) {
@@ -173,6 +155,10 @@ struct Instance::Parts {
     return std::make_unique<SemanticLayer>(
         settings, directory, *embedder,
         SemanticLayer::Surroundings{.clock = clock, .env = env, .pool = pool, .metrics = metrics, .store = *store});
+  }
+  std::unique_ptr<PrefixLayer> make_prefix() {
+    return std::make_unique<PrefixLayer>(
+        directory, salt, PrefixLayer::Surroundings{.clock = clock, .env = env, .pool = pool, .metrics = metrics});
   }
   // A data directory that cannot be used costs the disk tier, not the service.
   std::string usable_directory(const std::string& path) {
@@ -208,7 +194,7 @@ struct Instance::Parts {
   std::unique_ptr<embed::EmbeddingsApi> embeddings;  // null: without an engine or an embedder
   std::unique_ptr<SemanticLayer> semantic;           // null: not wanted, or no embedder
   std::unique_ptr<RetrievalLayer> retrieval;         // null: no vector stores
-  std::unique_ptr<pipeline::PrefixStage> prefix;     // null: no such layer
+  std::unique_ptr<PrefixLayer> prefix;               // null: no such layer
   std::unique_ptr<LocalEngine> engine;               // null: every upstream is elsewhere
   route::UpstreamPtr local;                          // the engine as an upstream
   std::unique_ptr<record::Tracer> tracer;

@@ -18,6 +18,7 @@
 #include "pipeline/directives.h"
 #include "pipeline/policy.h"
 #include "prefix/optimizer.h"
+#include "route/placement.h"
 #include "route/routes.h"
 
 namespace payonce::pipeline {
@@ -40,7 +41,7 @@ struct Prepared {
   bool stream = false;
   bool include_usage = false;
   bool sampled = false;                        // temperature > 0, or none given
-  std::vector<route::UpstreamPtr> candidates;  // in order of preference; never empty
+  std::vector<route::UpstreamPtr> candidates;  // in the order of the configuration; never empty
 };
 using PreparedPtr = std::shared_ptr<const Prepared>;
 
@@ -110,8 +111,10 @@ struct Forward {
   std::string_view detail;  // for Cache-Status, or empty (static text)
   cache::MissReason exact_miss = cache::MissReason::kCold;  // of kMiss, where the exact layer was asked
   uint64_t id = 0;                                          // of its explanation; 0: none
-  PrefixPlanPtr prefix;  // what the prefix layer made of it, for candidates.front(); null: nothing (yet)
-  base::Bytes observed;  // the body, for a layer that only looks on once the answer is out
+  PrefixPlanPtr prefix;               // what the prefix layer made of it, for candidates.front(); null: nothing (yet)
+  std::shared_ptr<route::Trip> trip;  // from arrange() on: what becomes of it, for where the next ones go
+  base::Bytes body;                   // as the client sent it; empty: no layer looks at it
+  bool observe_only = false;          // the prefix layer plans when the answer is out, to learn
 };
 
 using Decision = std::variant<Answer, Refusal, Load, Search, Forward>;

@@ -91,6 +91,8 @@ struct Identifier::Read {
   llm::Request request;
   std::vector<route::UpstreamPtr> candidates;
   const identity::Profile& profile;
+  // Of the configuration's first upstream, wherever this request will go: who lists several for one model says that
+  // they answer alike, and a key that followed the routing would lose its entries with each failover.
   identity::KeyParts parts(const Incoming& incoming) const {
     return {.scope_id = caller.scope_id,
             .target = incoming.head.target,

@@ -90,6 +90,7 @@ Pipeline::Pipeline(Parts parts, PolicyPtr policy)
       limits_(parts.limits),
       semantic_(parts.semantic),
       prefix_(parts.prefix),
+      route_(parts.clock, parts.metrics),
       identifier_(std::move(parts.profiles)),
       explanations_(parts.clock),
       counters_(std::make_unique<Counters>(parts.metrics)),
@@ -292,14 +293,6 @@ std::optional<Refusal> Pipeline::check_limits(const std::string& caller, const P
                  .retry_after_s = exceeded->retry_after_s};
 }
 
-void Pipeline::arrange(Forward& forward, const base::Bytes& body) {
-  if (prefix_ == nullptr || !forward.prepared) return;
-  if (PrefixStage::mode_for(forward) == prefix::Mode::kObserve)
-    forward.observed = body;  // planned when the answer is out: nobody waits for it
-  else
-    forward.prefix = prefix_->plan(forward, body);
-}
-
 Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   Judged out;
   if (!forward.prepared || recorded.status != 200) return out;
@@ -307,7 +300,9 @@ Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   if (recorded.content_type.starts_with("text/event-stream")) out.form = llm::Form::kStream;
   llm::Analysis analysis = llm::analyse(prepared.dialect, out.form, recorded.body);
   out.usage = analysis.usage;
-  out.cost_usd = forward.policy->prices.cost_usd(prepared.model, analysis.usage, clock_.unix_ms());
+  const route::Upstream& upstream = forward.trip ? *forward.trip->at() : *forward.candidates.front();
+  out.cost_usd =
+      upstream.price_factor * forward.policy->prices.cost_usd(prepared.model, analysis.usage, clock_.unix_ms());
   out.reason = std::move(analysis.reason);
   out.complete = analysis.complete;
   out.store = forward.store && analysis.complete;
@@ -320,6 +315,7 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
   const llm::Usage& usage = judged.usage;
   const int64_t now_ms = clock_.unix_ms();
   const int64_t expires_ms = now_ms + forward.directives.ttl_s.value_or(forward.policy->ttl_s) * 1000;
+  if (forward.trip) forward.trip->billed(usage);
   if (forward.lookup) settle_semantic(forward, recorded, judged, expires_ms);
   if (judged.store) {
     auto entry = std::make_shared<cache::Entry>();
@@ -345,13 +341,7 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
       base::log_error("response store: {}", error.what());
     }
   }
-  if (prefix_ != nullptr) {
-    const PrefixPlanPtr plan = forward.observed.empty() ? forward.prefix : prefix_->plan(forward, forward.observed);
-    if (plan) prefix_->settle(*plan, usage);
-    explanations_.settled(forward.id, plan, judged);
-  } else {
-    explanations_.settled(forward.id, nullptr, judged);
-  }
+  settle_prefix(forward, judged);
   counters_->fresh.add(static_cast<double>(usage.fresh));
   counters_->read.add(static_cast<double>(usage.read));
   counters_->write.add(static_cast<double>(usage.write_short + usage.write_long));

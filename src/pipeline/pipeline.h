@@ -17,6 +17,7 @@
 #include "pipeline/explanations.h"
 #include "pipeline/identify.h"
 #include "pipeline/prefix_stage.h"
+#include "pipeline/route_stage.h"
 #include "pipeline/semantic_stage.h"
 #include "record/ledger.h"
 
@@ -50,7 +51,8 @@ class Pipeline {
   Decision without_load(const Load& load);
   // After a Search. `done` gets what before() would have said, on this thread or on one of the embedder's.
   void search(const Search& search, std::function<void(Decision)> done);
-  // Before a forwarded request is sent: its front is made equal to that of earlier ones, where the layer may.
+  // Before a forwarded request is sent: its candidates are ranked, and its front is made equal to that of earlier
+  // ones, where the layer may.
   void arrange(Forward& forward, const base::Bytes& body);
   // Second half, in two steps, so that a client need not wait for the second. judge() reads the answer: is it
   // complete, what did it cost. settle() stores it if so, and records tokens and money.
@@ -60,6 +62,7 @@ class Pipeline {
 
   SemanticStage* semantic() const { return semantic_; }  // null: no such layer
   PrefixStage* prefix() const { return prefix_; }        // the same
+  const RouteStage& route() const { return route_; }
   Explanations& explanations() { return explanations_; }
   // After a purge of the store: questions whose answers are no longer there.
   void forget_what_is_gone();
@@ -95,6 +98,7 @@ class Pipeline {
   void count_hit(const Answer& answer);
   void count_exact_miss(cache::MissReason why);
   void settle_semantic(const Forward& forward, const Recorded& recorded, const Judged& judged, int64_t expires_ms);
+  void settle_prefix(const Forward& forward, const Judged& judged);
   cache::Found look_up(const std::string& key);
   std::optional<Refusal> check_limits(const std::string& caller, const Policy& policy);
   void count(llm::Dialect dialect, Outcome outcome) const;
@@ -105,6 +109,7 @@ class Pipeline {
   route::Limits& limits_;
   SemanticStage* const semantic_;
   PrefixStage* const prefix_;
+  RouteStage route_;
   Identifier identifier_;
   Explanations explanations_;
   std::unique_ptr<Counters> counters_;

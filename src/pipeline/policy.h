@@ -10,6 +10,7 @@
 #include "identity/scope.h"
 #include "llm/prices.h"
 #include "route/limits.h"
+#include "route/placement.h"
 #include "route/retry.h"
 #include "route/routes.h"
 
@@ -24,6 +25,7 @@ struct Policy {
   route::Limit limit;                          // of each caller
   std::map<std::string, route::Limit> limits;  // of a virtual key, by its name; a zero in it means `limit`'s
   route::RetryPolicy retry;
+  route::RoutingPolicy routing = route::RoutingPolicy::kOrder;
   bool exact = true;          // --layers names it
   bool semantic = false;      // the same, and there is a stage for it
   bool cache_sampled = true;  // policy.sampled

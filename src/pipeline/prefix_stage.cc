@@ -1,13 +1,17 @@
 #include "pipeline/prefix_stage.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/log.h"
 #include "llm/request.h"
+#include "pipeline/upstream_rules.h"
 
 namespace payonce::pipeline {
 namespace {
+
+constexpr int64_t kSaveEvery_ms = 60'000;
 
 prefix::Mode mode_of(route::PrefixMode mode) {
   switch (mode) {
@@ -23,21 +27,6 @@ prefix::Mode mode_of(route::PrefixMode mode) {
 bool names_model(const std::vector<std::string>& patterns, std::string_view model) {
   return std::any_of(patterns.begin(), patterns.end(),
                      [&](const std::string& pattern) { return route::matches_pattern(pattern, model); });
-}
-
-// The prompt cache belongs to whose credential goes upstream: the upstream's own, or the caller's.
-std::string account_of(const route::Upstream& upstream, const Prepared& prepared) {
-  const bool callers_own = upstream.key.empty() && upstream.forward_credential;
-  return upstream.name + "\n" + upstream.identity + "\n" + (callers_own ? prepared.caller : std::string());
-}
-
-const prompt_cache::Provider& provider_of(const route::Upstream& upstream, const Prepared& prepared) {
-  const auto& table = prompt_cache::Providers::built_in();
-  if (upstream.local != nullptr)
-    if (const prompt_cache::Provider* own = table.find("payonce")) return *own;
-  const bool anthropic = route::wire_of(prepared.dialect) == route::UpstreamKind::kAnthropic;
-  return *table.detect(anthropic ? upstream.anthropic_base_url : upstream.base_url, prepared.model,
-                       anthropic ? prompt_cache::Wire::kAnthropic : prompt_cache::Wire::kOpenAi);
 }
 
 }  // namespace
@@ -59,7 +48,11 @@ struct PrefixStage::Counters {
 };
 
 PrefixStage::PrefixStage(Parts parts, prefix::Optimizer::Options options)
-    : clock_(parts.clock), optimizer_(std::move(options)), counters_(std::make_unique<Counters>(parts.metrics)) {}
+    : clock_(parts.clock),
+      save_soon_(std::move(parts.save_soon)),
+      optimizer_(std::move(options)),
+      breakers_(std::move(parts.post)),
+      counters_(std::make_unique<Counters>(parts.metrics)) {}
 PrefixStage::~PrefixStage() = default;
 
 prefix::Mode PrefixStage::mode_for(const Forward& forward) {
@@ -73,23 +66,27 @@ prefix::Mode PrefixStage::mode_for(const Forward& forward) {
              : mode;
 }
 
-PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body) {
+PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body, const llm::Request* parsed) {
   const Prepared& prepared = *forward.prepared;
   const route::Upstream& upstream = *forward.candidates.front();
   const prefix::Mode mode = mode_for(forward);
   if (mode == prefix::Mode::kOff) return nullptr;
   const int64_t started_us = clock_.monotonic_us();
-  const auto request = llm::parse_request(prepared.dialect, body);
-  if (!request) return nullptr;
+  std::optional<llm::Request> own;
+  if (parsed == nullptr) {
+    auto request = llm::parse_request(prepared.dialect, body);
+    if (!request) return nullptr;
+    parsed = &own.emplace(*std::move(request));
+  }
   const prompt_cache::Provider& provider = provider_of(upstream, prepared);
   const std::string account = account_of(upstream, prepared);
   auto plan = std::make_shared<prefix::Plan>(
-      optimizer_.plan({.request = *request,
+      optimizer_.plan({.request = *parsed,
                        .account = account,
                        .scope = prepared.scope,
                        .rule = prompt_cache::rule_for(provider, prepared.model),
                        .mode = mode,
-                       .strip_billing = provider.marker != prompt_cache::Marker::kCacheControl,
+                       .strip_billing = !reads_billing_header(provider),
                        .order_documents = names_model(forward.policy->prefix.context, prepared.model),
                        .drop_repeats = names_model(forward.policy->prefix.repeats, prepared.model),
                        .rewrite_compaction = forward.policy->prefix.compaction == route::CompactionMode::kRewrite,
@@ -121,6 +118,10 @@ bool PrefixStage::hold(const prefix::Plan& plan, std::function<void()> then) {
 
 void PrefixStage::settle(const prefix::Plan& plan, const llm::Usage& billed) {
   optimizer_.answered(plan, billed);
+  int64_t saved_ms = saved_ms_;
+  const int64_t now_ms = clock_.monotonic_us() / 1000;
+  if (save_soon_ && now_ms - saved_ms >= kSaveEvery_ms && saved_ms_.compare_exchange_strong(saved_ms, now_ms))
+    save_soon_();
   if (!billed.known || plan.tokens == 0) return;
   Counters& c = *counters_;
   c.requests.fetch_add(1, std::memory_order_relaxed);
@@ -128,6 +129,11 @@ void PrefixStage::settle(const prefix::Plan& plan, const llm::Usage& billed) {
   c.fresh.fetch_add(static_cast<uint64_t>(billed.fresh), std::memory_order_relaxed);
   c.read.fetch_add(static_cast<uint64_t>(billed.read), std::memory_order_relaxed);
   c.written.fetch_add(static_cast<uint64_t>(billed.write_short + billed.write_long), std::memory_order_relaxed);
+}
+
+void PrefixStage::watch(const Forward& forward, const llm::Usage& billed) {
+  const int64_t latency_ms = (clock_.monotonic_us() - forward.started_us) / 1000;
+  breakers_.observe(forward, billed, clock_.unix_ms() - latency_ms, latency_ms);
 }
 
 PrefixStage::Stats PrefixStage::stats() const {

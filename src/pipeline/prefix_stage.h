@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "pipeline/breaker_watch.h"
 #include "pipeline/decision.h"
 #include "prefix/optimizer.h"
 
@@ -21,18 +22,25 @@ class PrefixStage {
   struct Parts {
     const base::Clock& clock;
     base::Metrics& metrics;
+    BreakerWatch::Post post;                    // to the worker pool
+    std::function<void()> save_soon = nullptr;  // called at most once a minute, from settle()
   };
   PrefixStage(Parts parts, prefix::Optimizer::Options options);
   ~PrefixStage();
 
-  // Before a request goes to forward.candidates.front(): what to send. Null: the layer has no part in it.
-  PrefixPlanPtr plan(const Forward& forward, const base::Bytes& body);
+  // Before a request goes to forward.candidates.front(): what to send. Null: the layer has no part in it. `parsed`:
+  // the body, read already; null: it is read here.
+  PrefixPlanPtr plan(const Forward& forward, const base::Bytes& body, const llm::Request* parsed = nullptr);
   // Of a fan-out: calls `then` when the prefix that another request is writing can be read; false: it can be now.
   bool hold(const prefix::Plan& plan, std::function<void()> then);
   // The answer has begun, or never will.
   void begun(const prefix::Plan& plan) { optimizer_.begun(plan); }
   // Its answer was complete and this was billed.
   void settle(const prefix::Plan& plan, const llm::Usage& billed);
+
+  // And looked at for what breaks prefixes, beside the requests.
+  void watch(const Forward& forward, const llm::Usage& billed);
+  const BreakerWatch& breakers() const { return breakers_; }
 
   struct Stats {
     uint64_t planned = 0, changed = 0, held = 0, faults = 0;
@@ -44,12 +52,17 @@ class PrefixStage {
   };
   Stats stats() const;
 
+  prefix::Optimizer& optimizer() { return optimizer_; }
+
   static prefix::Mode mode_for(const Forward& forward);
 
  private:
   struct Counters;
   const base::Clock& clock_;
+  const std::function<void()> save_soon_;
+  std::atomic<int64_t> saved_ms_{0};
   prefix::Optimizer optimizer_;
+  BreakerWatch breakers_;
   std::unique_ptr<Counters> counters_;
 };
 

@@ -87,17 +87,27 @@ uint32_t Arrangement::part_of(uint32_t block) const {
   return part;
 }
 
+namespace {
+
+bool has_content(std::string_view message) {
+  const auto tape = Tape::parse(message);
+  return tape && content_of(*tape, message) != kNoNode;
+}
+
+}  // namespace
+
 bool Arrangement::move(const std::vector<SiteView::Text>& system) {
   uint32_t to = kNoNode;
   for (uint32_t i = 0; i < prompt_.units.size(); ++i)
     if (prompt_.units[i].section == Section::kMessages &&
         (prompt_.units[i].role == Role::kUser || prompt_.units[i].role == Role::kTool))
       to = i;
-  if (to == kNoNode) return false;
+  if (to == kNoNode || !has_content(text(to))) return false;
   std::string moved, kept;
   for (const SiteView::Text& text : system)
-    for (size_t i = 0; i < text.changes.size(); ++i)
-      (text.changes[i] ? moved : kept).append(text.of->text, text.of->segments[i].begin, text.of->segments[i].size);
+    for (size_t i = 0; i < text.verdict.changes.size(); ++i)
+      (text.verdict.changes[i] ? moved : kept)
+          .append(text.of->text, text.of->segments[i].begin, text.of->segments[i].size);
   if (moved.empty() || kept.find_first_not_of(" \t\r\n") == std::string::npos) return false;
   for (uint32_t i = 0; i < prompt_.units.size(); ++i)
     if (prompt_.units[i].section == Section::kSystem)
@@ -118,10 +128,10 @@ std::string Arrangement::without_segments(const Unit& unit, const std::vector<Si
   llm::JsonEdit edit(json, *tape);
   const bool is_list = (*tape)[content].type == JsonType::kArray;
   for (const SiteView::Text& part : system) {
-    if (!part.any_changes || prompt_.blocks[part.block].unit != index) continue;
+    if (!part.verdict.any_changes || prompt_.blocks[part.block].unit != index) continue;
     std::string kept;
-    for (size_t i = 0; i < part.changes.size(); ++i)
-      if (!part.changes[i]) kept.append(part.of->text, part.of->segments[i].begin, part.of->segments[i].size);
+    for (size_t i = 0; i < part.verdict.changes.size(); ++i)
+      if (!part.verdict.changes[i]) kept.append(part.of->text, part.of->segments[i].begin, part.of->segments[i].size);
     if (!is_list) {
       edit.replace(content, llm::json_string(kept));
       continue;
@@ -206,7 +216,7 @@ std::string Arrangement::list(Section from, Section to, const ListStyle& style, 
   for (const uint32_t unit : order_) {
     const Section section = prompt_.units[unit].section;
     if (section < from || section > to || prompt_.units[unit].node == prompt_.system_node) continue;
-    if (!std::exchange(first, false)) out += style.separator;
+    if (!std::exchange(first, false)) out += style.separator.empty() ? "," : style.separator;
     out += unit_text(unit, marks, spelling);
   }
   return out += style.close;
@@ -231,6 +241,10 @@ std::optional<std::string> Arrangement::write(const std::vector<Mark>& marks, co
       put(prompt_.units[i].node, unit_text(i, marks, spelling));
   if (is_list(prompt_.messages_node))
     put(prompt_.messages_node, list(Section::kSystem, Section::kMessages, messages_style_, marks, spelling));
+  if (!keeps_automatic_) {
+    edit.remove_members(0, [](std::string_view name) { return name == "cache_control"; });
+    changed = true;
+  }
   if (cache_key_) {
     const uint32_t node = request.tape.find(request.body.view(), 0, "prompt_cache_key");
     if (node == kNoNode) {

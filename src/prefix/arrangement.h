@@ -53,6 +53,8 @@ class Arrangement {
   // Takes the segments that change out of the system text; they follow the last user's or tool's message in a part of
   // their own. False, and nothing done, where nothing would stay or there is no such message.
   bool move(const std::vector<SiteView::Text>& system);
+  void drop_automatic() { keeps_automatic_ = false; }  // the top-level cache_control
+  bool keeps_automatic() const { return keeps_automatic_; }
   void drop_part(uint32_t block);  // a part of a list that is not sent at all; not the only one
   void set_cache_key(std::string key) { cache_key_ = std::move(key); }  // prompt_cache_key
 
@@ -89,6 +91,7 @@ class Arrangement {
   std::string moved_text_;
   uint32_t moved_to_ = 0;  // unit
   std::optional<std::string> cache_key_;
+  bool keeps_automatic_ = true;
 };
 
 }  // namespace payonce::prefix

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "prefix/gate/choose_ttl.h"
+#include "prefix/saved_state.h"
 
 namespace payonce::prefix {
 namespace {
@@ -17,7 +18,7 @@ bool sets_its_own(const MarkRequest& request) {
   using prompt_cache::Automatic;
   const Automatic automatic = request.rule.provider->automatic;
   return automatic == Automatic::kImplicit ||
-         (automatic == Automatic::kOnRequest && request.prompt.automatic != Marker::kNone);
+         (automatic == Automatic::kOnRequest && request.prompt.automatic != Marker::kNone && request.keeps_automatic);
 }
 
 // Where marks may stand: indices into the sent blocks.
@@ -131,6 +132,21 @@ MarkPlan Breakpoints::plan(const MarkRequest& request) {
   for (const Mark& mark : out.marks)
     if (request.prompt.blocks[mark.block].marker != Marker::kNone) --out.unmarked;
   return out;
+}
+
+void Breakpoints::save(std::string& out) {
+  const std::lock_guard lock(mutex_);
+  put_text(out, gate_ ? gate_->save() : std::string());
+}
+
+bool Breakpoints::load(base::NumberReader& from) {
+  const std::string bytes = take_text(from);
+  if (bytes.empty()) return from.ok();
+  auto gate = std::make_unique<WriteGate>(kGate);
+  if (!gate->load(bytes)) return false;
+  const std::lock_guard lock(mutex_);
+  gate_ = std::move(gate);
+  return true;
 }
 
 void Breakpoints::answered(uint64_t number, uint32_t output_tokens) {

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/little_endian.h"
 #include "prefix/arrangement.h"
 #include "prefix/gate/write_gate.h"
 #include "prefix/prompt/prompt.h"
@@ -19,7 +20,8 @@ namespace payonce::prefix {
 struct MarkRequest {
   const Prompt& prompt;
   const std::vector<SentBlock>& sent;
-  uint32_t stable = 0;  // so many sent blocks, from the front, do not change each time
+  bool keeps_automatic = true;  // the request's top-level cache_control stays
+  uint32_t stable = 0;          // so many sent blocks, from the front, do not change each time
   const prompt_cache::Rule& rule;
   int64_t now_ms = 0;
   Hints hints;
@@ -39,6 +41,9 @@ class Breakpoints {
  public:
   MarkPlan plan(const MarkRequest& request);
   void answered(uint64_t number, uint32_t output_tokens);
+
+  void save(std::string& out);
+  bool load(base::NumberReader& from);
 
  private:
   std::mutex mutex_;

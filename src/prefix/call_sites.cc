@@ -1,8 +1,11 @@
 #include "prefix/call_sites.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <utility>
+
+#include "prefix/saved_state.h"
 
 namespace payonce::prefix {
 namespace {
@@ -11,8 +14,12 @@ using base::Hash128;
 
 constexpr double kSameSite = 0.6;     // Jaccard index of two sets of features
 constexpr double kSurelySame = 0.85;  // no need to look for a better one
-constexpr size_t kMaxFeatures = 1024, kMaxSlots = 4096, kMaxTools = 1024;
+constexpr size_t kMaxFeatures = 1024, kMaxTexts = 16, kMaxTools = 1024;
 constexpr size_t kMaxStyle_bytes = 64;
+constexpr size_t kMaxSaved = 256;
+constexpr double kRatioGain = 0.5;  // of the newest bill; they differ little at one site
+// Beyond these a bill counts something else: images, an answer that another upstream gave, no tokens at all.
+constexpr double kLeastRatio = 0.5, kMostRatio = 2.5;
 
 bool before(const Hash128& a, const Hash128& b) { return a.low != b.low ? a.low < b.low : a.high < b.high; }
 
@@ -101,7 +108,6 @@ std::vector<SiteView::Text> CallSites::system_texts(const Prompt& prompt, const 
       const std::lock_guard lock(mutex_);
       texts_.insert(block.value, text.of, weight);
     }
-    text.changes.assign(text.of->segments.size(), false);
     out.push_back(std::move(text));
   }
   return out;
@@ -129,36 +135,11 @@ CallSites::Site& CallSites::site_of(const Hash128& account, const Hash128& front
   return *sites_.find(best_id);
 }
 
-// Null where there is no room to remember it.
-const CallSites::Slot* CallSites::note(Site& site, const Hash128& place, const Hash128& exact) {
-  const auto known = site.slots.find(place);
-  if (known == site.slots.end()) {
-    if (site.slots.size() >= kMaxSlots) return nullptr;
-    return &site.slots.emplace(place, Slot{.last = exact, .seen = 1}).first->second;
-  }
-  Slot& slot = known->second;
-  ++slot.seen;
-  if (!(slot.last == exact)) {
-    ++slot.changed;
-    slot.last = exact;
-  }
-  return &slot;
-}
-
-void CallSites::note_changes(Site& site, SiteView::Text& text) {
-  const std::vector<Segment>& segments = text.of->segments;
-  for (size_t i = 0; i < segments.size(); ++i) {
-    const Segment& segment = segments[i];
-    const Slot* slot = segment.slot_is_unique ? note(site, segment.slot, segment.exact) : nullptr;
-    const Slot* label = segment.label_is_unique ? note(site, segment.label, segment.exact) : nullptr;
-    text.changes[i] =
-        segment.looks_volatile || (slot != nullptr && slot->changes()) || (label != nullptr && label->changes());
-    const auto each_time = [&](const Slot* of) {
-      return of != nullptr && of->changes_each_time() && (of->seen >= 3 || segment.looks_volatile);
-    };
-    text.unreadable = text.unreadable || each_time(slot) || each_time(label);
-    text.any_changes = text.any_changes || text.changes[i];
-  }
+void CallSites::note_changes(Site& site, std::vector<SiteView::Text>& texts) {
+  site.texts.resize(std::min(std::max(site.texts.size(), texts.size()), kMaxTexts));
+  for (size_t i = 0; i < texts.size(); ++i)
+    texts[i].verdict =
+        i < kMaxTexts ? site.texts[i].take(texts[i].of->segments) : TextHistory().take(texts[i].of->segments);
 }
 
 SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, const base::KeyedHash& hash) {
@@ -176,6 +157,7 @@ SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, cons
   site.features = features;
   out.id = site.id;
   out.requests = site.requests++;
+  out.tokens_ratio = site.tokens_ratio;
   for (const Hash128& tool : tools)
     if (std::find(site.tools.begin(), site.tools.end(), tool) == site.tools.end() && site.tools.size() < kMaxTools)
       site.tools.push_back(tool);
@@ -186,14 +168,82 @@ SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, cons
     rank[i] = static_cast<size_t>(std::find(site.tools.begin(), site.tools.end(), tools[i]) - site.tools.begin());
   std::stable_sort(out.tool_order.begin(), out.tool_order.end(),
                    [&](uint32_t a, uint32_t b) { return rank[a] < rank[b]; });
-  for (SiteView::Text& text : out.system) note_changes(site, text);
-  if (out.requests == 0) {
-    site.tools_style = style_of(prompt, prompt.tools_node);
-    site.messages_style = style_of(prompt, prompt.messages_node);
+  note_changes(site, out.system);
+  for (const auto& [style, list] : {std::pair{&site.tools_style, prompt.tools_node},
+                                    std::pair{&site.messages_style, prompt.messages_node}}) {
+    const ListStyle now = style_of(prompt, list);
+    if (out.requests == 0) *style = now;
+    if (style->separator.empty()) style->separator = now.separator;
   }
   out.tools_style = site.tools_style;
   out.messages_style = site.messages_style;
   return out;
+}
+
+void CallSites::save(std::string& out) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<const Site*> latest;
+  sites_.for_each([&](const Hash128&, const Site& site) {
+    if (latest.size() < kMaxSaved) latest.push_back(&site);
+  });
+  base::put_number(out, static_cast<uint32_t>(latest.size()));
+  for (auto it = latest.rbegin(); it != latest.rend(); ++it) {  // the latest last: it is then the latest again
+    const Site& site = **it;
+    put_hash(out, site.id);
+    put_hash(out, site.account);
+    put_hashes(out, site.features);
+    put_hashes(out, site.tools);
+    for (const ListStyle* style : {&site.tools_style, &site.messages_style})
+      for (const std::string* text : {&style->open, &style->separator, &style->close}) put_text(out, *text);
+    base::put_number(out, site.requests);
+    base::put_number(out, std::bit_cast<uint64_t>(site.tokens_ratio));
+    base::put_number(out, static_cast<uint32_t>(site.texts.size()));
+    for (const TextHistory& text : site.texts) text.save(out);
+  }
+}
+
+bool CallSites::load(base::NumberReader& from) {
+  const std::lock_guard lock(mutex_);
+  for (auto left = from.number<uint32_t>(); left > 0 && from.ok(); --left) {
+    Site site;
+    site.id = take_hash(from);
+    site.account = take_hash(from);
+    site.features = take_hashes(from);
+    site.tools = take_hashes(from);
+    for (ListStyle* style : {&site.tools_style, &site.messages_style})
+      for (std::string* text : {&style->open, &style->separator, &style->close}) *text = take_text(from);
+    site.requests = from.number<uint64_t>();
+    site.tokens_ratio = std::bit_cast<double>(from.number<uint64_t>());
+    if (!(site.tokens_ratio >= kLeastRatio && site.tokens_ratio <= kMostRatio)) return false;
+    const auto texts = from.number<uint32_t>();
+    if (texts > kMaxTexts) return false;
+    site.texts.resize(texts);
+    for (TextHistory& text : site.texts) text.load(from);
+    const Hash128 id = site.id;
+    if (from.ok()) sites_.insert(id, std::move(site));
+  }
+  return from.ok();
+}
+
+std::vector<CallSites::Summary> CallSites::summaries(size_t limit) const {
+  std::vector<Summary> out;
+  const std::lock_guard lock(mutex_);
+  sites_.for_each([&](const Hash128& id, const Site& site) {
+    if (out.size() >= limit) return;
+    Summary summary{
+        .id = id, .requests = site.requests, .tools = site.tools.size(), .tokens_ratio = site.tokens_ratio};
+    for (const TextHistory& text : site.texts) summary.texts.push_back(text.census());
+    out.push_back(std::move(summary));
+  });
+  return out;
+}
+
+void CallSites::billed(const Hash128& site, double estimated, double tokens) {
+  if (estimated <= 0 || tokens < estimated * kLeastRatio || tokens > estimated * kMostRatio) return;
+  const std::lock_guard lock(mutex_);
+  Site* known = sites_.find(site);
+  if (known == nullptr) return;
+  known->tokens_ratio += kRatioGain * (tokens / estimated - known->tokens_ratio);
 }
 
 size_t CallSites::size() const {

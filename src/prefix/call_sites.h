@@ -9,20 +9,21 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/hash.h"
+#include "base/little_endian.h"
 #include "base/lru_map.h"
 #include "base/result.h"
 #include "prefix/prompt/prompt.h"
+#include "prefix/text_history.h"
 #include "prefix/volatile_text.h"
 
 namespace payonce::prefix {
 
-// The bytes of a list beside its elements, as the site spelled them first.
+// The bytes of a list beside its elements, as the site spelled them first. No separator: no list had two elements.
 struct ListStyle {
-  std::string open = "[", separator = ",", close = "]";
+  std::string open = "[", separator, close = "]";
   bool operator==(const ListStyle&) const = default;
 };
 
@@ -30,14 +31,13 @@ struct ListStyle {
 struct SiteView {
   base::Hash128 id;
   uint64_t requests = 0;             // before this one
+  double tokens_ratio = 1;           // billed tokens for each estimated one, as seen so far
   std::vector<uint32_t> tool_order;  // indices of the prompt's tools in the order to be sent
   ListStyle tools_style, messages_style;
   struct Text {          // of a text block of the system section
     uint32_t block = 0;  // of Prompt::blocks
     std::shared_ptr<const SegmentedText> of;
-    std::vector<bool> changes;  // by segment: seen to change, or holds a time or an id
-    bool any_changes = false;
-    bool unreadable = false;  // something in it is another each time, so nothing behind it is ever read
+    TextHistory::Verdict verdict;
   };
   std::vector<Text> system;
 };
@@ -51,26 +51,36 @@ class CallSites {
 
   size_t size() const;
 
- private:
-  struct Slot {
-    base::Hash128 last;  // exact bytes of the segment seen last
-    uint32_t seen = 0, changed = 0;
-    // A line that was edited once is a new version of the prompt, no volatile line.
-    bool changes() const { return changed >= 2 && changed * 8 >= seen; }
-    bool changes_each_time() const { return changed + 1 >= seen; }  // so far; also when it was seen once
+  struct Summary {
+    base::Hash128 id;
+    uint64_t requests = 0;
+    size_t tools = 0;  // names, of all that it ever sent
+    double tokens_ratio = 1;
+    std::vector<TextHistory::Census> texts;  // of its system text, part by part
   };
+  // The sites seen latest, at most so many.
+  std::vector<Summary> summaries(size_t limit) const;
+
+  // So many tokens were billed for so many estimated ones.
+  void billed(const base::Hash128& site, double estimated, double tokens);
+
+  // The sites that were seen latest; load() adds them to none. False: no bytes that save() could have written.
+  void save(std::string& out) const;
+  bool load(base::NumberReader& from);
+
+ private:
   struct Site {
     base::Hash128 id, account;
     std::vector<base::Hash128> features;  // sorted: tools' names, slots of the system text
     std::vector<base::Hash128> tools;     // names, in the order in which they came first
-    std::unordered_map<base::Hash128, Slot, base::Hash128Hasher> slots;
+    std::vector<TextHistory> texts;       // of the system text, in its order
     ListStyle tools_style, messages_style;
     uint64_t requests = 0;
+    double tokens_ratio = 1;
   };
   std::vector<SiteView::Text> system_texts(const Prompt& prompt, const base::KeyedHash& hash);
   Site& site_of(const base::Hash128& account, const base::Hash128& front, const std::vector<base::Hash128>& features);
-  static const Slot* note(Site& site, const base::Hash128& place, const base::Hash128& exact);
-  static void note_changes(Site& site, SiteView::Text& text);
+  static void note_changes(Site& site, std::vector<SiteView::Text>& texts);
 
   mutable std::mutex mutex_;
   base::LruMap<Site> sites_;                                            // guarded by mutex_

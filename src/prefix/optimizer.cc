@@ -6,6 +6,7 @@
 
 #include "prefix/breakpoints.h"
 #include "prefix/same_request.h"
+#include "prefix/saved_state.h"
 
 namespace payonce::prefix {
 namespace {
@@ -28,6 +29,11 @@ std::vector<Mark> clients_own(const Prompt& prompt) {
   return out;
 }
 
+// OpenAI takes no member that it does not know, and before GPT-5.6 it knew none that marks.
+bool refuses_markers(const prompt_cache::Provider& provider) {
+  return provider.id == "openai_older" || provider.id == "azure_openai";
+}
+
 // The account, the model and the parameters: a change of one makes another cache of the blocks from its level on.
 CacheOf cache_of(const Asked& asked, const Prompt& prompt, const base::KeyedHash& hash) {
   CacheOf out;
@@ -45,6 +51,13 @@ CacheOf cache_of(const Asked& asked, const Prompt& prompt, const base::KeyedHash
   mix(invalidates.system_and_messages, out.system);
   mix(invalidates.messages, out.messages);
   return out;
+}
+
+// Where nothing is marked: whole steps of what an earlier request had, as far as nothing was evicted.
+uint32_t readable(uint32_t shared_tokens, const prompt_cache::Rule& rule) {
+  if (shared_tokens < rule.min_tokens) return 0;
+  const auto step = static_cast<uint32_t>(std::max<int64_t>(rule.increment_tokens, 1));
+  return shared_tokens / step * step;
 }
 
 uint32_t& count(Plan& plan, Act act) { return plan.acts[static_cast<size_t>(act)]; }
@@ -68,6 +81,21 @@ Optimizer::Sizes Optimizer::sizes() const {
           .spelling_bytes = spellings_.bytes(),
           .sessions = sessions_.size(),
           .session_bytes = sessions_.bytes()};
+}
+
+std::string Optimizer::save() {
+  std::string payload;
+  sites_.save(payload);
+  routing_keys_.save(payload);
+  breakpoints_.save(payload);
+  return seal(std::move(payload));
+}
+
+base::Status Optimizer::load(std::string_view bytes) {
+  PAYONCE_TRY(const std::string_view payload, unseal(bytes));
+  base::NumberReader from(payload);
+  if (sites_.load(from) && routing_keys_.load(from) && breakpoints_.load(from) && from.at_end()) return {};
+  return base::fail(base::Code::kCorrupt, "state of the prefix layer: numbers that cannot be");
 }
 
 Plan Optimizer::plan(const Asked& asked) {
@@ -106,24 +134,31 @@ void Optimizer::strip_billing(const Prompt& prompt, Arrangement& arrangement, Pl
 // Everything on which the cache depends beside the blocks is mixed into their chain.
 void Optimizer::mark(const Asked& asked, const Prompt& prompt, const SiteView& site, const Arrangement& arrangement,
                      Plan& plan) {
-  const std::vector<SentBlock> sent = arrangement.sent(hash_, cache_of(asked, prompt, hash_));
+  std::vector<SentBlock> sent = arrangement.sent(hash_, cache_of(asked, prompt, hash_));
+  for (SentBlock& block : sent)
+    block.tokens_through = static_cast<uint32_t>(site.tokens_ratio * static_cast<double>(block.tokens_through));
+  plan.tokens_ratio = site.tokens_ratio;
   plan.tokens = sent.empty() ? 0 : sent.back().tokens_through;
   uint32_t stable = static_cast<uint32_t>(sent.size());
   if (!arrangement.moved())
     for (const SiteView::Text& text : site.system)
-      for (uint32_t i = 0; text.unreadable && i < stable; ++i)
+      for (uint32_t i = 0; text.verdict.unreadable && i < stable; ++i)
         if (sent[i].block == text.block) stable = i;
   MarkPlan marks = breakpoints_.plan({.prompt = prompt,
                                       .sent = sent,
+                                      .keeps_automatic = arrangement.keeps_automatic(),
                                       .stable = stable,
                                       .rule = asked.rule,
                                       .now_ms = asked.now_ms,
                                       .hints = {.call_site = site.id.low}});
   plan.shared_tokens = marks.shared_tokens;
-  plan.read_tokens = marks.read_tokens;
+  plan.read_tokens = asked.rule.provider->match == prompt_cache::Match::kWrittenPositions
+                         ? marks.read_tokens
+                         : readable(marks.shared_tokens, asked.rule);
   plan.gate_number = marks.number;
   if (spelling_of(asked.rule).member.empty()) {
-    plan.marks = clients_own(prompt);  // a provider that we know no marks of: what the client says stays
+    // A provider that we know no marks of: what the client says stays, unless it would be refused.
+    if (!refuses_markers(*asked.rule.provider)) plan.marks = clients_own(prompt);
     return;
   }
   plan.marks = std::move(marks.marks);
@@ -141,6 +176,7 @@ void Optimizer::mark(const Asked& asked, const Prompt& prompt, const SiteView& s
 }
 
 void Optimizer::answered(const Plan& plan, const llm::Usage& billed) {
+  sites_.billed(plan.site, static_cast<double>(plan.tokens) / plan.tokens_ratio, static_cast<double>(billed.input()));
   if (plan.gate_number != 0) breakpoints_.answered(plan.gate_number, static_cast<uint32_t>(billed.output));
 }
 
@@ -171,11 +207,12 @@ Plan Optimizer::planned(const Asked& asked, const Prompt& prompt) {
   if (asked.strip_billing) strip_billing(prompt, arrangement, plan);
   respell(asked, prompt, arrangement);
   if (asked.mode == Mode::kAggressive && arrangement.move(site.system)) ++count(plan, Act::kMoved);
+  if (arrangement.moved() && prompt.automatic != Marker::kNone) arrangement.drop_automatic();
   count(plan, Act::kToolsOrdered) = arrangement.tools_moved() ? 1 : 0;
   count(plan, Act::kRespelled) = arrangement.respelled();
   set_cache_key(asked, prompt, site, arrangement, plan);
   mark(asked, prompt, site, arrangement, plan);
-  if (asked.mode == Mode::kObserve) return plan;
+  if (asked.mode == Mode::kObserve || prompt.has_other_markers) return plan;
   MarkerSpelling spelling = spelling_of(asked.rule);
   if (spelling.member.empty()) spelling = kClients;
   auto body = arrangement.write(plan.marks, spelling);

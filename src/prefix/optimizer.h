@@ -73,6 +73,7 @@ struct Plan {
   uint64_t site_requests = 0;  // before this one
   std::string fault;           // not empty: the plan was dropped, and why
   std::vector<Mark> marks;
+  double tokens_ratio = 1;     // billed for estimated ones, at this site; already in the estimates below
   uint32_t tokens = 0;         // estimate: of the prompt
   uint32_t shared_tokens = 0;  // estimate: of its front that an earlier request had
   uint32_t read_tokens = 0;    // estimate: of it, written and alive
@@ -102,6 +103,12 @@ class Optimizer {
   void begun(const Plan& plan) { first_writes_.done(plan.ticket); }
   // What was billed for a request that went as planned.
   void answered(const Plan& plan, const llm::Usage& billed);
+
+  // What was learned, for the next start; spellings are not kept. load(): kCorrupt, and nothing is taken.
+  std::string save();
+  base::Status load(std::string_view bytes);
+
+  std::vector<CallSites::Summary> sites(size_t limit) const { return sites_.summaries(limit); }
 
   struct Sizes {
     size_t sites = 0, spelling_bytes = 0;

@@ -39,6 +39,7 @@ void count(const ContextPlan& context, Plan& plan) {
 }  // namespace
 
 Plan Optimizer::rewritten(const Asked& asked, const Prompt& prompt) {
+  if (prompt.has_other_markers) return planned(asked, prompt);  // it goes as it came
   if (!asked.rewrite_compaction) return with_documents(asked, prompt);
   const base::Hash128 owner = hash_.parts<2>({asked.account, asked.scope});
   const auto call = compaction_of(prompt);

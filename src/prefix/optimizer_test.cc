@@ -138,6 +138,57 @@ TEST_F(OptimizerTest, WhateverComesWhatIsSentSaysTheSame) {
   });
 }
 
+TEST_F(OptimizerTest, AClientThatBreaksNothingIsSentAsItCame) {
+  const auto spaced = [](std::string body) {  // as Python's json.dumps spells it
+    for (size_t at = 0; (at = body.find("},{", at)) != std::string::npos; at += 4) body.replace(at, 3, "}, {");
+    return body;
+  };
+  const auto& provider = *prompt_cache::Providers::built_in().find("vllm");
+  for (int turns = 1; turns <= 4; ++turns) {
+    auto request = llm::parse_request(Dialect::kAnthropicMessages, base::Bytes(spaced(Session().body(turns))));
+    const Plan made = optimizer_.plan({.request = *request,
+                                       .account = "a",
+                                       .scope = "u",
+                                       .rule = prompt_cache::rule_for(provider, "m"),
+                                       .mode = Mode::kAggressive});
+    EXPECT_FALSE(made.body.has_value()) << made.body->view();
+    EXPECT_FALSE(made.acted());
+  }
+}
+
+TEST_F(OptimizerTest, WhatWasLearnedOutlivesARestart) {
+  Session session;
+  (void)plan(session.body(1));
+  Optimizer next({.seed = "test"});
+  ASSERT_TRUE(next.load(optimizer_.save()));
+  std::swap(session.tools[0], session.tools[2]);
+  auto request = llm::parse_request(Dialect::kAnthropicMessages, base::Bytes(session.body(1)));
+  const auto& provider = *prompt_cache::Providers::built_in().find("anthropic");
+  const Plan made = next.plan({.request = *request,
+                               .account = "a",
+                               .scope = "u-1",
+                               .rule = prompt_cache::rule_for(provider, request->model),
+                               .mode = Mode::kSafe});
+  EXPECT_EQ(made.site_requests, 1u);
+  EXPECT_EQ(made.acts[static_cast<size_t>(Act::kToolsOrdered)], 1u);
+}
+
+TEST_F(OptimizerTest, DamagedStateIsToldAndNothingIsTaken) {
+  (void)plan(Session().body(1));
+  const std::string good = optimizer_.save();
+  std::minstd_rand random(5);
+  for (int i = 0; i < 200; ++i) {
+    std::string bad = good;
+    bad[random() % bad.size()] ^= static_cast<char>(1u << (random() % 8));
+    if (i % 3 == 0) bad.resize(random() % bad.size());
+    Optimizer next({.seed = "test"});
+    const auto status = next.load(bad);
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, base::Code::kCorrupt);
+    EXPECT_EQ(next.sizes().sites, 0u);
+  }
+}
+
 TEST_F(OptimizerTest, BytesThatAreNoPromptGoAsTheyCame) {
   for (const char* body : {"{}", R"({"messages":"x"})", R"({"messages":[]})", R"({"tools":[1],"messages":[]})"})
     EXPECT_FALSE(plan(body).body.has_value()) << body;

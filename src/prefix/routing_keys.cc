@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "prefix/saved_state.h"
+
 namespace payonce::prefix {
 namespace {
 
@@ -44,6 +46,27 @@ std::string RoutingKeys::key_for(const base::Hash128& site, std::string_view giv
     known->ways = std::min(known->ways + 1, kMaxWays);
   const int64_t way = way_of(session, known->ways);
   return way == 0 ? known->key : fmt::format("{}-{}", known->key, way);
+}
+
+void RoutingKeys::save(std::string& out) {
+  const std::lock_guard lock(mutex_);
+  base::put_number(out, static_cast<uint32_t>(sites_.size()));
+  sites_.for_each([&](const base::Hash128& id, const Site& site) {
+    put_hash(out, id);
+    put_text(out, site.key);
+    base::put_number(out, site.ways);
+  });
+}
+
+bool RoutingKeys::load(base::NumberReader& from) {
+  const std::lock_guard lock(mutex_);
+  for (auto left = from.number<uint32_t>(); left > 0 && from.ok(); --left) {
+    const base::Hash128 id = take_hash(from);
+    Site site{.key = take_text(from)};
+    site.ways = std::clamp<int64_t>(from.number<int64_t>(), 1, kMaxWays);
+    if (from.ok()) sites_.insert(id, std::move(site));
+  }
+  return from.ok();
 }
 
 }  // namespace payonce::prefix

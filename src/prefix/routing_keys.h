@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/hash.h"
+#include "base/little_endian.h"
 #include "base/lru_map.h"
 
 namespace payonce::prefix {
@@ -20,6 +21,9 @@ class RoutingKeys {
   // `given`: the client's; empty: none. `session`: of the conversation. `rate_per_minute`: 0: not known.
   std::string key_for(const base::Hash128& site, std::string_view given, const base::Hash128& session,
                       int64_t rate_per_minute, int64_t now_ms);
+
+  void save(std::string& out);
+  bool load(base::NumberReader& from);
 
  private:
   struct Site {

@@ -35,7 +35,7 @@ std::array<size_t, 256> letters(const Prompt& prompt) {
 
 bool is_ours_to_change(std::string_view name, const Allowed& allowed) {
   return name == "tools" || name == "system" || name == "instructions" || name == "messages" || name == "input" ||
-         (allowed.cache_key && name == "prompt_cache_key");
+         (allowed.cache_key && name == "prompt_cache_key") || (allowed.moved && name == "cache_control");
 }
 
 // Members beside the prompt, in any order.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <unordered_map>
 
 namespace payonce::prefix {
 namespace {
@@ -141,20 +140,9 @@ std::vector<Segment> segments_of(std::string_view text, const base::KeyedHash& h
     Segment segment{.begin = static_cast<uint32_t>(begin), .size = static_cast<uint32_t>(end - begin)};
     segment.exact = hash(bytes);
     segment.slot = hash.parts<2>({"slot", masked(bytes)});
-    if (const size_t colon = bytes.find(": "); colon != std::string_view::npos && colon <= 64)
-      segment.label = hash.parts<2>({"label", bytes.substr(0, colon)});
     segment.looks_volatile = looks_volatile(bytes);
     out.push_back(segment);
     begin = end;
-  }
-  std::unordered_map<base::Hash128, size_t, base::Hash128Hasher> times;
-  for (const Segment& segment : out) {
-    ++times[segment.slot];
-    ++times[segment.label];
-  }
-  for (Segment& segment : out) {
-    segment.slot_is_unique = times[segment.slot] == 1;
-    segment.label_is_unique = !(segment.label == base::Hash128()) && times[segment.label] == 1;
   }
   return out;
 }

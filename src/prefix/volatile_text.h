@@ -15,9 +15,7 @@ namespace payonce::prefix {
 struct Segment {
   uint32_t begin = 0, size = 0;  // bytes of the text
   base::Hash128 exact;           // of its bytes
-  base::Hash128 slot;   // of what stays when dates, numbers and ids in it change: the same slot, another value
-  base::Hash128 label;  // of the part before its first ':'; {}: it has none
-  bool slot_is_unique = false, label_is_unique = false;  // in this text: only then do they name a place in it
+  base::Hash128 slot;  // of what stays when dates, numbers and ids in it change: the same slot, another value
   bool looks_volatile = false;  // holds a time of day, an epoch, a UUID or another long random id
 };
 

@@ -50,6 +50,8 @@ struct Upstream {
   int64_t connect_timeout_ms = 10'000;
   int64_t first_byte_timeout_ms = 600'000;
   int64_t idle_timeout_ms = 300'000;
+  std::string provider;     // whose prompt cache it has, by id; empty: by host and model
+  double price_factor = 1;  // its prices, as a multiple of the model's in the table
   PrefixMode prefix_mode = PrefixMode::kDefault;
   bool http2 = false;  // h2c by prior knowledge on http://; on https:// ALPN decides
   bool verify_tls = true;

@@ -86,13 +86,13 @@ class Gateway:
     def start(self, timeout_s=READY_TIMEOUT_S):
         self.launch()
         deadline = time.monotonic() + timeout_s
-        while not self._is_ready():
+        while not self.is_ready():
             assert self.process.poll() is None, f"exit status {self.process.returncode} at start:\n{self.log()}"
             assert time.monotonic() < deadline, f"not ready after {timeout_s} s:\n{self.log()}"
             time.sleep(0.01)
         return self
 
-    def _is_ready(self):
+    def is_ready(self):
         try:
             return self.client.get("/readyz").status_code == 200
         except httpx.TransportError:

@@ -271,3 +271,94 @@ def test_the_prefix_that_is_expected_stands_in_cache_status(safe):
     answers = [safe.post("/v1/messages", messages_body(turns), **KEY) for turns in (1, 2, 3)]
     expected = [int(answer.headers["Cache-Status"].split("prefix-expected=")[1]) for answer in answers]
     assert expected[0] == 0 and 1000 < expected[1] < expected[2]
+
+
+def test_a_marker_that_we_do_not_know_leaves_the_request_alone(safe, upstream):
+    safe.post("/v1/messages", messages_body(1), **KEY)
+    body = messages_body(2, ("write", "read", "grep"))
+    body["tools"][0]["cache_control"] = {"type": "ephemeral", "ttl": "7d", "scope": "new"}
+    raw = json.dumps(body, indent=1).encode()
+    safe.post("/v1/messages", raw, **KEY)
+    assert upstream.requests[-1].body == raw
+
+
+def test_the_automatic_mark_does_not_follow_moved_text(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-move", "claude-*")
+    for turns in (1, 2, 3):
+        line = f"Now: 2026-11-26T08:3{turns}:19Z\n"
+        gateway.post("/v1/messages", messages_body(turns, system=line + SYSTEM, cache_control={"type": "ephemeral"}),
+                     **KEY)
+    for request in upstream.requests:
+        marks = marks_of(request.json)
+        assert "" not in marks, "on top of the body it would mark the moved text"
+        assert all(not path.endswith(".content[1]") for path in marks)
+
+
+@pytest.mark.parametrize("provider, kept", [("vllm", False), ("payonce", False), ("anthropic", True)])
+def test_a_billing_line_goes_to_anthropic_alone(make_gateway, upstream, provider, kept):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--upstream-provider", provider)
+    line = "x-anthropic-billing-header: cc_version=2.1.197.3fa; cc_entrypoint=cli; cch=00000;"
+    gateway.post("/v1/messages", messages_body(1, system=[{"type": "text", "text": line},
+                                                          {"type": "text", "text": SYSTEM}]), **KEY)
+    assert (line in upstream.requests[0].body.decode()) == kept
+
+
+def chat_session(model, turns):
+    """A chat whose client marks its system text and its last message, as LiteLLM spells it."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    history = [{"role": "system", "content": [{"type": "text", "text": SYSTEM, **mark}]}]
+    for i in range(turns):
+        history += [{"role": "user", "content": f"question {i}"}, {"role": "assistant", "content": f"answer {i}"}]
+    history[-1:] = []
+    history[-1]["content"] = [{"type": "text", "text": history[-1]["content"], **mark}]
+    return {"model": model, "messages": history}
+
+
+def test_marks_are_spelled_as_the_provider_spells_them(safe, upstream):
+    for turns in (1, 2):
+        safe.chat(chat_session("gpt-5.6", turns), **KEY)
+    for request in upstream.requests:
+        parts = [part for message in request.json["messages"] if isinstance(message["content"], list)
+                 for part in message["content"]]
+        assert all("cache_control" not in part for part in parts)
+        assert parts[0]["prompt_cache_breakpoint"] == {"mode": "explicit"}
+
+
+def test_a_provider_that_refuses_marks_gets_none(safe, upstream):
+    safe.chat(chat_session("gpt-4.1", 1), **KEY)
+    assert b"cache_control" not in upstream.requests[0].body
+    assert plain(upstream.requests[0].json["messages"][0]["content"]) == plain(SYSTEM)
+
+
+def as_admin(gateway, path):
+    token = next(gateway.folder.glob("**/payonce-*.token")).read_text().strip()
+    return gateway.client.get(path, headers={"Authorization": f"Bearer {token}"}).json()
+
+
+def test_an_operator_sees_the_call_sites(safe):
+    for turns in (1, 2, 3):
+        safe.post("/v1/messages", messages_body(turns, system=f"Now: 2026-11-26T08:3{turns}:19Z\n" + SYSTEM), **KEY)
+    assert safe.client.get("/payonce/v1/prefix", headers=KEY).status_code == 401
+    site, = as_admin(safe, "/payonce/v1/prefix")["sites"]
+    assert (site["requests"], site["tools"]) == (3, 3)
+    text, = site["system"]
+    assert text["stable_segments"] > 100 and text["changes_each_time"] == 1
+
+
+@pytest.mark.parametrize("flags", [[], ["--layers", "prefix"]], ids=["observe", "safe"])
+def test_stacked_breakers_are_all_seen_in_live_traffic(make_gateway, upstream, flags):
+    """A time and a UUID in the system prompt, swapped tools, history spelled anew."""
+    gateway = make_gateway("--upstream", upstream.url, *flags)
+    for turns in range(1, 7):
+        head = f"Now: 2026-11-26T08:3{turns}:19Z\nRequest: {uuid.uuid4()}\n"
+        names = ("read", "write", "grep") if turns % 2 else ("grep", "write", "read")
+        body = messages_body(turns, names, head + SYSTEM)
+        if turns % 2 == 0:
+            body["messages"] = reversed_keys(body["messages"])
+        gateway.post("/v1/messages", body, **KEY)
+    eventually(lambda: as_admin(gateway, "/payonce/v1/breakers")["requests"] == 6)
+    found = {row["kind"]: row for row in as_admin(gateway, "/payonce/v1/breakers")["findings"]}
+    assert {"clock", "random_id", "tool_order"} <= set(found)
+    assert {"history_respelled", "json_key_order"} & set(found)
+    assert found["clock"]["path"] == "system" and found["clock"]["cost_usd"] > 0
+    assert gateway.client.get("/payonce/v1/breakers", headers=KEY).status_code == 401

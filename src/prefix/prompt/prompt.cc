@@ -233,16 +233,30 @@ class Reader {
     const uint32_t node = tape_.find(text_, part, "text");
     return node != kNoNode && is(node, JsonType::kString) ? node : kNoNode;
   }
-  Marker marker_of(uint32_t object) const {
+  Marker marker_of(uint32_t object) {
     for (const std::string_view name : {"cache_control", "prompt_cache_breakpoint"}) {
       const uint32_t node = tape_.find(text_, object, name);
       if (node != kNoNode) return marker_at(node);
     }
     return Marker::kNone;
   }
-  Marker marker_at(uint32_t node) const {
-    if (!is(node, JsonType::kObject)) return Marker::kNone;
-    return string_at(node, "ttl") == "1h" ? Marker::kLong : Marker::kShort;
+  Marker marker_at(uint32_t node) {
+    if (is(node, JsonType::kNull)) return Marker::kNone;
+    if (!is_known_marker(node)) out_.has_other_markers = true;
+    return is(node, JsonType::kObject) && string_at(node, "ttl") == "1h" ? Marker::kLong : Marker::kShort;
+  }
+  // {"type":"ephemeral"}, with "ttl":"5m" or "1h"; {"mode":"explicit"}.
+  bool is_known_marker(uint32_t node) const {
+    if (!is(node, JsonType::kObject)) return false;
+    uint32_t at = node + 1;
+    for (uint32_t i = 0; i < tape_[node].children; ++i, at = tape_[at + 1].next) {
+      const std::string name = tape_.decoded(text_, at);
+      const std::string value = is(at + 1, JsonType::kString) ? tape_.decoded(text_, at + 1) : std::string();
+      const bool known = (name == "type" && value == "ephemeral") || (name == "mode" && value == "explicit") ||
+                         (name == "ttl" && (value == "5m" || value == "1h"));
+      if (!known) return false;
+    }
+    return true;
   }
   Role role_of(uint32_t message) const {
     const std::string role = string_at(message, "role");

@@ -59,6 +59,7 @@ struct Prompt {
   std::vector<Block> blocks;  // the same
   std::vector<Parameter> parameters;
   Marker automatic = Marker::kNone;  // a top-level cache_control (Anthropic)
+  bool has_other_markers = false;    // one says what we do not know: a TTL, a scope
   uint32_t tools_node = kNoNode, system_node = kNoNode, messages_node = kNoNode;
 
   uint32_t tokens() const { return blocks.empty() ? 0 : blocks.back().tokens_through; }

@@ -1,0 +1,26 @@
+// Pipeline: the way of a request through routing and the prefix layer.
+#include "pipeline/pipeline.h"
+
+namespace payonce::pipeline {
+
+void Pipeline::arrange(Forward& forward, const base::Bytes& body) {
+  const auto parsed = route_.plan(forward, body);
+  if (prefix_ == nullptr || !forward.prepared) return;
+  const prefix::Mode mode = PrefixStage::mode_for(forward);
+  if (mode == prefix::Mode::kOff) return;
+  forward.body = body;
+  forward.observe_only = mode == prefix::Mode::kObserve;  // planned when the answer is out: nobody waits for it
+  if (!forward.observe_only) forward.prefix = prefix_->plan(forward, body, parsed ? &*parsed : nullptr);
+}
+
+void Pipeline::settle_prefix(const Forward& forward, const Judged& judged) {
+  PrefixPlanPtr plan = forward.prefix;
+  if (prefix_ != nullptr) {
+    if (forward.observe_only) plan = prefix_->plan(forward, forward.body);
+    if (plan) prefix_->settle(*plan, judged.usage);
+    if (!forward.body.empty()) prefix_->watch(forward, judged.usage);
+  }
+  explanations_.settled(forward.id, plan, judged);
+}
+
+}  // namespace payonce::pipeline
