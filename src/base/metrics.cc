@@ -46,7 +46,8 @@ constexpr MetricInfo kTable[] = {
      "Share of a full search's results that a seeded search finds: mean, low (lower bound, 95 % confidence)."},
     {"payonce_prefix_acts_total", "counter", "act",
      "What the prefix layer did to requests, or would have done: tools_ordered, respelled, moved, billing_stripped, "
-     "marked, unmarked, keyed."},
+     "marked, unmarked, keyed, documents_ordered, documents_first, documents_apart, repeats_dropped, "
+     "compaction_rewritten."},
     {"payonce_route_moves_total", "counter", "why",
      "Requests that did not go to the first upstream of the configuration or not to their prefix: sticky, balanced, "
      "cheaper, spilled."},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
 #include <cstdint>
@@ -117,6 +118,23 @@ constexpr Field milliseconds() {
             return {};
           },
           [](const Settings& s) { return format_duration_ms(kAt(s)); }};
+}
+
+// Models or patterns of them; "on": all, "off": none.
+template <auto kAt>
+constexpr Field models() {
+  return {Kind::kList,
+          [](Settings& s, std::string_view value) -> base::Status {
+            std::vector<std::string> out;
+            for (const std::string_view name : split(value)) out.emplace_back(name == "on" ? "*" : name);
+            if (out.empty()) return expected("off, on, or models such as \"claude-*\"", value);
+            if (out == std::vector<std::string>{"off"}) out.clear();
+            kAt(s) = std::move(out);
+            return {};
+          },
+          [](const Settings& s) {
+            return kAt(s).empty() ? std::string("off") : fmt::format("{}", fmt::join(kAt(s), ","));
+          }};
 }
 
 // kNames: the words and what they stand for, an array of pairs.

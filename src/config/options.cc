@@ -61,15 +61,6 @@ base::Status set_layers(Settings& settings, std::string_view value) {
   return {};
 }
 
-base::Status set_move(Settings& settings, std::string_view value) {
-  std::vector<std::string> models;
-  for (const std::string_view name : split(value)) models.emplace_back(name == "on" ? "*" : name);
-  if (models.empty()) return expected("off, on, or models such as \"claude-*\"", value);
-  if (models == std::vector<std::string>{"off"}) models.clear();
-  settings.prefix.move = std::move(models);
-  return {};
-}
-
 base::Status set_statuses(Settings& settings, std::string_view value) {
   std::vector<int> statuses;
   for (const std::string_view part : split(value)) {
@@ -92,10 +83,6 @@ constexpr Field kListen{Kind::kText, set_listen, [](const Settings& s) { return 
 constexpr Field kLayers{Kind::kList, set_layers, [](const Settings& s) {
                           return s.layers.empty() ? std::string("none") : fmt::format("{}", fmt::join(s.layers, ","));
                         }};
-constexpr Field kMove{Kind::kList, set_move, [](const Settings& s) {
-                        return s.prefix.move.empty() ? std::string("off")
-                                                     : fmt::format("{}", fmt::join(s.prefix.move, ","));
-                      }};
 constexpr Field kStatuses{Kind::kList, set_statuses,
                           [](const Settings& s) { return fmt::format("{}", fmt::join(s.retry.statuses, ",")); }};
 
@@ -201,9 +188,20 @@ constexpr Option kOptions[] = {
     {"prefix.mode", "--prefix-mode", choice<AT(prefix.mode), route::kPrefixModes>(),
      "what the prefix layer may do to requests: off, observe (say what it would do), safe (tool order, spelling, "
      "breakpoints), aggressive (move volatile text, too); default: safe where layers names prefix, else observe"},
-    {"prefix.move", "--prefix-move", kMove,
+    {"prefix.move", "--prefix-move", models<AT(prefix.move)>(),
      "volatile lines of the system prompt go behind the last breakpoint: off, on, or for models such as "
      "\"claude-*\""},
+    {"prefix.context", "--prefix-context", models<AT(prefix.context)>(),
+     "retrieved documents go in the order of first sight, ahead of the question, with their ranking behind them: "
+     "off, "
+     "on, or for models (docs/prefix-context.md)"},
+    {"prefix.repeats", "--prefix-repeats", models<AT(prefix.repeats)>(),
+     "a document that stands in an earlier turn of the conversation is named, not sent again: off, on, or for "
+     "models"},
+    {"prefix.compaction", "--prefix-compaction", choice<AT(prefix.compaction), route::kCompactionModes>(),
+     "calls that summarise a conversation: off, cache (the same conversation gets its summary again, whatever time "
+     "or "
+     "id stands beside it), rewrite (and behind the session's own prefix; docs/compaction.md)"},
     {"prefix.hold", "--prefix-hold", milliseconds<AT(prefix.hold_ms)>(),
      "how long a request waits, at most, for the first of its fan-out to write the prefix that they share; 0: not at "
      "all"},

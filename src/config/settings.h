@@ -96,7 +96,10 @@ struct RetrievalSettings {
 
 struct PrefixSettings {
   route::PrefixMode mode = route::PrefixMode::kDefault;  // safe where `layers` names prefix, else observe
-  std::vector<std::string> move;  // models or patterns whose volatile text may be moved; "*": all
+  std::vector<std::string> move;     // models or patterns whose volatile text may be moved; "*": all
+  std::vector<std::string> context;  // the same: whose documents may be ordered
+  std::vector<std::string> repeats;  // the same: whose repeated documents may be left out
+  route::CompactionMode compaction = route::CompactionMode::kOff;
   int64_t hold_ms = 3000;
 };
 

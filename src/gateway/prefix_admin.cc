@@ -21,6 +21,8 @@ json::object prefix_json(const pipeline::PrefixStage& stage) {
           {"planned", stats.planned},
           {"changed", stats.changed},
           {"held", stats.held},
+          {"sessions", stats.sizes.sessions},
+          {"session_bytes", stats.sizes.session_bytes},
           {"acts", std::move(acts)},
           {"plan_us_mean", stats.plan_us},
           {"tokens", json::object{{"fresh", stats.fresh}, {"read", stats.read}, {"written", stats.written}}}};

@@ -36,6 +36,11 @@ CacheKey response_key(const llm::Request& request, const Profiles& profiles, con
 CacheKey context_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
                      const KeyParts& parts, uint32_t question, PartDigests* known = nullptr);
 
+// The same key for a request that asks for the summary of a conversation; `form` is without what changes from call to
+// call. Never equal to a response_key().
+CacheKey compaction_key(const llm::Request& form, const Profiles& profiles, const Profile& profile,
+                        const KeyParts& parts, PartDigests* known = nullptr);
+
 // "tools=v3, kb=2026-11" → sorted, trimmed, "kb=2026-11,tools=v3"; kInvalid when a tag is not name=value or is given
 // twice.
 base::Result<std::string> versions_of(const net::Headers& headers);

@@ -57,6 +57,11 @@ CacheKey context_key(const llm::Request& request, const Profiles& profiles, cons
   return key_of("ctx", request, canonical_form(request, profiles, profile, known, question), profiles, parts);
 }
 
+CacheKey compaction_key(const llm::Request& form, const Profiles& profiles, const Profile& profile,
+                        const KeyParts& parts, PartDigests* known) {
+  return key_of("compaction", form, canonical_form(form, profiles, profile, known), profiles, parts);
+}
+
 base::Result<std::string> versions_of(const net::Headers& headers) {
   std::vector<std::pair<std::string_view, std::string_view>> tags;
   const std::string joined = headers.joined("x-payonce-version");

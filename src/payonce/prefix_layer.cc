@@ -17,7 +17,12 @@ pipeline::Policy::Prefix prefix_policy(const config::Settings& settings) {
   route::PrefixMode mode = settings.prefix.mode;
   if (mode == route::PrefixMode::kDefault)
     mode = settings.layers_given ? route::PrefixMode::kSafe : route::PrefixMode::kObserve;
-  return {.mode = mode, .move = settings.prefix.move, .hold_ms = settings.prefix.hold_ms};
+  return {.mode = mode,
+          .move = settings.prefix.move,
+          .context = settings.prefix.context,
+          .repeats = settings.prefix.repeats,
+          .compaction = settings.prefix.compaction,
+          .hold_ms = settings.prefix.hold_ms};
 }
 
 PrefixLayer::PrefixLayer(const std::string& directory, const std::string& seed, Surroundings around)

@@ -9,6 +9,7 @@
 #include "identity/canonical.h"
 #include "llm/question.h"
 #include "llm/request.h"
+#include "pipeline/compaction_key.h"
 
 namespace payonce::pipeline {
 namespace {
@@ -128,8 +129,12 @@ std::optional<Identifier::Asked> Identifier::asked(const Incoming& incoming, con
 base::Result<PreparedPtr> Identifier::prepare(const Incoming& incoming, const Policy& policy) const {
   PAYONCE_TRY(Read read, this->read(incoming, policy));
   const llm::Request& request = read.request;
+  const auto compaction =
+      policy.prefix.compaction != route::CompactionMode::kOff ? compaction_form(request, keyed_hash_) : std::nullopt;
   const identity::CacheKey key =
-      identity::response_key(request, profiles_, read.profile, read.parts(incoming), &part_digests_);
+      compaction
+          ? identity::compaction_key(*compaction, profiles_, read.profile, read.parts(incoming), &part_digests_)
+          : identity::response_key(request, profiles_, read.profile, read.parts(incoming), &part_digests_);
   auto prepared = std::make_shared<Prepared>();
   prepared->dialect = incoming.dialect;
   prepared->key = key.text();

@@ -31,9 +31,12 @@ struct Policy {
   bool cache_sampled = true;  // policy.sampled
   struct Prefix {
     route::PrefixMode mode =
-        route::PrefixMode::kOff;    // of upstreams that have none of their own; kOff: no such layer
-    std::vector<std::string> move;  // models or patterns whose volatile text may be moved
-    int64_t hold_ms = 3000;         // how long a request waits for the first write of its prefix; 0: not
+        route::PrefixMode::kOff;       // of upstreams that have none of their own; kOff: no such layer
+    std::vector<std::string> move;     // models or patterns whose volatile text may be moved
+    std::vector<std::string> context;  // whose documents may be ordered
+    std::vector<std::string> repeats;  // whose repeated documents may be left out
+    route::CompactionMode compaction = route::CompactionMode::kOff;
+    int64_t hold_ms = 3000;  // how long a request waits for the first write of its prefix; 0: not
   } prefix;
 };
 using PolicyPtr = std::shared_ptr<const Policy>;

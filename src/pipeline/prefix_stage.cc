@@ -24,6 +24,11 @@ prefix::Mode mode_of(route::PrefixMode mode) {
   return prefix::Mode::kOff;
 }
 
+bool names_model(const std::vector<std::string>& patterns, std::string_view model) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return route::matches_pattern(pattern, model); });
+}
+
 }  // namespace
 
 struct PrefixStage::Counters {
@@ -56,10 +61,9 @@ prefix::Mode PrefixStage::mode_for(const Forward& forward) {
   if (policy.prefix.mode == route::PrefixMode::kOff || !forward.directives.prefix) return prefix::Mode::kOff;
   const bool own = upstream.prefix_mode != route::PrefixMode::kDefault;
   const prefix::Mode mode = mode_of(own ? upstream.prefix_mode : policy.prefix.mode);
-  const bool may_move = std::any_of(policy.prefix.move.begin(), policy.prefix.move.end(), [&](const std::string& of) {
-    return route::matches_pattern(of, forward.prepared->model);
-  });
-  return mode == prefix::Mode::kSafe && may_move ? prefix::Mode::kAggressive : mode;
+  return mode == prefix::Mode::kSafe && names_model(policy.prefix.move, forward.prepared->model)
+             ? prefix::Mode::kAggressive
+             : mode;
 }
 
 PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body, const llm::Request* parsed) {
@@ -76,14 +80,17 @@ PrefixPlanPtr PrefixStage::plan(const Forward& forward, const base::Bytes& body,
   }
   const prompt_cache::Provider& provider = provider_of(upstream, prepared);
   const std::string account = account_of(upstream, prepared);
-  auto plan =
-      std::make_shared<prefix::Plan>(optimizer_.plan({.request = *parsed,
-                                                      .account = account,
-                                                      .scope = prepared.scope,
-                                                      .rule = prompt_cache::rule_for(provider, prepared.model),
-                                                      .mode = mode,
-                                                      .strip_billing = !reads_billing_header(provider),
-                                                      .now_ms = clock_.unix_ms()}));
+  auto plan = std::make_shared<prefix::Plan>(
+      optimizer_.plan({.request = *parsed,
+                       .account = account,
+                       .scope = prepared.scope,
+                       .rule = prompt_cache::rule_for(provider, prepared.model),
+                       .mode = mode,
+                       .strip_billing = !reads_billing_header(provider),
+                       .order_documents = names_model(forward.policy->prefix.context, prepared.model),
+                       .drop_repeats = names_model(forward.policy->prefix.repeats, prepared.model),
+                       .rewrite_compaction = forward.policy->prefix.compaction == route::CompactionMode::kRewrite,
+                       .now_ms = clock_.unix_ms()}));
   const int64_t spent_us = clock_.monotonic_us() - started_us;
   Counters& c = *counters_;
   c.planned.fetch_add(1, std::memory_order_relaxed);

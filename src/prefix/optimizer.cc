@@ -11,8 +11,10 @@
 namespace payonce::prefix {
 namespace {
 
-constexpr std::array<std::string_view, kActs> kActNames = {"tools_ordered", "respelled", "moved", "billing_stripped",
-                                                           "marked",        "unmarked",  "keyed"};
+constexpr std::array<std::string_view, kActs> kActNames = {
+    "tools_ordered",   "respelled",       "moved",           "billing_stripped",
+    "marked",          "unmarked",        "keyed",           "documents_ordered",
+    "documents_first", "documents_apart", "repeats_dropped", "compaction_rewritten"};
 constexpr std::string_view kCacheKey = "prompt_cache_key";
 // First line of Claude Code's system prompt from 2.1.36 on; its digits change with every session.
 constexpr std::string_view kBillingHeader = "x-anthropic-billing-header:";
@@ -69,9 +71,17 @@ bool Plan::acted() const {
 }
 
 Optimizer::Optimizer(Options options)
-    : hash_(options.seed), sites_(options.max_sites), spellings_(options.max_spelling_bytes) {}
+    : hash_(options.seed),
+      sites_(options.max_sites),
+      spellings_(options.max_spelling_bytes),
+      sessions_(options.max_session_bytes) {}
 
-Optimizer::Sizes Optimizer::sizes() const { return {.sites = sites_.size(), .spelling_bytes = spellings_.bytes()}; }
+Optimizer::Sizes Optimizer::sizes() const {
+  return {.sites = sites_.size(),
+          .spelling_bytes = spellings_.bytes(),
+          .sessions = sessions_.size(),
+          .session_bytes = sessions_.bytes()};
+}
 
 std::string Optimizer::save() {
   std::string payload;
@@ -93,7 +103,7 @@ Plan Optimizer::plan(const Asked& asked) {
   try {
     const auto prompt = read_prompt(asked.request, hash_);
     if (!prompt || prompt->blocks.empty()) return {};
-    return planned(asked, *prompt);
+    return rewritten(asked, *prompt);
   } catch (const std::exception& error) {
     Plan none;
     none.fault = error.what();

@@ -19,6 +19,8 @@
 #include "prefix/arrangement.h"
 #include "prefix/breakpoints.h"
 #include "prefix/call_sites.h"
+#include "prefix/compaction/live_sessions.h"
+#include "prefix/context/context.h"
 #include "prefix/first_writes.h"
 #include "prefix/routing_keys.h"
 #include "prefix/spelling_book.h"
@@ -42,8 +44,13 @@ enum class Act : uint8_t {
   kMarked,    // a breakpoint where the client set none
   kUnmarked,  // one of the client's taken away
   kKeyed,     // prompt_cache_key
+  kDocumentsOrdered,
+  kDocumentsFirst,  // moved before the words in front of them
+  kDocumentsApart,  // in a part of their own
+  kRepeatsDropped,
+  kCompactionRewritten,  // behind the prefix of the session that it summarises
 };
-inline constexpr size_t kActs = 7;
+inline constexpr size_t kActs = 12;
 std::string_view act_name(Act act);
 
 struct Asked {
@@ -53,7 +60,10 @@ struct Asked {
   prompt_cache::Rule rule;   // of the upstream for this model
   Mode mode = Mode::kObserve;
   bool strip_billing = false;  // the upstream is not Anthropic's
-  int64_t now_ms = 0;          // Unix time
+  bool order_documents = false;
+  bool drop_repeats = false;        // of documents
+  bool rewrite_compaction = false;  // and remember sessions for it
+  int64_t now_ms = 0;               // Unix time
 };
 
 struct Plan {
@@ -80,6 +90,7 @@ class Optimizer {
     std::string seed;  // of the hashes that are kept; of the data directory
     size_t max_spelling_bytes = 64u << 20;
     size_t max_sites = 1024;
+    size_t max_session_bytes = 64u << 20;  // last requests of live sessions
   };
   explicit Optimizer(Options options);
 
@@ -101,11 +112,14 @@ class Optimizer {
 
   struct Sizes {
     size_t sites = 0, spelling_bytes = 0;
+    size_t sessions = 0, session_bytes = 0;  // remembered for compaction calls
   };
   Sizes sizes() const;
 
  private:
   Plan planned(const Asked& asked, const Prompt& prompt);
+  Plan rewritten(const Asked& asked, const Prompt& prompt);  // of another body that says the same, or of this one
+  Plan with_documents(const Asked& asked, const Prompt& prompt);
   void respell(const Asked& asked, const Prompt& prompt, Arrangement& arrangement);
   void set_cache_key(const Asked& asked, const Prompt& prompt, const SiteView& site, Arrangement& arrangement,
                      Plan& plan);
@@ -119,6 +133,8 @@ class Optimizer {
   FirstWrites first_writes_;
   RoutingKeys routing_keys_;
   SpellingBook spellings_;
+  ContextArranger context_;
+  LiveSessions sessions_;
 };
 
 }  // namespace payonce::prefix

@@ -30,6 +30,11 @@ inline constexpr std::array<std::pair<std::string_view, PrefixMode>, 5> kPrefixM
      {"safe", PrefixMode::kSafe},
      {"aggressive", PrefixMode::kAggressive}}};
 
+// What is done with calls that summarise a conversation.
+enum class CompactionMode : uint8_t { kOff, kCache, kRewrite };  // each with what stands before it
+inline constexpr std::array<std::pair<std::string_view, CompactionMode>, 3> kCompactionModes{
+    {{"off", CompactionMode::kOff}, {"cache", CompactionMode::kCache}, {"rewrite", CompactionMode::kRewrite}}};
+
 // Whose paths and headers an endpoint uses.
 UpstreamKind wire_of(llm::Dialect dialect);
 

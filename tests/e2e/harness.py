@@ -172,7 +172,8 @@ def responses_body(text="Hello", **fields):
 class CacheStatus:
     """Cache-Status, read strictly as RFC 9211 and RFC 9651 have it: one member, `payonce`, with known parameters."""
 
-    KNOWN = {"hit", "fwd", "fwd-status", "ttl", "stored", "collapsed", "key", "detail", "similarity"}
+    KNOWN = {"hit", "fwd", "fwd-status", "ttl", "stored", "collapsed", "key", "detail", "similarity",
+             "prefix-expected"}
 
     def __init__(self, response):
         value = response.headers.get("cache-status")
