@@ -365,7 +365,8 @@ def test_stacked_breakers_are_all_seen_in_live_traffic(make_gateway, upstream, f
 
 
 def test_many_callers_at_once_each_say_what_they_said(make_gateway, upstream):
-    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-move", "on", "--prefix-hold", "0")
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-move", "on",
+                           "--prefix-hold", "0")
     sent = {}
 
     def ask(number):
