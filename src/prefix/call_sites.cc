@@ -169,8 +169,8 @@ SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, cons
   std::stable_sort(out.tool_order.begin(), out.tool_order.end(),
                    [&](uint32_t a, uint32_t b) { return rank[a] < rank[b]; });
   note_changes(site, out.system);
-  for (const auto& [style, list] : {std::pair{&site.tools_style, prompt.tools_node},
-                                    std::pair{&site.messages_style, prompt.messages_node}}) {
+  for (const auto& [style, list] :
+       {std::pair{&site.tools_style, prompt.tools_node}, std::pair{&site.messages_style, prompt.messages_node}}) {
     const ListStyle now = style_of(prompt, list);
     if (out.requests == 0) *style = now;
     if (style->separator.empty()) style->separator = now.separator;

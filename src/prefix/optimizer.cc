@@ -16,8 +16,6 @@ constexpr std::array<std::string_view, kActs> kActNames = {
     "marked",          "unmarked",        "keyed",           "documents_ordered",
     "documents_first", "documents_apart", "repeats_dropped", "compaction_rewritten"};
 constexpr std::string_view kCacheKey = "prompt_cache_key";
-// First line of Claude Code's system prompt from 2.1.36 on; its digits change with every session.
-constexpr std::string_view kBillingHeader = "x-anthropic-billing-header:";
 
 // For upstreams of whose marks we know nothing: the client's, spelled as they came.
 const MarkerSpelling kClients = {"cache_control", R"({"type":"ephemeral"})", R"({"type":"ephemeral","ttl":"1h"})"};

@@ -8,6 +8,9 @@
 
 namespace payonce::prefix {
 
+// First line of Claude Code's system prompt from 2.1.36 on; its digits change with every session.
+inline constexpr std::string_view kBillingHeader = "x-anthropic-billing-header:";
+
 struct Allowed {
   bool moved = false;      // text may have gone from the system to the last message
   bool stripped = false;   // a billing header may be gone
@@ -15,8 +18,8 @@ struct Allowed {
 };
 
 // Equal: the tools as a multiset, system text and messages in their order, every other member; markers do not count.
-// With `moved`, the characters of system text and messages together are the same multiset. kInternal says what
-// differs.
+// With `moved`, the characters of system text and messages together are the same multiset, and all messages but the
+// one to which they went are equal. kInternal says what differs.
 base::Status check_same_request(const Prompt& original, std::string_view rewritten, const Allowed& allowed,
                                 const base::KeyedHash& hash);
 
