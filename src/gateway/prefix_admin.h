@@ -7,7 +7,8 @@
 
 namespace payonce::gateway {
 
-// A hit is a request of which the provider read something from its cache.
+// A hit is a request of which the provider read something from its cache. `reasons` counts faults of ours, and what
+// providers said of their misses where they were asked.
 boost::json::object prefix_json(const pipeline::PrefixStage& stage);
 
 }  // namespace payonce::gateway

@@ -313,6 +313,7 @@ Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   out.cost_usd =
       upstream.price_factor * forward.policy->prices.cost_usd(prepared.model, analysis.usage, clock_.unix_ms());
   out.reason = std::move(analysis.reason);
+  out.provider_says = std::move(analysis.cache_miss_reason);
   out.complete = analysis.complete;
   out.store = forward.store && analysis.complete;
   return out;
@@ -350,13 +351,7 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
       base::log_error("response store: {}", error.what());
     }
   }
-  if (prefix_ != nullptr) {
-    const PrefixPlanPtr plan = forward.observed.empty() ? forward.prefix : prefix_->plan(forward, forward.observed);
-    if (plan) prefix_->settle(*plan, usage);
-    explanations_.settled(forward.id, plan, judged);
-  } else {
-    explanations_.settled(forward.id, nullptr, judged);
-  }
+  explanations_.settled(forward.id, prefix_ != nullptr ? prefix_->settle(forward, judged) : nullptr, judged);
   counters_->fresh.add(static_cast<double>(usage.fresh));
   counters_->read.add(static_cast<double>(usage.read));
   counters_->write.add(static_cast<double>(usage.write_short + usage.write_long));
