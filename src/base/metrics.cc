@@ -47,6 +47,9 @@ constexpr MetricInfo kTable[] = {
     {"payonce_prefix_acts_total", "counter", "act",
      "What the prefix layer did to requests, or would have done: tools_ordered, respelled, moved, billing_stripped, "
      "marked, unmarked, keyed."},
+    {"payonce_keep_alive_pings_total", "counter", "outcome",
+     "Pings that keep written prefixes alive: read, written (it was gone), failed."},
+    {"payonce_keep_alive_usd_total", "counter", "", "What those pings cost, USD at list price."},
     {"payonce_route_moves_total", "counter", "why",
      "Requests that did not go to the first upstream of the configuration or not to their prefix: sticky, balanced, "
      "cheaper, spilled."},

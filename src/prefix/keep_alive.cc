@@ -93,6 +93,7 @@ void KeepAlive::answered(uint64_t ping, double usd, bool read, int64_t now_ms) {
   const std::lock_guard lock(mutex_);
   Ping of;
   if (!take(ping, of)) return;
+  ++answered_;
   spent(now_ms) += usd;
   if (!read) ++late_;
   Held* held = held_.find(of.session);
@@ -111,6 +112,13 @@ void KeepAlive::failed(uint64_t ping, bool perhaps_billed, int64_t now_ms) {
   if (const Held* held = held_.peek(of.session); held != nullptr && held->ping == ping) held_.erase(of.session);
 }
 
+void KeepAlive::withdraw(uint64_t ping) {
+  const std::lock_guard lock(mutex_);
+  Ping of;
+  if (!take(ping, of)) return;
+  if (const Held* held = held_.peek(of.session); held != nullptr && held->ping == ping) held_.erase(of.session);
+}
+
 void KeepAlive::spent_before(double usd, int64_t now_ms) {
   const std::lock_guard lock(mutex_);
   spent(now_ms) += usd;
@@ -118,7 +126,7 @@ void KeepAlive::spent_before(double usd, int64_t now_ms) {
 
 KeepAlive::Stats KeepAlive::stats(int64_t now_ms) {
   const std::lock_guard lock(mutex_);
-  return {.pings = last_ping_,
+  return {.pings = answered_ + failed_,
           .usd = spent(now_ms),
           .held = held_.size(),
           .bytes = held_.weight(),

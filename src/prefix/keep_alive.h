@@ -46,17 +46,20 @@ class KeepAlive {
   void came(const base::Hash128& session);
   void forget_all();
 
-  // Pings that are due, to be sent now; the outcome of each is told once, by answered() or failed().
+  // Pings that are due, to be sent now; the outcome of each is told once, by answered(), failed()
+  // or withdraw().
   std::vector<std::function<void()>> due(int64_t now_ms, double budget_usd);
   // A ping was billed so much, and found the prefix or not.
   void answered(uint64_t ping, double usd, bool read, int64_t now_ms);
   // It was not answered, or refused. `perhaps_billed`: it may have reached the provider, so the worst is assumed.
   void failed(uint64_t ping, bool perhaps_billed, int64_t now_ms);
+  // It was not sent after all, and the session is not worth another.
+  void withdraw(uint64_t ping);
   // What earlier runs spent today.
   void spent_before(double usd, int64_t now_ms);
 
   struct Stats {
-    uint64_t pings = 0;   // sent
+    uint64_t pings = 0;   // whose outcome is known
     double usd = 0;       // spent today
     size_t held = 0;      // sessions that may be pinged
     size_t bytes = 0;     // of them
@@ -92,7 +95,7 @@ class KeepAlive {
   double reserved_usd_ = 0;  // the worst of those
   double spent_usd_ = 0;     // today
   int64_t day_ = 0;
-  uint64_t last_ping_ = 0, failed_ = 0, late_ = 0;
+  uint64_t last_ping_ = 0, answered_ = 0, failed_ = 0, late_ = 0;
 };
 
 }  // namespace payonce::prefix

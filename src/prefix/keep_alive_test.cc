@@ -114,6 +114,16 @@ TEST_F(KeepAliveTest, AFailedPingIsTheSessionsLast) {
   EXPECT_DOUBLE_EQ(stats().usd, 0.1);
 }
 
+TEST_F(KeepAliveTest, AWithdrawnPingCostsNothing) {
+  keeper.hold(request(1, 5));
+  EXPECT_EQ(tick(kDue_ms, 0.1), 1u);
+  keeper.withdraw(sent.back());
+  EXPECT_EQ(stats().pings, 0u);
+  EXPECT_EQ(stats().held, 0u);
+  keeper.hold(request(1));
+  EXPECT_EQ(tick(kDue_ms, 0.1), 1u);
+}
+
 TEST_F(KeepAliveTest, APrefixThatIsGoneIsNotPingedAgain) {
   keeper.hold(request(1, 5));
   EXPECT_EQ(tick(kDue_ms), 1u);
