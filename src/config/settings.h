@@ -98,6 +98,7 @@ struct PrefixSettings {
   route::PrefixMode mode = route::PrefixMode::kDefault;  // safe where `layers` names prefix, else observe
   std::vector<std::string> move;  // models or patterns whose volatile text may be moved; "*": all
   int64_t hold_ms = 3000;
+  double keep_alive_budget_usd = 0;  // a day, for pings; 0: none
 };
 
 struct Settings {

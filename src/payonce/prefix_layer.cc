@@ -15,7 +15,10 @@ pipeline::Policy::Prefix prefix_policy(const config::Settings& settings) {
   route::PrefixMode mode = settings.prefix.mode;
   if (mode == route::PrefixMode::kDefault)
     mode = settings.layers_given ? route::PrefixMode::kSafe : route::PrefixMode::kObserve;
-  return {.mode = mode, .move = settings.prefix.move, .hold_ms = settings.prefix.hold_ms};
+  return {.mode = mode,
+          .move = settings.prefix.move,
+          .hold_ms = settings.prefix.hold_ms,
+          .keep_alive_usd_per_day = settings.prefix.keep_alive_budget_usd};
 }
 
 PrefixLayer::PrefixLayer(const std::string& directory, const std::string& seed, Surroundings around)
