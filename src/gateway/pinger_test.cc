@@ -2,12 +2,17 @@
 // an upstream that is a script.
 #include "gateway/pinger.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <functional>
+#include <mutex>
 #include <vector>
 
 #include "net/local_service.h"
+#include "net/server_test_client.h"
 #include "pipeline/keep_alive_fixture.h"
 
 namespace payonce::gateway {
@@ -68,6 +73,17 @@ struct PingerTest : pipeline::testing::KeepAliveFixture {
       what();
       loop.post([&] { loop.post([&] { loop.stop(); }); });
     });
+    loop.run();
+    loop.context().restart();
+  }
+  void run_until(const std::function<bool()>& done) {
+    boost::asio::steady_timer look(loop.context());
+    const std::function<void()> again = [&] {
+      if (done()) return loop.stop();
+      look.expires_after(std::chrono::milliseconds(1));
+      look.async_wait([&](boost::system::error_code) { again(); });
+    };
+    loop.post(again);
     loop.run();
     loop.context().restart();
   }
@@ -169,6 +185,36 @@ TEST_F(PingerTest, AShutdownForgetsAndCancels) {
   const size_t sent = service.sent.size();
   tick(kDue_ms);
   EXPECT_EQ(service.sent.size(), sent);
+}
+
+TEST_F(PingerTest, GoesOverAConnectionAsRequestsDo) {
+  std::mutex mutex;  // the server has a thread of its own
+  std::vector<std::string> bodies, keys;
+  net::TestServer server([&](const std::shared_ptr<net::Exchange>& exchange) {
+    const std::lock_guard lock(mutex);
+    bodies.emplace_back(exchange->body().view());
+    keys.emplace_back(exchange->head().headers.get("x-api-key").value_or(""));
+    net::ResponseHead head;
+    head.headers.add("Content-Type", "application/json");
+    const bool first = bodies.size() == 1;
+    exchange->respond(std::move(head), base::Bytes(answer_of(first ? 0 : pipeline::testing::kPrefix_tokens,
+                                                             first ? pipeline::testing::kPrefix_tokens : 0)));
+  });
+  auto remote = std::make_shared<route::Upstream>(*make_upstream(nullptr));
+  remote->base_url = fmt::format("http://127.0.0.1:{}/v1", server.port());
+  remote->anthropic_base_url = fmt::format("http://127.0.0.1:{}", server.port());
+  upstream = remote;
+  set_budget(1);
+  tick(0);
+  on_loop([&] { fetch(body_of(1, 1)); });
+  run_until([&] { return stage.stats().held == 1; });
+  tick(kDue_ms);
+  run_until([&] { return stage.stats().pings == 1; });
+  EXPECT_EQ(stage.stats().failed, 0u);
+  const std::lock_guard lock(mutex);
+  ASSERT_EQ(bodies.size(), 2u);
+  EXPECT_NE(bodies[1].find(R"("max_tokens":0)"), std::string::npos);
+  EXPECT_EQ(keys[1], "sk-1");
 }
 
 TEST_F(PingerTest, WithoutABudgetNoRequestIsWatched) {
