@@ -16,15 +16,19 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+
+from servers import free_port  # noqa: E402
+
 AGENT = "cheetahclaws==3.5.89"
 GIT_CACHE_S = 31  # the agent looks at the working tree no more often than each 30 s
 QUESTIONS = ["What does m1.py do?", "And what does m2.py do?", "Which of the two is simpler?",
@@ -39,11 +43,6 @@ def agent_program():
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
         subprocess.run([venv / "bin" / "pip", "install", "--quiet", AGENT], check=True)
     return program
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def wait_ready(url, process, timeout_s=120):
@@ -165,7 +164,8 @@ def session(program, recorder, folder, turns, name):
     home = folder / "home"
     (home / ".cheetahclaws").mkdir(parents=True, exist_ok=True)
     (home / ".cheetahclaws" / "config.json").write_text(json.dumps({
-        "model": "custom/local", "custom_base_url": recorder.url, "custom_api_key": "sk-agent", "max_tokens": 48}))
+        "model": "custom/local", "custom_base_url": recorder.url, "custom_api_key": "sk-agent", "max_tokens": 48,
+        "tool_profile": "standard"}))
     repo = repository(folder)
     before = len(recorder.rows)
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "dumb", "CUSTOM_BASE_URL": recorder.url,

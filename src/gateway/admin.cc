@@ -24,35 +24,6 @@ namespace {
 constexpr size_t kListLimit = 1000;  // entries an answer lists at most
 constexpr size_t kListDefault = 100;
 
-constexpr Endpoint kEndpoints[] = {
-    {"GET", "/", "Status page: what this instance is, and what it saved."},
-    {"GET", "/healthz", "200 while the process works."},
-    {"GET", "/readyz", "200 when a request would be served, else 503."},
-    {"GET", "/metrics", "Prometheus metrics."},
-    {"GET", "/payonce/v1/stats",
-     "Hits and misses by layer and reason, entries, bytes, tokens and money saved; the upstreams' loads and "
-     "prefixes; "
-     "blocks and tokens of an engine inside (JSON)."},
-    {"GET", "/payonce/v1/cache",
-     "Entries of the caller's scope, newest first; admin: of all. Query: key, scope, version, "
-     "model, older_than, limit."},
-    {"GET", "/payonce/v1/cache/entry", "One entry with its recorded answer. Query: key."},
-    {"GET", "/payonce/v1/explain",
-     "Why a request hit or missed, part by part, of the last 4,096. Query: id (the X-Payonce-Id of its answer)."},
-    {"GET", "/payonce/v1/savings",
-     "The ledger: bought and saved by day, scope, model and layer; of the semantic layer's hits, how many are wrong. "
-     "Query: days."},
-    {"POST", "/payonce/v1/feedback",
-     "Says that a semantic hit was wrong: JSON object with hit (its X-Payonce-Hit). It is not given again."},
-    {"POST", "/payonce/v1/retrieval/invalidate",
-     "Makes the result lists of a vector store void, after a write that went past the gateway: JSON object with "
-     "store, "
-     "and collection unless all."},
-    {"POST", "/payonce/v1/cache/purge",
-     "Removes entries: JSON object with key (exact, or prefix*), scope, version, model, "
-     "older_than (seconds) or all: true."},
-};
-
 // Value of `name` in a query string, percent-decoded.
 std::optional<std::string> query_value(std::string_view query, std::string_view name) {
   while (!query.empty()) {
@@ -111,8 +82,6 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::span<const Endpoint> endpoint_table() { return kEndpoints; }
-
 Admin::Admin(Parts parts, Options options) : parts_(parts), options_(std::move(options)) {}
 
 void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
@@ -122,7 +91,7 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
   const std::string_view query = mark == std::string_view::npos ? "" : target.substr(mark + 1);
   const std::string& method = exchange->head().method;
   bool known = false;
-  for (const Endpoint& endpoint : kEndpoints) known = known || endpoint.path == path;
+  for (const Endpoint& endpoint : endpoint_table()) known = known || endpoint.path == path;
   if (!known) return reply_error(*exchange, 404, fmt::format("no endpoint {}; see GET / for what there is", path));
   const bool changes = path == "/payonce/v1/cache/purge" || path == "/payonce/v1/feedback" ||
                        path == "/payonce/v1/retrieval/invalidate";
@@ -145,6 +114,8 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
   if (path == "/payonce/v1/cache") return list_entries(exchange, query);
   if (path == "/payonce/v1/cache/entry") return get_entry(exchange, query);
   if (path == "/payonce/v1/explain") return explain(exchange, query);
+  if (path == "/payonce/v1/prefix" || path == "/payonce/v1/breakers")
+    return prefix_layer(exchange, path == "/payonce/v1/breakers");
   if (path == "/payonce/v1/feedback") return feedback(exchange);
   if (path == "/payonce/v1/retrieval/invalidate") return invalidate(exchange);
   purge(exchange);
@@ -255,6 +226,17 @@ void Admin::explain(const std::shared_ptr<net::Exchange>& exchange, std::string_
     exchange->loop().post([this, exchange, body = std::move(body)] { reply_json(*exchange, 200, body); });
   });
   if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");
+}
+
+void Admin::prefix_layer(const std::shared_ptr<net::Exchange>& exchange, bool breakers) {
+  bool all = false;
+  std::string own;
+  if (!visible_scope(*exchange, &own, &all)) return;
+  if (!all) return reply_error(*exchange, 401, "this tells of all scopes: send the admin token as a bearer token");
+  pipeline::PrefixStage* prefix = parts_.pipeline.prefix();
+  if (prefix == nullptr) return reply_error(*exchange, 404, "the prefix layer is off; name it in layers");
+  reply_json(*exchange, 200,
+             json::serialize(breakers ? breakers_json(*prefix) : prefix_sites_json(*prefix, kListDefault)));
 }
 
 void Admin::feedback(const std::shared_ptr<net::Exchange>& exchange) {

@@ -60,6 +60,7 @@ class Admin {
   void list_entries(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void get_entry(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void explain(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
+  void prefix_layer(const std::shared_ptr<net::Exchange>& exchange, bool breakers);
   void feedback(const std::shared_ptr<net::Exchange>& exchange);
   void invalidate(const std::shared_ptr<net::Exchange>& exchange);
   void purge(const std::shared_ptr<net::Exchange>& exchange);

@@ -1,5 +1,8 @@
 #include "gateway/prefix_admin.h"
 
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
 #include <string>
 #include <utility>
 
@@ -38,6 +41,49 @@ json::object prefix_json(const pipeline::PrefixStage& stage, pipeline::KeepAlive
       {"tokens", json::object{{"fresh", stats.fresh}, {"read", stats.read}, {"written", stats.written}}}};
   if (keep_alive != nullptr) out["keep_alive"] = keep_alive_json(*keep_alive, policy.prefix.keep_alive_usd_per_day);
   return out;
+}
+
+json::object breakers_json(const pipeline::PrefixStage& stage) {
+  json::array findings;
+  for (const prefix::Finding& finding : stage.breakers().findings()) {
+    const prefix::KindInfo& about = finding.about();
+    findings.push_back(json::object{{"kind", about.name},
+                                    {"request", finding.request},
+                                    {"path", finding.path},
+                                    {"byte_offset", finding.byte_offset},
+                                    {"bytes", finding.bytes},
+                                    {"occurrences", finding.occurrences},
+                                    {"cost_usd", finding.cost_usd},
+                                    {"fix_class", prefix::fix_class_name(about.fix_class)},
+                                    {"safe", about.safe},
+                                    {"fix", about.fix},
+                                    {"why", about.why},
+                                    {"detail", finding.detail},
+                                    {"before", finding.before},
+                                    {"now", finding.after}});
+  }
+  return {{"requests", stage.breakers().requests()},
+          {"skipped", stage.breakers().skipped()},
+          {"findings", std::move(findings)}};
+}
+
+json::object prefix_sites_json(pipeline::PrefixStage& stage, size_t limit) {
+  json::array sites;
+  for (const prefix::CallSites::Summary& site : stage.optimizer().sites(limit)) {
+    json::array texts;
+    for (const prefix::TextHistory::Census& text : site.texts)
+      texts.push_back(json::object{{"versions_seen", text.seen},
+                                   {"stable_segments", text.stable},
+                                   {"changes_each_time", text.per_request},
+                                   {"changes_at_times", text.now_and_then},
+                                   {"changed_once", text.once}});
+    sites.push_back(json::object{{"id", fmt::format("{:016x}", site.id.low)},
+                                 {"requests", site.requests},
+                                 {"tools", site.tools},
+                                 {"tokens_per_estimate", site.tokens_ratio},
+                                 {"system", std::move(texts)}});
+  }
+  return {{"sites", std::move(sites)}};
 }
 
 }  // namespace payonce::gateway

@@ -14,5 +14,9 @@ namespace payonce::gateway {
 // `keep_alive`: null: no such part.
 boost::json::object prefix_json(const pipeline::PrefixStage& stage, pipeline::KeepAliveStage* keep_alive,
                                 const pipeline::Policy& policy);
+// GET /payonce/v1/prefix: the call sites, and what of their system text stays, changes at times, or each time.
+// GET /payonce/v1/breakers: what keeps live requests from sharing a prefix, as `payonce lint --json` tells it.
+boost::json::object breakers_json(const pipeline::PrefixStage& stage);
+boost::json::object prefix_sites_json(pipeline::PrefixStage& stage, size_t limit);
 
 }  // namespace payonce::gateway

@@ -14,5 +14,6 @@ void add_engine(CLI::App& app, int& status);
 void add_cache(CLI::App& app, int& status);
 void add_audit(CLI::App& app, int& status);
 void add_key(CLI::App& app, int& status);
+void add_lint(CLI::App& app, int& status);
 
 }  // namespace payonce

@@ -16,7 +16,8 @@ int main(int argc, char** argv) {
       "  payonce serve --config payonce.toml --check\n"
       "  payonce up --model model.gguf\n"
       "  payonce engine --model model.gguf\n"
-      "  payonce cache stats\n\n"
+      "  payonce cache stats\n"
+      "  payonce lint calls.jsonl\n\n"
       "Each command has a --help of its own.");
   app.set_version_flag("--version", payonce::kVersion);
   app.require_subcommand(1);
@@ -27,6 +28,7 @@ int main(int argc, char** argv) {
   payonce::add_cache(app, status);
   payonce::add_audit(app, status);
   payonce::add_key(app, status);
+  payonce::add_lint(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

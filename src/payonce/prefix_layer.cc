@@ -1,6 +1,8 @@
 #include "payonce/prefix_layer.h"
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 #include "base/log.h"
 
@@ -26,6 +28,7 @@ PrefixLayer::PrefixLayer(const std::string& directory, const std::string& seed, 
       path_(directory.empty() ? "" : directory + "/prefix.state"),
       stage_({.clock = around.clock,
               .metrics = around.metrics,
+              .post = [this](std::function<void()> work) { return around_.pool.post(std::move(work)); },
               .save_soon = [this] { (void)around_.pool.post([this] { save(); }); }},
              {.seed = seed}) {
   if (path_.empty()) return;

@@ -113,7 +113,8 @@ struct Forward {
   uint64_t id = 0;                                          // of its explanation; 0: none
   PrefixPlanPtr prefix;               // what the prefix layer made of it, for candidates.front(); null: nothing (yet)
   std::shared_ptr<route::Trip> trip;  // from arrange() on: what becomes of it, for where the next ones go
-  base::Bytes observed;               // the body, for a layer that only looks on once the answer is out
+  base::Bytes body;                   // as the client sent it; empty: no layer looks at it
+  bool observe_only = false;          // the prefix layer plans when the answer is out, to learn
 };
 
 using Decision = std::variant<Answer, Refusal, Load, Search, Forward>;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -100,7 +101,8 @@ struct KeepAliveFixture : ::testing::Test {
   record::Ledger ledger{"", clock, metrics};
   route::Limits limits;
   route::UpstreamPtr upstream = make_upstream(nullptr);
-  PrefixStage prefix{{.clock = clock, .metrics = metrics}, {.seed = "test"}};
+  PrefixStage prefix{{.clock = clock, .metrics = metrics, .post = [](const std::function<void()>&) { return false; }},
+                     {.seed = "test"}};
   KeepAliveStage stage{{.clock = clock, .metrics = metrics, .ledger = ledger, .limits = limits, .prefix = prefix}};
   uint64_t generation = 0;
   bool marks_question = false;

@@ -288,15 +288,6 @@ std::optional<Refusal> Pipeline::check_limits(const std::string& caller, const P
                  .retry_after_s = exceeded->retry_after_s};
 }
 
-void Pipeline::arrange(Forward& forward, const base::Bytes& body) {
-  const auto parsed = route_.plan(forward, body);
-  if (prefix_ == nullptr || !forward.prepared) return;
-  if (PrefixStage::mode_for(forward) == prefix::Mode::kObserve)
-    forward.observed = body;  // planned when the answer is out: nobody waits for it
-  else
-    forward.prefix = prefix_->plan(forward, body, parsed ? &*parsed : nullptr);
-}
-
 Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   Judged out;
   if (!forward.prepared || recorded.status != 200) return out;
@@ -346,7 +337,7 @@ void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& j
       base::log_error("response store: {}", error.what());
     }
   }
-  explanations_.settled(forward.id, prefix_ != nullptr ? prefix_->settle(forward, judged) : nullptr, judged);
+  settle_prefix(forward, judged);
   counters_->fresh.add(static_cast<double>(usage.fresh));
   counters_->read.add(static_cast<double>(usage.read));
   counters_->write.add(static_cast<double>(usage.write_short + usage.write_long));

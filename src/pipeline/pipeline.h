@@ -98,6 +98,7 @@ class Pipeline {
   void count_hit(const Answer& answer);
   void count_exact_miss(cache::MissReason why);
   void settle_semantic(const Forward& forward, const Recorded& recorded, const Judged& judged, int64_t expires_ms);
+  void settle_prefix(const Forward& forward, const Judged& judged);
   cache::Found look_up(const std::string& key);
   std::optional<Refusal> check_limits(const std::string& caller, const Policy& policy);
   void count(llm::Dialect dialect, Outcome outcome) const;

@@ -47,6 +47,7 @@ PrefixStage::PrefixStage(Parts parts, prefix::Optimizer::Options options)
     : clock_(parts.clock),
       save_soon_(std::move(parts.save_soon)),
       optimizer_(std::move(options)),
+      breakers_(std::move(parts.post)),
       counters_(std::make_unique<Counters>(parts.metrics)) {}
 PrefixStage::~PrefixStage() = default;
 
@@ -121,8 +122,9 @@ PrefixPlanPtr PrefixStage::settle(const Forward& forward, const Judged& judged) 
     const auto at = std::find(kProviderReasons.begin(), kProviderReasons.end() - 1, judged.provider_says);
     counters_->provider_says[static_cast<size_t>(at - kProviderReasons.begin())].fetch_add(1);
   }
-  PrefixPlanPtr made = forward.observed.empty() ? forward.prefix : plan(forward, forward.observed);
+  PrefixPlanPtr made = forward.observe_only ? plan(forward, forward.body) : forward.prefix;
   if (made) billed(*made, judged.usage);
+  if (!forward.body.empty()) watch(forward, judged.usage);
   return made;
 }
 
@@ -136,6 +138,11 @@ void PrefixStage::billed(const prefix::Plan& plan, const llm::Usage& usage) {
   c.fresh.fetch_add(static_cast<uint64_t>(usage.fresh), std::memory_order_relaxed);
   c.read.fetch_add(static_cast<uint64_t>(usage.read), std::memory_order_relaxed);
   c.written.fetch_add(static_cast<uint64_t>(usage.write_short + usage.write_long), std::memory_order_relaxed);
+}
+
+void PrefixStage::watch(const Forward& forward, const llm::Usage& billed) {
+  const int64_t latency_ms = (clock_.monotonic_us() - forward.started_us) / 1000;
+  breakers_.observe(forward, billed, clock_.unix_ms() - latency_ms, latency_ms);
 }
 
 PrefixStage::Stats PrefixStage::stats() const {

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "pipeline/breaker_watch.h"
 #include "pipeline/decision.h"
 #include "prefix/optimizer.h"
 
@@ -41,6 +42,7 @@ class PrefixStage {
   struct Parts {
     const base::Clock& clock;
     base::Metrics& metrics;
+    BreakerWatch::Post post;                    // to the worker pool
     std::function<void()> save_soon = nullptr;  // called at most once a minute, from settle()
   };
   PrefixStage(Parts parts, prefix::Optimizer::Options options);
@@ -56,6 +58,7 @@ class PrefixStage {
   // The answer to a request has come. Returns its plan, which of a request that was only looked at is made now; null:
   // the layer has no part in it.
   PrefixPlanPtr settle(const Forward& forward, const Judged& judged);
+  const BreakerWatch& breakers() const { return breakers_; }
 
   struct Stats {
     uint64_t planned = 0, changed = 0, held = 0, faults = 0;
@@ -75,11 +78,13 @@ class PrefixStage {
  private:
   struct Counters;
   void billed(const prefix::Plan& plan, const llm::Usage& usage);
+  void watch(const Forward& forward, const llm::Usage& billed);  // for what breaks prefixes, beside the requests
   void save_now_and_then();
   const base::Clock& clock_;
   const std::function<void()> save_soon_;
   std::atomic<int64_t> saved_ms_{0};
   prefix::Optimizer optimizer_;
+  BreakerWatch breakers_;
   std::unique_ptr<Counters> counters_;
 };
 

@@ -87,13 +87,22 @@ uint32_t Arrangement::part_of(uint32_t block) const {
   return part;
 }
 
+namespace {
+
+bool has_content(std::string_view message) {
+  const auto tape = Tape::parse(message);
+  return tape && content_of(*tape, message) != kNoNode;
+}
+
+}  // namespace
+
 bool Arrangement::move(const std::vector<SiteView::Text>& system) {
   uint32_t to = kNoNode;
   for (uint32_t i = 0; i < prompt_.units.size(); ++i)
     if (prompt_.units[i].section == Section::kMessages &&
         (prompt_.units[i].role == Role::kUser || prompt_.units[i].role == Role::kTool))
       to = i;
-  if (to == kNoNode) return false;
+  if (to == kNoNode || !has_content(text(to))) return false;
   std::string moved, kept;
   for (const SiteView::Text& text : system)
     for (size_t i = 0; i < text.verdict.changes.size(); ++i)
@@ -207,7 +216,7 @@ std::string Arrangement::list(Section from, Section to, const ListStyle& style, 
   for (const uint32_t unit : order_) {
     const Section section = prompt_.units[unit].section;
     if (section < from || section > to || prompt_.units[unit].node == prompt_.system_node) continue;
-    if (!std::exchange(first, false)) out += style.separator;
+    if (!std::exchange(first, false)) out += style.separator.empty() ? "," : style.separator;
     out += unit_text(unit, marks, spelling);
   }
   return out += style.close;

@@ -169,9 +169,11 @@ SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, cons
   std::stable_sort(out.tool_order.begin(), out.tool_order.end(),
                    [&](uint32_t a, uint32_t b) { return rank[a] < rank[b]; });
   note_changes(site, out.system);
-  if (out.requests == 0) {
-    site.tools_style = style_of(prompt, prompt.tools_node);
-    site.messages_style = style_of(prompt, prompt.messages_node);
+  for (const auto& [style, list] :
+       {std::pair{&site.tools_style, prompt.tools_node}, std::pair{&site.messages_style, prompt.messages_node}}) {
+    const ListStyle now = style_of(prompt, list);
+    if (out.requests == 0) *style = now;
+    if (style->separator.empty()) style->separator = now.separator;
   }
   out.tools_style = site.tools_style;
   out.messages_style = site.messages_style;
@@ -221,6 +223,19 @@ bool CallSites::load(base::NumberReader& from) {
     if (from.ok()) sites_.insert(id, std::move(site));
   }
   return from.ok();
+}
+
+std::vector<CallSites::Summary> CallSites::summaries(size_t limit) const {
+  std::vector<Summary> out;
+  const std::lock_guard lock(mutex_);
+  sites_.for_each([&](const Hash128& id, const Site& site) {
+    if (out.size() >= limit) return;
+    Summary summary{
+        .id = id, .requests = site.requests, .tools = site.tools.size(), .tokens_ratio = site.tokens_ratio};
+    for (const TextHistory& text : site.texts) summary.texts.push_back(text.census());
+    out.push_back(std::move(summary));
+  });
+  return out;
 }
 
 void CallSites::billed(const Hash128& site, double estimated, double tokens) {

@@ -21,9 +21,9 @@
 
 namespace payonce::prefix {
 
-// The bytes of a list beside its elements, as the site spelled them first.
+// The bytes of a list beside its elements, as the site spelled them first. No separator: no list had two elements.
 struct ListStyle {
-  std::string open = "[", separator = ",", close = "]";
+  std::string open = "[", separator, close = "]";
   bool operator==(const ListStyle&) const = default;
 };
 
@@ -50,6 +50,16 @@ class CallSites {
   SiteView recognise(const base::Hash128& account, const Prompt& prompt, const base::KeyedHash& hash);
 
   size_t size() const;
+
+  struct Summary {
+    base::Hash128 id;
+    uint64_t requests = 0;
+    size_t tools = 0;  // names, of all that it ever sent
+    double tokens_ratio = 1;
+    std::vector<TextHistory::Census> texts;  // of its system text, part by part
+  };
+  // The sites seen latest, at most so many.
+  std::vector<Summary> summaries(size_t limit) const;
 
   // So many tokens were billed for so many estimated ones.
   void billed(const base::Hash128& site, double estimated, double tokens);

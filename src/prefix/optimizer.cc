@@ -27,6 +27,11 @@ std::vector<Mark> clients_own(const Prompt& prompt) {
   return out;
 }
 
+// OpenAI takes no member that it does not know, and before GPT-5.6 it knew none that marks.
+bool refuses_markers(const prompt_cache::Provider& provider) {
+  return provider.id == "openai_older" || provider.id == "azure_openai";
+}
+
 // The account, the model and the parameters: a change of one makes another cache of the blocks from its level on.
 CacheOf cache_of(const Asked& asked, const Prompt& prompt, const base::KeyedHash& hash) {
   CacheOf out;
@@ -142,7 +147,8 @@ void Optimizer::mark(const Asked& asked, const Prompt& prompt, const SiteView& s
                          : readable(marks.shared_tokens, asked.rule);
   plan.gate_number = marks.number;
   if (spelling_of(asked.rule).member.empty()) {
-    plan.marks = clients_own(prompt);  // a provider that we know no marks of: what the client says stays
+    // A provider that we know no marks of: what the client says stays, unless it would be refused.
+    if (!refuses_markers(*asked.rule.provider)) plan.marks = clients_own(prompt);
     return;
   }
   plan.marks = std::move(marks.marks);

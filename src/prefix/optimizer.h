@@ -100,6 +100,8 @@ class Optimizer {
   std::string save();
   base::Status load(std::string_view bytes);
 
+  std::vector<CallSites::Summary> sites(size_t limit) const { return sites_.summaries(limit); }
+
   struct Sizes {
     size_t sites = 0, spelling_bytes = 0;
   };

@@ -138,6 +138,24 @@ TEST_F(OptimizerTest, WhateverComesWhatIsSentSaysTheSame) {
   });
 }
 
+TEST_F(OptimizerTest, AClientThatBreaksNothingIsSentAsItCame) {
+  const auto spaced = [](std::string body) {  // as Python's json.dumps spells it
+    for (size_t at = 0; (at = body.find("},{", at)) != std::string::npos; at += 4) body.replace(at, 3, "}, {");
+    return body;
+  };
+  const auto& provider = *prompt_cache::Providers::built_in().find("vllm");
+  for (int turns = 1; turns <= 4; ++turns) {
+    auto request = llm::parse_request(Dialect::kAnthropicMessages, base::Bytes(spaced(Session().body(turns))));
+    const Plan made = optimizer_.plan({.request = *request,
+                                       .account = "a",
+                                       .scope = "u",
+                                       .rule = prompt_cache::rule_for(provider, "m"),
+                                       .mode = Mode::kAggressive});
+    EXPECT_FALSE(made.body.has_value()) << made.body->view();
+    EXPECT_FALSE(made.acted());
+  }
+}
+
 TEST_F(OptimizerTest, WhatWasLearnedOutlivesARestart) {
   Session session;
   (void)plan(session.body(1));

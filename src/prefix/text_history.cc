@@ -95,6 +95,17 @@ TextHistory::Verdict TextHistory::take(const std::vector<Segment>& segments) {
   return out;
 }
 
+TextHistory::Census TextHistory::census() const {
+  Census out{.seen = seen_, .stable = stable_.size()};
+  for (const auto& [anchor, region] : regions_) {
+    if (region.seen >= 3 && (region.changed + 1) * 4 >= region.seen * 3)
+      ++out.per_request;
+    else
+      ++(region.changed >= kChanges ? out.now_and_then : out.once);
+  }
+  return out;
+}
+
 void TextHistory::save(std::string& out) const {
   base::put_number(out, seen_);
   base::put_number(out, static_cast<uint32_t>(began_with_));

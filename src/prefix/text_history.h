@@ -29,6 +29,16 @@ class TextHistory {
 
   static constexpr size_t kMaxSegments = 1024;
 
+  // How its places behave, over the versions that were seen.
+  struct Census {
+    uint32_t seen = 0;
+    size_t stable = 0;        // segments that every version had
+    size_t per_request = 0;   // regions that were another nearly each time
+    size_t now_and_then = 0;  // that changed again and again, but stayed for a while: a session's, a turn's
+    size_t once = 0;          // that changed once
+  };
+  Census census() const;
+
   void save(std::string& out) const;
   void load(base::NumberReader& from);
 

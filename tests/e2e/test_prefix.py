@@ -303,6 +303,95 @@ def test_a_billing_line_goes_to_anthropic_alone(make_gateway, upstream, provider
     assert (line in upstream.requests[0].body.decode()) == kept
 
 
+def chat_session(model, turns):
+    """A chat whose client marks its system text and its last message, as LiteLLM spells it."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    history = [{"role": "system", "content": [{"type": "text", "text": SYSTEM, **mark}]}]
+    for i in range(turns):
+        history += [{"role": "user", "content": f"question {i}"}, {"role": "assistant", "content": f"answer {i}"}]
+    history[-1:] = []
+    history[-1]["content"] = [{"type": "text", "text": history[-1]["content"], **mark}]
+    return {"model": model, "messages": history}
+
+
+def test_marks_are_spelled_as_the_provider_spells_them(safe, upstream):
+    for turns in (1, 2):
+        safe.chat(chat_session("gpt-5.6", turns), **KEY)
+    for request in upstream.requests:
+        parts = [part for message in request.json["messages"] if isinstance(message["content"], list)
+                 for part in message["content"]]
+        assert all("cache_control" not in part for part in parts)
+        assert parts[0]["prompt_cache_breakpoint"] == {"mode": "explicit"}
+
+
+def test_a_provider_that_refuses_marks_gets_none(safe, upstream):
+    safe.chat(chat_session("gpt-4.1", 1), **KEY)
+    assert b"cache_control" not in upstream.requests[0].body
+    assert plain(upstream.requests[0].json["messages"][0]["content"]) == plain(SYSTEM)
+
+
+def as_admin(gateway, path):
+    token = next(gateway.folder.glob("**/payonce-*.token")).read_text().strip()
+    return gateway.client.get(path, headers={"Authorization": f"Bearer {token}"}).json()
+
+
+def test_an_operator_sees_the_call_sites(safe):
+    for turns in (1, 2, 3):
+        safe.post("/v1/messages", messages_body(turns, system=f"Now: 2026-11-26T08:3{turns}:19Z\n" + SYSTEM), **KEY)
+    assert safe.client.get("/payonce/v1/prefix", headers=KEY).status_code == 401
+    site, = as_admin(safe, "/payonce/v1/prefix")["sites"]
+    assert (site["requests"], site["tools"]) == (3, 3)
+    text, = site["system"]
+    assert text["stable_segments"] > 100 and text["changes_each_time"] == 1
+
+
+@pytest.mark.parametrize("flags", [[], ["--layers", "prefix"]], ids=["observe", "safe"])
+def test_stacked_breakers_are_all_seen_in_live_traffic(make_gateway, upstream, flags):
+    """A time and a UUID in the system prompt, swapped tools, history spelled anew."""
+    gateway = make_gateway("--upstream", upstream.url, *flags)
+    for turns in range(1, 7):
+        head = f"Now: 2026-11-26T08:3{turns}:19Z\nRequest: {uuid.uuid4()}\n"
+        names = ("read", "write", "grep") if turns % 2 else ("grep", "write", "read")
+        body = messages_body(turns, names, head + SYSTEM)
+        if turns % 2 == 0:
+            body["messages"] = reversed_keys(body["messages"])
+        gateway.post("/v1/messages", body, **KEY)
+    eventually(lambda: as_admin(gateway, "/payonce/v1/breakers")["requests"] == 6)
+    found = {row["kind"]: row for row in as_admin(gateway, "/payonce/v1/breakers")["findings"]}
+    assert {"clock", "random_id", "tool_order"} <= set(found)
+    assert {"history_respelled", "json_key_order"} & set(found)
+    assert found["clock"]["path"] == "system" and found["clock"]["cost_usd"] > 0
+    assert gateway.client.get("/payonce/v1/breakers", headers=KEY).status_code == 401
+
+
+def test_many_callers_at_once_each_say_what_they_said(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-move", "on", "--prefix-hold", "0")
+    sent = {}
+
+    def ask(number):
+        names = ("read", "write", "grep") if number % 2 else ("grep", "read", "write", "late")
+        body = messages_body(number % 5 + 1, names, f"Now: 2026-11-26T08:{number % 60:02}:19Z\n" + SYSTEM)
+        body["messages"][-1]["content"] = f"caller {number} asks"
+        sent[number] = body
+        return gateway.post("/v1/messages", reversed_keys(body) if number % 3 else body,
+                            Authorization=f"Bearer sk-{number % 4}")
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(answer.status_code == 200 for answer in pool.map(ask, range(160)))
+    assert upstream.count == 160
+    for request in upstream.requests:
+        got = request.json
+        text = json.dumps(got["messages"][-1])
+        client = sent[int(text.split("caller ")[1].split(" asks")[0])]
+        def values(tools):
+            return sorted(json.dumps(without_markers(item), sort_keys=True) for item in tools)
+        assert values(got["tools"]) == values(client["tools"])
+        assert len(got["messages"]) == len(client["messages"])
+        line = client["system"].split("\n")[0]
+        assert line in text and line not in plain(got["system"])
+    assert gateway.stats()["layers"]["prefix"]["reasons"]["fault"] == 0
+
+
 def test_keep_alive_needs_a_budget_and_holds_nothing_before_it_has_learned(make_gateway, upstream):
     plain = make_gateway("--upstream", upstream.url, "--layers", "prefix", name="plain")
     paid = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-keep-alive-budget", "1.5",

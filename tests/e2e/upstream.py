@@ -186,6 +186,8 @@ class Upstream:
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.body = read_body(request, reader)
         with self._lock:
+            if connection not in self._connections:  # stopped: what still came in is lost
+                raise Gone()
             request.number = len(self.requests) + 1
             self.requests.append(request)
             fault = self._take_fault(request)

@@ -1,0 +1,108 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lint/report.h"
+#include "lint/run.h"
+#include "payonce/commands.h"
+
+namespace payonce {
+namespace {
+
+struct Options {
+  std::vector<std::string> paths, kinds, fail_on;
+  std::string sarif;
+  bool as_json = false, list_kinds = false;
+  lint::Show show;
+};
+
+std::vector<prefix::Kind> kinds_of(const std::vector<std::string>& names) {
+  std::vector<prefix::Kind> out;
+  for (const std::string& name : names)
+    if (const auto kind = prefix::find_kind(name)) out.push_back(*kind);
+  return out;
+}
+
+std::string check_kind(const std::string& name) {
+  if (prefix::find_kind(name)) return {};
+  std::string known;
+  for (const prefix::KindInfo& about : prefix::all_kinds())
+    known += (known.empty() ? "" : ", ") + std::string(about.name);
+  return fmt::format("'{}' is no kind; there are: {}", name, known);
+}
+
+bool write_sarif(const std::string& to, const std::string& text) {
+  if (to == "-") return std::fputs((text + "\n").c_str(), stdout) >= 0;
+  std::ofstream file(to, std::ios::binary);
+  file << text << '\n';
+  return file.good();
+}
+
+int run(const Options& options) {
+  lint::Input input = lint::read_input(options.paths);
+  const llm::PriceTable prices = llm::PriceTable::built_in();
+  const lint::Result result = lint::run(input, prices, {.kinds = kinds_of(options.kinds)});
+  if (!options.sarif.empty() && !write_sarif(options.sarif, lint::as_sarif(input, result))) {
+    (void)std::fprintf(stderr, "payonce: cannot write '%s'\n", options.sarif.c_str());
+    return 1;
+  }
+  if (options.as_json)
+    (void)std::fputs((lint::as_json(input, result, options.show) + "\n").c_str(), stdout);
+  else if (options.sarif != "-")
+    (void)std::fputs(lint::as_text(input, result, options.show).c_str(), stdout);
+  for (const lint::Skipped& skipped : input.skipped)
+    if (skipped.line == 0) (void)std::fprintf(stderr, "payonce: %s: %s\n", skipped.file.c_str(), skipped.why.c_str());
+  const std::vector<prefix::Kind> fatal = kinds_of(options.fail_on);
+  const bool failed = std::any_of(result.findings.begin(), result.findings.end(), [&](const lint::Told& told) {
+    return fatal.empty() || std::find(fatal.begin(), fatal.end(), told.finding.kind) != fatal.end();
+  });
+  return failed || input.unreadable ? 1 : 0;
+}
+
+}  // namespace
+
+void add_lint(CLI::App& app, int& status) {
+  CLI::App* command = app.add_subcommand(
+      "lint", "Finds what keeps requests from sharing a prefix: where, how often, what it costs, and the fix");
+  command->footer(
+      "LOG holds a recorded call a line: {timestamp, latency_ms, path, session, request, response}; only \"request\" "
+      "is\n"
+      "needed. REQUEST is one request body, or a prompt template. Folders and globs are searched; - is the standard "
+      "input.\n"
+      "Exit status: 0 no findings, 1 findings or unreadable input, 2 wrong usage. The kinds: docs/breakers.md.\n\n"
+      "Examples:\n"
+      "  payonce lint calls.jsonl\n"
+      "  payonce lint logs/ --json | jq '.findings[] | {kind, path, cost_usd}'\n"
+      "  payonce lint request.json prompts/system.j2\n"
+      "  payonce lint logs/*.jsonl --fail-on clock,random_id --sarif lint.sarif\n"
+      "  zcat day.jsonl.gz | payonce lint - --redact");
+  const auto options = std::make_shared<Options>();
+  command->add_option("paths", options->paths, "Logs, requests, templates, folders, globs, or -");
+  command->add_flag("--json", options->as_json, "Print JSON");
+  command->add_option("--sarif", options->sarif, "Write SARIF 2.1.0 to this file (-: print it)");
+  command->add_option("--kind", options->kinds, "Only these kinds")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(check_kind);
+  command->add_option("--fail-on", options->fail_on, "Status 1 for these kinds alone")
+      ->delimiter(',')
+      ->check(check_kind);
+  command->add_flag("--show-text", options->show.text, "Longer excerpts of the prompts");
+  command->add_flag("--redact", options->show.redact, "No excerpts of the prompts");
+  command->add_flag("--kinds", options->list_kinds, "Print the table of all kinds");
+  command->callback([options, &status] {
+    if (options->list_kinds) {
+      (void)std::fputs(prefix::catalogue_markdown().c_str(), stdout);
+      return;
+    }
+    if (options->paths.empty()) throw CLI::RequiredError("paths");
+    status = run(*options);
+  });
+}
+
+}  // namespace payonce
