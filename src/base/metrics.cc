@@ -48,6 +48,9 @@ constexpr MetricInfo kTable[] = {
      "What the prefix layer did to requests, or would have done: tools_ordered, respelled, moved, billing_stripped, "
      "marked, unmarked, keyed, documents_ordered, documents_first, documents_apart, repeats_dropped, "
      "compaction_rewritten."},
+    {"payonce_keep_alive_pings_total", "counter", "outcome",
+     "Pings that keep written prefixes alive: read, written (it was gone), failed."},
+    {"payonce_keep_alive_usd_total", "counter", "", "What those pings cost, USD at list price."},
     {"payonce_route_moves_total", "counter", "why",
      "Requests that did not go to the first upstream of the configuration or not to their prefix: sticky, balanced, "
      "cheaper, spilled."},

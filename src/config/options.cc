@@ -205,6 +205,9 @@ constexpr Option kOptions[] = {
     {"prefix.hold", "--prefix-hold", milliseconds<AT(prefix.hold_ms)>(),
      "how long a request waits, at most, for the first of its fan-out to write the prefix that they share; 0: not at "
      "all"},
+    {"prefix.keep_alive_budget", "--prefix-keep-alive-budget", number<AT(prefix.keep_alive_budget_usd), kMaxAmount>(),
+     "USD a day (UTC) for reads that keep written prefixes alive between requests (docs/prefix-keep-alive.md); 0: "
+     "none"},
     {"routing.policy", "--routing-policy", choice<AT(routing), route::kRoutingPolicies>(),
      "which of the upstreams that serve a model gets a request: order (the first that works; a conversation stays "
      "where its prefix is), balance (replicas: the one that is expected to begin first), cost (the cheapest, with "

@@ -101,6 +101,7 @@ struct PrefixSettings {
   std::vector<std::string> repeats;  // the same: whose repeated documents may be left out
   route::CompactionMode compaction = route::CompactionMode::kOff;
   int64_t hold_ms = 3000;
+  double keep_alive_budget_usd = 0;  // a day, for pings; 0: none
 };
 
 struct Settings {

@@ -369,7 +369,7 @@ std::string Admin::stats_json() const {
                              {"usd", exact.saved_usd}}}};
   if (pipeline::SemanticStage* semantic = parts_.pipeline.semantic()) add_semantic(*semantic, out);
   if (const pipeline::PrefixStage* prefix = parts_.pipeline.prefix())
-    out["layers"].as_object()["prefix"] = prefix_json(*prefix);
+    out["layers"].as_object()["prefix"] = prefix_json(*prefix, parts_.keep_alive, *parts_.pipeline.policy());
   out["routing"] = routing_json(parts_.pipeline);
   if (parts_.retrieval != nullptr) out["layers"].as_object()["retrieval"] = retrieval_json(*parts_.retrieval);
   if (options_.engine_stats) out["engine"] = json::parse(options_.engine_stats());

@@ -14,6 +14,7 @@
 #include "base/worker_pool.h"
 #include "cache/response_store.h"
 #include "net/server.h"
+#include "pipeline/keep_alive_stage.h"
 #include "pipeline/pipeline.h"
 #include "record/ledger.h"
 
@@ -38,7 +39,8 @@ class Admin {
     cache::ResponseStore& store;
     record::Ledger& ledger;
     pipeline::Pipeline& pipeline;
-    RetrievalProxy* retrieval = nullptr;  // null: no vector stores
+    RetrievalProxy* retrieval = nullptr;             // null: no vector stores
+    pipeline::KeepAliveStage* keep_alive = nullptr;  // null: no prefix layer
   };
   struct Options {
     std::string token;                          // empty: nobody is admin

@@ -70,6 +70,7 @@ json::object explanation_json(const pipeline::Explained& of, const std::optional
   if (of.collapsed) reasons["collapsed"] = "joined an equal request in flight";
   out["reasons"] = std::move(reasons);
   if (of.prefix) out["prefix"] = prefix_json(*of.prefix);
+  if (!of.provider_says.empty()) out["provider_says"] = of.provider_says;
   if (of.settled) {
     out["billed"] = tokens_json(of.billed);
     out["cost_usd"] = of.cost_usd;

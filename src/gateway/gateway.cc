@@ -14,6 +14,7 @@
 #include "gateway/fetch.h"
 #include "gateway/observer.h"
 #include "gateway/paced_replay.h"
+#include "gateway/pinger.h"
 #include "gateway/relay.h"
 #include "gateway/upstreams.h"
 #include "llm/error_body.h"
@@ -75,6 +76,7 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   std::vector<std::unique_ptr<LoopState>> loop_states;
   cache::FlightTable flights;
   std::shared_ptr<RetrievalProxy> retrieval;  // null: no vector stores
+  std::shared_ptr<Pinger> pinger;             // null: no prefix layer
   std::unique_ptr<Admin> admin;
   std::unique_ptr<net::Server> server;
   std::atomic<size_t> in_flight{0};
@@ -318,6 +320,7 @@ void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
   hooks.count_error = [self](const std::string& upstream, const std::string& code) {
     self->parts.metrics.counter("payonce_upstream_errors_total", {{"upstream", upstream}, {"code", code}}).add();
   };
+  if (pinger) pinger->watch(loop.loop, job, hooks);
   const auto call =
       std::make_shared<Fetch>(loop.loop, loop.upstreams, parts.clock, flight, std::move(job), std::move(hooks));
   flight->on_abandoned([weak = std::weak_ptr<Fetch>(call)] {
@@ -344,9 +347,14 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
     state.retrieval = std::make_shared<RetrievalProxy>(
         RetrievalProxy::Parts{parts.clock, parts.metrics, parts.pipeline, *parts.retrieval}, state.options.stores,
         state.options.max_in_flight);
-  state.admin = std::make_unique<Admin>(Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store,
-                                                     parts.ledger, parts.pipeline, state.retrieval.get()},
-                                        std::move(admin));
+  if (parts.keep_alive != nullptr)
+    state.pinger = std::make_shared<Pinger>(
+        Pinger::Parts{parts.loops[0], state.loop_states.front()->upstreams, parts.pool, *parts.keep_alive,
+                      [&pipeline = parts.pipeline] { return pipeline.policy(); }});
+  state.admin =
+      std::make_unique<Admin>(Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store, parts.ledger,
+                                           parts.pipeline, state.retrieval.get(), parts.keep_alive},
+                              std::move(admin));
   net::Server::Options server = state.options.server;
   server.error = [](int status, std::string_view message, std::string_view target) {
     return base::Bytes(llm::error_body(llm::classify("POST", path_of(target)), status, message));
@@ -360,12 +368,17 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
 
 Gateway::~Gateway() = default;
 
-base::Status Gateway::start() { return state_->server->start(); }
+base::Status Gateway::start() {
+  PAYONCE_CHECK_OK(state_->server->start());
+  if (state_->pinger) state_->pinger->start();
+  return {};
+}
 
 uint16_t Gateway::port() const { return state_->server->port(); }
 
 void Gateway::drain(int64_t deadline_ms, std::function<void()> done) {
   state_->draining = true;
+  if (state_->pinger) state_->pinger->stop();
   state_->server->drain(deadline_ms, std::move(done));
 }
 

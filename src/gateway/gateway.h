@@ -15,6 +15,7 @@
 #include "cache/response_store.h"
 #include "gateway/retrieval_proxy.h"
 #include "net/server.h"
+#include "pipeline/keep_alive_stage.h"
 #include "pipeline/pipeline.h"
 #include "record/ledger.h"
 #include "record/trace.h"
@@ -33,6 +34,7 @@ class Gateway {
     pipeline::Pipeline& pipeline;
     net::EventLoops& loops;
     retrieval::RetrievalStage* retrieval = nullptr;  // null: no vector stores
+    pipeline::KeepAliveStage* keep_alive = nullptr;  // null: no prefix layer
   };
   struct Options {
     net::Server::Options server;

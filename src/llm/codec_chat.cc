@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "llm/codec.h"
+#include "llm/miss_reason.h"
 #include "llm/sse.h"
 #include "llm/usage.h"
 
@@ -189,6 +191,7 @@ Analysis Chat::analyse_json(const json::object& body) {
   Analysis out;
   out.model = text_of(body, "model");
   if (const json::object* usage = object_of(body, "usage")) out.usage = openai_usage(*usage);
+  out.cache_miss_reason = miss_reason(body);
   const json::array* choices = array_of(body, "choices");
   if (const json::value* error = body.if_contains("error"); error != nullptr && !error->is_null()) {
     out.reason = "error object";
@@ -221,6 +224,7 @@ Analysis Chat::analyse_stream(std::string_view stream) {
     }
     if (out.model.empty()) out.model = text_of(*chunk, "model");
     if (const json::object* usage = object_of(*chunk, "usage")) out.usage = openai_usage(*usage);
+    if (std::string reason = miss_reason(*chunk); !reason.empty()) out.cache_miss_reason = std::move(reason);
     const json::array* choices = array_of(*chunk, "choices");
     if (choices == nullptr) continue;
     for (const json::value& choice : *choices) {

@@ -2,6 +2,7 @@
 #include <map>
 
 #include "llm/codec.h"
+#include "llm/miss_reason.h"
 #include "llm/sse.h"
 #include "llm/usage.h"
 
@@ -159,6 +160,7 @@ Analysis Messages::analyse_json(const json::object& body) {
   out.model = text_of(body, "model");
   out.finish_reason = text_of(body, "stop_reason");
   if (const json::object* usage = object_of(body, "usage")) out.usage = anthropic_usage(*usage);
+  out.cache_miss_reason = miss_reason(body);
   out.complete = text_of(body, "type") == "message" && !out.finish_reason.empty();
   if (!out.complete) out.reason = body.contains("error") ? "error object" : "no stop_reason";
   return out;

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "llm/codec.h"
+#include "llm/miss_reason.h"
 #include "llm/sse.h"
 #include "llm/usage.h"
 
@@ -14,6 +15,7 @@ void read_status(const json::object& response, Analysis& out) {
   out.model = text_of(response, "model");
   out.finish_reason = text_of(response, "status");
   if (const json::object* usage = object_of(response, "usage")) out.usage = openai_usage(*usage);
+  out.cache_miss_reason = miss_reason(response);
   if (const json::value* error = response.if_contains("error"); error != nullptr && !error->is_null()) {
     out.reason = "error object";
     return;

@@ -32,7 +32,11 @@ struct Analysis {
   Usage usage;
   std::string model;          // as the answer names it
   std::string finish_reason;  // as the answer spells it
+  // The provider's own account of why it read less from its cache than it could have: "tools_changed", "unavailable",
+  // … Empty: it was not asked, or had nothing to say. A word of at most kMaxMissReason_bytes.
+  std::string cache_miss_reason;
 };
+inline constexpr size_t kMaxMissReason_bytes = 64;
 
 // `body` is the entity after a 200 answer. Never throws; a body that cannot be read is incomplete.
 Analysis analyse(Dialect dialect, Form form, std::string_view body);

@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 #include <string>
+#include <tuple>
 
 #include "llm/dialect.h"
 #include "llm/error_body.h"
@@ -155,6 +156,42 @@ TEST(Response, KnowsTheChunkThatEndsAStream) {
       ends_stream(Dialect::kOpenAiChat, "data: {\"choices\":[{\"delta\":{\"content\":\"data: [DONE]\"}}]}\n\n"));
   EXPECT_TRUE(ends_stream(Dialect::kAnthropicMessages, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
   EXPECT_TRUE(ends_stream(Dialect::kOpenAiResponses, *to_stream(Dialect::kOpenAiResponses, kResponse, false)));
+}
+
+// Shapes of the two providers' pages (2026-09).
+TEST(Response, TellsWhyTheProviderDidNotReadItsCache) {
+  const auto with = [](std::string_view document, std::string_view member) {
+    return std::string(document.substr(0, document.size() - 1)) + "," + std::string(member) + "}";
+  };
+  const std::string message =
+      with(kMessage, R"("diagnostics":{"cache_miss_reason":{"type":"tools_changed","cache_missed_input_tokens":9}})");
+  const std::string response =
+      with(kResponse, R"("prompt_cache_diagnostics":{"type":"cache_miss","reason":"input_changed"})");
+  const std::string chat = with(kChat, R"("prompt_cache_diagnostics":{"type":"comparison_response_not_found"})");
+  for (const auto& [dialect, text, reason] : {std::tuple{Dialect::kAnthropicMessages, message, "tools_changed"},
+                                              {Dialect::kOpenAiResponses, response, "input_changed"},
+                                              {Dialect::kOpenAiChat, chat, "comparison_response_not_found"}}) {
+    EXPECT_EQ(analyse(dialect, Form::kJson, text).cache_miss_reason, reason);
+    const std::string stream =
+        dialect == Dialect::kOpenAiChat ? "data: " + text + "\n\ndata: [DONE]\n\n" : *to_stream(dialect, text, true);
+    EXPECT_EQ(analyse(dialect, Form::kStream, stream).cache_miss_reason, reason);
+  }
+}
+
+TEST(Response, AnAccountOfAMissMayHaveAnyShapeAndIsShort) {
+  const auto reason_of = [](std::string_view member) {
+    return analyse(Dialect::kOpenAiResponses, Form::kJson, R"({"status":"completed",)" + std::string(member) + "}")
+        .cache_miss_reason;
+  };
+  EXPECT_EQ(reason_of(R"("prompt_cache_diagnostics":{"reason":{"type":"model_changed"}})"), "model_changed");
+  EXPECT_EQ(reason_of(R"("prompt_cache_diagnostics":"unavailable")"), "unavailable");
+  EXPECT_EQ(reason_of(R"("diagnostics":{"cache_miss_reason":"system_changed"})"), "system_changed");
+  for (const char* nothing :
+       {R"("diagnostics":null)", R"("diagnostics":{"cache_miss_reason":null})", R"("diagnostics":[1])",
+        R"("prompt_cache_diagnostics":{"type":"cache_hit"})", R"("prompt_cache_diagnostics":7)"})
+    EXPECT_EQ(reason_of(nothing), "") << nothing;
+  EXPECT_EQ(reason_of(R"("prompt_cache_diagnostics":")" + std::string(65, 'a') + "\""), "other");
+  EXPECT_EQ(reason_of(R"("prompt_cache_diagnostics":"a\nb")"), "other");
 }
 
 TEST(Request, ReadsWhatTheLayersNeed) {

@@ -71,6 +71,8 @@ std::string explanation_text(const json::value& explanation) {
   for (const auto& [layer, reason] : explanation.at("reasons").as_object())
     out += fmt::format("{:<9} {}\n", std::string_view(layer), std::string_view(reason.as_string()));
   if (const json::value* prefix = of.if_contains("prefix")) out += prefix_text(*prefix);
+  if (const std::string_view says = text(explanation, "provider_says"); !says.empty())
+    out += fmt::format("provider  says: {}\n", says);
   if (const json::value* billed = of.if_contains("billed"))
     out += fmt::format("billed    {}; {:.6f} USD\n", tokens(*billed), explanation.at("cost_usd").to_number<double>());
   if (const json::value* nearest = of.if_contains("nearest")) out += nearest_text(*nearest);

@@ -26,6 +26,7 @@
 #include "payonce/retrieval_layer.h"
 #include "payonce/run.h"
 #include "payonce/semantic_layer.h"
+#include "pipeline/keep_alive_stage.h"
 #include "pipeline/pipeline.h"
 #include "record/ledger.h"
 #include "record/trace.h"
@@ -115,6 +116,7 @@ struct Instance::Parts {
                       ? nullptr
                       : std::make_unique<RetrievalLayer>(given, embedder.get(), clock, metrics)),
         prefix(wants_prefix(given) ? make_prefix() : nullptr),
+        keep_alive(prefix ? make_keep_alive() : nullptr),
         pipeline({.clock = clock,
                   .metrics = metrics,
                   .store = *store,
@@ -160,6 +162,10 @@ struct Instance::Parts {
     return std::make_unique<PrefixLayer>(
         directory, salt, PrefixLayer::Surroundings{.clock = clock, .env = env, .pool = pool, .metrics = metrics});
   }
+  std::unique_ptr<pipeline::KeepAliveStage> make_keep_alive() {
+    return std::make_unique<pipeline::KeepAliveStage>(pipeline::KeepAliveStage::Parts{
+        .clock = clock, .metrics = metrics, .ledger = ledger, .limits = limits, .prefix = prefix->stage()});
+  }
   // A data directory that cannot be used costs the disk tier, not the service.
   std::string usable_directory(const std::string& path) {
     if (path.empty()) return path;
@@ -189,14 +195,15 @@ struct Instance::Parts {
   record::Ledger ledger;
   route::Limits limits;
   net::EventLoops loops;
-  base::Status embedder_status;                      // why there is none, where one was named
-  std::unique_ptr<embed::Embedder> embedder;         // null: none
-  std::unique_ptr<embed::EmbeddingsApi> embeddings;  // null: without an engine or an embedder
-  std::unique_ptr<SemanticLayer> semantic;           // null: not wanted, or no embedder
-  std::unique_ptr<RetrievalLayer> retrieval;         // null: no vector stores
-  std::unique_ptr<PrefixLayer> prefix;               // null: no such layer
-  std::unique_ptr<LocalEngine> engine;               // null: every upstream is elsewhere
-  route::UpstreamPtr local;                          // the engine as an upstream
+  base::Status embedder_status;                          // why there is none, where one was named
+  std::unique_ptr<embed::Embedder> embedder;             // null: none
+  std::unique_ptr<embed::EmbeddingsApi> embeddings;      // null: without an engine or an embedder
+  std::unique_ptr<SemanticLayer> semantic;               // null: not wanted, or no embedder
+  std::unique_ptr<RetrievalLayer> retrieval;             // null: no vector stores
+  std::unique_ptr<PrefixLayer> prefix;                   // null: no such layer
+  std::unique_ptr<pipeline::KeepAliveStage> keep_alive;  // the same
+  std::unique_ptr<LocalEngine> engine;                   // null: every upstream is elsewhere
+  route::UpstreamPtr local;                              // the engine as an upstream
   std::unique_ptr<record::Tracer> tracer;
   pipeline::Pipeline pipeline;
   std::unique_ptr<gateway::Gateway> gateway;
@@ -252,7 +259,8 @@ base::Status Instance::start() {
                               .tracer = p.tracer.get(),
                               .pipeline = p.pipeline,
                               .loops = p.loops,
-                              .retrieval = p.retrieval ? &p.retrieval->stage() : nullptr},
+                              .retrieval = p.retrieval ? &p.retrieval->stage() : nullptr,
+                              .keep_alive = p.keep_alive.get()},
       std::move(options));
   PAYONCE_CHECK_OK(p.gateway->start());
   if (p.engine) PAYONCE_CHECK_OK(p.start_engine());

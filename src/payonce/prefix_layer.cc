@@ -22,7 +22,8 @@ pipeline::Policy::Prefix prefix_policy(const config::Settings& settings) {
           .context = settings.prefix.context,
           .repeats = settings.prefix.repeats,
           .compaction = settings.prefix.compaction,
-          .hold_ms = settings.prefix.hold_ms};
+          .hold_ms = settings.prefix.hold_ms,
+          .keep_alive_usd_per_day = settings.prefix.keep_alive_budget_usd};
 }
 
 PrefixLayer::PrefixLayer(const std::string& directory, const std::string& seed, Surroundings around)

@@ -134,7 +134,8 @@ struct Judged {
   llm::Form form = llm::Form::kJson;
   llm::Usage usage;
   double cost_usd = 0;
-  std::string reason;  // why it is not complete
+  std::string reason;         // why it is not complete
+  std::string provider_says;  // why its cache was not read, where the answer tells (llm::Analysis::cache_miss_reason)
 };
 
 }  // namespace payonce::pipeline

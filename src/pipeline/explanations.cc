@@ -96,6 +96,7 @@ void Explanations::settled(uint64_t id, const PrefixPlanPtr& plan, const Judged&
   at.settled = judged.complete;
   at.billed = judged.usage;
   at.cost_usd = judged.cost_usd;
+  at.provider_says = judged.provider_says;
 }
 
 std::optional<Explained> Explanations::find(uint64_t id) const {

@@ -34,6 +34,7 @@ struct Explained {
   bool settled = false;  // the answer was complete, and this was billed
   llm::Usage billed;
   double cost_usd = 0;
+  std::string provider_says;  // its own reason why it read less than it could have; empty: none
 };
 
 // The earlier request of the same scope that has most in common with a miss, and where they part.

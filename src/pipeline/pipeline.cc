@@ -280,12 +280,7 @@ Decision Pipeline::pass_through(const Incoming& incoming, const PolicyPtr& polic
 }
 
 std::optional<Refusal> Pipeline::check_limits(const std::string& caller, const Policy& policy) {
-  route::Limit limit = policy.limit;
-  if (const auto own = policy.limits.find(caller); own != policy.limits.end()) {
-    if (own->second.requests_per_minute > 0) limit.requests_per_minute = own->second.requests_per_minute;
-    if (own->second.budget_usd_per_day > 0) limit.budget_usd_per_day = own->second.budget_usd_per_day;
-  }
-  const auto exceeded = limits_.take(caller, limit, clock_.unix_ms());
+  const auto exceeded = limits_.take(caller, policy.limit_of(caller), clock_.unix_ms());
   if (!exceeded) return std::nullopt;
   return Refusal{.status = 429,
                  .message = exceeded->message,
@@ -304,6 +299,7 @@ Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   out.cost_usd =
       upstream.price_factor * forward.policy->prices.cost_usd(prepared.model, analysis.usage, clock_.unix_ms());
   out.reason = std::move(analysis.reason);
+  out.provider_says = std::move(analysis.cache_miss_reason);
   out.complete = analysis.complete;
   out.store = forward.store && analysis.complete;
   return out;

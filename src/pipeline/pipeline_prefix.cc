@@ -14,13 +14,7 @@ void Pipeline::arrange(Forward& forward, const base::Bytes& body) {
 }
 
 void Pipeline::settle_prefix(const Forward& forward, const Judged& judged) {
-  PrefixPlanPtr plan = forward.prefix;
-  if (prefix_ != nullptr) {
-    if (forward.observe_only) plan = prefix_->plan(forward, forward.body);
-    if (plan) prefix_->settle(*plan, judged.usage);
-    if (!forward.body.empty()) prefix_->watch(forward, judged.usage);
-  }
-  explanations_.settled(forward.id, plan, judged);
+  explanations_.settled(forward.id, prefix_ != nullptr ? prefix_->settle(forward, judged) : nullptr, judged);
 }
 
 }  // namespace payonce::pipeline

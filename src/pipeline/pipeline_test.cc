@@ -172,5 +172,16 @@ TEST_F(PipelineTest, WhatGoesForwardCarriesItsNarrowedScopeAlsoWhenItPassesThrou
   EXPECT_EQ(scope(ask(kBody, {{"X-Payonce-Scope", "user:1"}}, llm::Dialect::kOther)), narrowed);
 }
 
+TEST_F(PipelineTest, AnExplanationRepeatsWhatTheProviderSaysOfItsMiss) {
+  Decision asked = ask();
+  auto& forward = std::get<Forward>(asked);
+  forward.id = pipeline->explanations().next_id();
+  pipeline->explanations().forwarded(forward.id, forward, base::Bytes::copy(kBody), false);
+  std::string answer(kAnswer);
+  answer.insert(1, R"("prompt_cache_diagnostics":{"type":"cache_miss","reason":"tools_changed"},)");
+  (void)pay(asked, answer);
+  EXPECT_EQ(pipeline->explanations().find(forward.id)->provider_says, "tools_changed");
+}
+
 }  // namespace
 }  // namespace payonce::pipeline

@@ -36,9 +36,21 @@ struct Policy {
     std::vector<std::string> context;  // whose documents may be ordered
     std::vector<std::string> repeats;  // whose repeated documents may be left out
     route::CompactionMode compaction = route::CompactionMode::kOff;
-    int64_t hold_ms = 3000;  // how long a request waits for the first write of its prefix; 0: not
+    int64_t hold_ms = 3000;             // how long a request waits for the first write of its prefix; 0: not
+    double keep_alive_usd_per_day = 0;  // for pings; 0: none is sent
   } prefix;
+
+  route::Limit limit_of(const std::string& caller) const;
 };
 using PolicyPtr = std::shared_ptr<const Policy>;
+
+inline route::Limit Policy::limit_of(const std::string& caller) const {
+  route::Limit out = limit;
+  if (const auto own = limits.find(caller); own != limits.end()) {
+    if (own->second.requests_per_minute > 0) out.requests_per_minute = own->second.requests_per_minute;
+    if (own->second.budget_usd_per_day > 0) out.budget_usd_per_day = own->second.budget_usd_per_day;
+  }
+  return out;
+}
 
 }  // namespace payonce::pipeline

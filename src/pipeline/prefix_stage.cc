@@ -45,6 +45,7 @@ struct PrefixStage::Counters {
   std::atomic<uint64_t> planned{0}, changed{0}, held{0}, faults{0}, plan_us{0}, requests{0}, hits{0}, fresh{0},
       read{0}, written{0};
   std::array<std::atomic<uint64_t>, prefix::kActs> acts{};
+  std::array<std::atomic<uint64_t>, kProviderReasons.size()> provider_says{};
 };
 
 PrefixStage::PrefixStage(Parts parts, prefix::Optimizer::Options options)
@@ -116,19 +117,34 @@ bool PrefixStage::hold(const prefix::Plan& plan, std::function<void()> then) {
   return true;
 }
 
-void PrefixStage::settle(const prefix::Plan& plan, const llm::Usage& billed) {
-  optimizer_.answered(plan, billed);
+void PrefixStage::save_now_and_then() {
   int64_t saved_ms = saved_ms_;
   const int64_t now_ms = clock_.monotonic_us() / 1000;
   if (save_soon_ && now_ms - saved_ms >= kSaveEvery_ms && saved_ms_.compare_exchange_strong(saved_ms, now_ms))
     save_soon_();
-  if (!billed.known || plan.tokens == 0) return;
+}
+
+PrefixPlanPtr PrefixStage::settle(const Forward& forward, const Judged& judged) {
+  if (!judged.provider_says.empty()) {
+    const auto at = std::find(kProviderReasons.begin(), kProviderReasons.end() - 1, judged.provider_says);
+    counters_->provider_says[static_cast<size_t>(at - kProviderReasons.begin())].fetch_add(1);
+  }
+  PrefixPlanPtr made = forward.observe_only ? plan(forward, forward.body) : forward.prefix;
+  if (made) billed(*made, judged.usage);
+  if (!forward.body.empty()) watch(forward, judged.usage);
+  return made;
+}
+
+void PrefixStage::billed(const prefix::Plan& plan, const llm::Usage& usage) {
+  optimizer_.answered(plan, usage);
+  save_now_and_then();
+  if (!usage.known || plan.tokens == 0) return;
   Counters& c = *counters_;
   c.requests.fetch_add(1, std::memory_order_relaxed);
-  if (billed.read > 0) c.hits.fetch_add(1, std::memory_order_relaxed);
-  c.fresh.fetch_add(static_cast<uint64_t>(billed.fresh), std::memory_order_relaxed);
-  c.read.fetch_add(static_cast<uint64_t>(billed.read), std::memory_order_relaxed);
-  c.written.fetch_add(static_cast<uint64_t>(billed.write_short + billed.write_long), std::memory_order_relaxed);
+  if (usage.read > 0) c.hits.fetch_add(1, std::memory_order_relaxed);
+  c.fresh.fetch_add(static_cast<uint64_t>(usage.fresh), std::memory_order_relaxed);
+  c.read.fetch_add(static_cast<uint64_t>(usage.read), std::memory_order_relaxed);
+  c.written.fetch_add(static_cast<uint64_t>(usage.write_short + usage.write_long), std::memory_order_relaxed);
 }
 
 void PrefixStage::watch(const Forward& forward, const llm::Usage& billed) {
@@ -140,6 +156,7 @@ PrefixStage::Stats PrefixStage::stats() const {
   const Counters& c = *counters_;
   Stats out{.planned = c.planned, .changed = c.changed, .held = c.held, .faults = c.faults};
   for (size_t i = 0; i < prefix::kActs; ++i) out.acts[i] = c.acts[i];
+  for (size_t i = 0; i < kProviderReasons.size(); ++i) out.provider_says[i] = c.provider_says[i];
   out.requests = c.requests;
   out.hits = c.hits;
   out.fresh = c.fresh;

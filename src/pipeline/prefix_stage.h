@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -16,6 +17,25 @@
 #include "prefix/optimizer.h"
 
 namespace payonce::pipeline {
+
+// What providers say of their own misses: Anthropic's cache_miss_reason types, OpenAI's prompt_cache_diagnostics
+// reasons (2026-09). The last stands for every other word.
+inline constexpr std::array<std::string_view, 16> kProviderReasons = {"model_changed",
+                                                                      "system_changed",
+                                                                      "tools_changed",
+                                                                      "messages_changed",
+                                                                      "input_changed",
+                                                                      "prompt_cache_key_changed",
+                                                                      "text_format_changed",
+                                                                      "reasoning_effort_changed",
+                                                                      "verbosity_changed",
+                                                                      "context_compacted",
+                                                                      "service_tier_changed",
+                                                                      "previous_message_not_found",
+                                                                      "comparison_response_not_found",
+                                                                      "unavailable",
+                                                                      "cache_miss",
+                                                                      "other"};
 
 class PrefixStage {
  public:
@@ -35,11 +55,9 @@ class PrefixStage {
   bool hold(const prefix::Plan& plan, std::function<void()> then);
   // The answer has begun, or never will.
   void begun(const prefix::Plan& plan) { optimizer_.begun(plan); }
-  // Its answer was complete and this was billed.
-  void settle(const prefix::Plan& plan, const llm::Usage& billed);
-
-  // And looked at for what breaks prefixes, beside the requests.
-  void watch(const Forward& forward, const llm::Usage& billed);
+  // The answer to a request has come. Returns its plan, which of a request that was only looked at is made now; null:
+  // the layer has no part in it.
+  PrefixPlanPtr settle(const Forward& forward, const Judged& judged);
   const BreakerWatch& breakers() const { return breakers_; }
 
   struct Stats {
@@ -48,6 +66,7 @@ class PrefixStage {
     uint64_t requests = 0, hits = 0;            // whose usage was known; of these, that read from a cache
     uint64_t fresh = 0, read = 0, written = 0;  // tokens of their input
     double plan_us = 0;                         // mean time of a plan
+    std::array<uint64_t, kProviderReasons.size()> provider_says{};
     prefix::Optimizer::Sizes sizes;
   };
   Stats stats() const;
@@ -58,6 +77,9 @@ class PrefixStage {
 
  private:
   struct Counters;
+  void billed(const prefix::Plan& plan, const llm::Usage& usage);
+  void watch(const Forward& forward, const llm::Usage& billed);  // for what breaks prefixes, beside the requests
+  void save_now_and_then();
   const base::Clock& clock_;
   const std::function<void()> save_soon_;
   std::atomic<int64_t> saved_ms_{0};

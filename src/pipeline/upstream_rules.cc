@@ -16,6 +16,8 @@ bool reads_billing_header(const prompt_cache::Provider& provider) {
   return std::find(kTheirs.begin(), kTheirs.end(), provider.id) != kTheirs.end();
 }
 
+bool takes_pings(const prompt_cache::Provider& provider) { return provider.id == "anthropic"; }
+
 const prompt_cache::Provider& provider_of(const route::Upstream& upstream, const Prepared& prepared) {
   const auto& table = prompt_cache::Providers::built_in();
   if (!upstream.provider.empty())

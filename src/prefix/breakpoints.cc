@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
-#include "prefix/gate/choose_ttl.h"
 #include "prefix/saved_state.h"
 
 namespace payonce::prefix {
 namespace {
 
 constexpr WriteGate::Options kGate{.positions = size_t{1} << 16, .prompts = size_t{1} << 14};  // about 6 MB
-constexpr double kKnownGaps = 200;  // observations from which the gaps say which TTL is cheaper
+constexpr double kKnownGaps = 200;  // observations from which the gaps say what is cheaper
 
 bool has_marks(const prompt_cache::Rule& rule) { return !spelling_of(rule).member.empty(); }
 
@@ -147,6 +146,11 @@ bool Breakpoints::load(base::NumberReader& from) {
   const std::lock_guard lock(mutex_);
   gate_ = std::move(gate);
   return true;
+}
+
+uint32_t Breakpoints::pings_worth(const TtlPrices& prices) {
+  const std::lock_guard lock(mutex_);
+  return gate_ && gate_->gaps().weight() >= kKnownGaps ? choose_pings(gate_->gaps(), prices) : 0;
 }
 
 void Breakpoints::answered(uint64_t number, uint32_t output_tokens) {

@@ -11,6 +11,7 @@
 
 #include "base/little_endian.h"
 #include "prefix/arrangement.h"
+#include "prefix/gate/choose_ttl.h"
 #include "prefix/gate/write_gate.h"
 #include "prefix/prompt/prompt.h"
 #include "prompt_cache/rules.h"
@@ -41,6 +42,8 @@ class Breakpoints {
  public:
   MarkPlan plan(const MarkRequest& request);
   void answered(uint64_t number, uint32_t output_tokens);
+  // How many pings a prefix that is written for the short TTL is worth; 0 while too few gaps were seen.
+  uint32_t pings_worth(const TtlPrices& prices);
 
   void save(std::string& out);
   bool load(base::NumberReader& from);

@@ -104,6 +104,9 @@ class Optimizer {
   // What was billed for a request that went as planned.
   void answered(const Plan& plan, const llm::Usage& billed);
 
+  // How many pings what is written is worth, from the gaps of the traffic so far.
+  uint32_t pings_worth(const TtlPrices& prices) { return breakpoints_.pings_worth(prices); }
+
   // What was learned, for the next start; spellings are not kept. load(): kCorrupt, and nothing is taken.
   std::string save();
   base::Status load(std::string_view bytes);

@@ -208,8 +208,9 @@ void Ledger::add_hit(std::string_view scope, std::string_view model, std::string
   state_->add(scope, model, layer, usage, usd);
 }
 
-void Ledger::add_spend(std::string_view scope, std::string_view model, const llm::Usage& usage, double usd) {
-  state_->add(scope, model, "upstream", usage, usd);
+void Ledger::add_spend(std::string_view scope, std::string_view model, const llm::Usage& usage, double usd,
+                       std::string_view layer) {
+  state_->add(scope, model, layer, usage, usd);
 }
 
 void Ledger::flush() { state_->write_out(); }

@@ -20,11 +20,11 @@ struct LedgerRow {
   std::string day;    // "2026-11-25"
   std::string scope;  // scope id
   std::string model;
-  std::string layer;  // "exact"; "upstream" for what was bought
+  std::string layer;  // "exact"; for what was bought "upstream", and "keep_alive" for pings of ours
   int64_t requests = 0;
   int64_t input_tokens = 0;
   int64_t output_tokens = 0;
-  double usd = 0;  // saved; for "upstream": spent
+  double usd = 0;  // saved; of what was bought: spent
 };
 
 class Ledger {
@@ -35,7 +35,8 @@ class Ledger {
 
   void add_hit(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage,
                double usd);
-  void add_spend(std::string_view scope, std::string_view model, const llm::Usage& usage, double usd);
+  void add_spend(std::string_view scope, std::string_view model, const llm::Usage& usage, double usd,
+                 std::string_view layer = "upstream");
 
   void flush();
   // Rows of the last `days` days (1: today), all scopes or one; flushes first.

@@ -56,6 +56,14 @@ std::optional<Limits::Exceeded> Limits::take(const std::string& caller, const Li
   return std::nullopt;
 }
 
+bool Limits::affords(const std::string& caller, const Limit& limit, int64_t now_ms) {
+  if (limit.budget_usd_per_day <= 0) return true;
+  const std::lock_guard lock(mutex_);
+  const auto found = states_.find(caller);
+  return found == states_.end() || found->second.day != now_ms / kDay_ms ||
+         found->second.spent_usd < limit.budget_usd_per_day;
+}
+
 void Limits::spent(const std::string& caller, double usd, int64_t now_ms) {
   if (usd <= 0) return;
   const std::lock_guard lock(mutex_);

@@ -28,6 +28,8 @@ class Limits {
   };
   // Takes one request out of the caller's bucket; says why it may not go.
   std::optional<Exceeded> take(const std::string& caller, const Limit& limit, int64_t now_ms);
+  // Is there anything left of the caller's budget today? Takes nothing.
+  bool affords(const std::string& caller, const Limit& limit, int64_t now_ms);
   void spent(const std::string& caller, double usd, int64_t now_ms);
 
  private:

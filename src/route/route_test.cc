@@ -107,6 +107,19 @@ TEST(Retry, SkipsAnOpenBreakerWhileThereIsAnother) {
   EXPECT_EQ(alone.next(1)->name, "a");
 }
 
+TEST(Limits, AnswersWhetherTheBudgetIsUsedUpWithoutTakingAnything) {
+  Limits limits;
+  const Limit limit{.requests_per_minute = 1, .budget_usd_per_day = 1};
+  const int64_t day_ms = 86'400'000;
+  EXPECT_TRUE(limits.affords("a", limit, 0));
+  limits.spent("a", 1, 0);
+  EXPECT_FALSE(limits.affords("a", limit, 0));
+  EXPECT_TRUE(limits.affords("a", {}, 0));
+  EXPECT_TRUE(limits.affords("b", limit, 0));
+  EXPECT_TRUE(limits.affords("a", limit, day_ms));
+  EXPECT_FALSE(limits.take("a", limit, day_ms));
+}
+
 TEST(Limits, ABucketRefillsEvenly) {
   Limits limits;
   const Limit limit{.requests_per_minute = 2};

@@ -1,6 +1,8 @@
 """Every answer can be asked why: X-Payonce-Id, GET /payonce/v1/explain, payonce cache why."""
 
-from harness import chat_body, run_cli
+import json
+
+from harness import chat_body, messages_body, run_cli
 
 KEY = {"Authorization": "Bearer sk-explain"}
 
@@ -51,3 +53,19 @@ def test_the_command_prints_it(gateway, tmp_path):
     assert "no answer to this key is stored" in shown.stdout and "messages[" in shown.stdout
     unknown = run_cli("cache", "why", "r-" + "1" * 16, "--url", gateway.root, home=gateway.folder)
     assert unknown.returncode == 1 and "no such request" in unknown.stderr
+
+
+def test_the_providers_own_reason_is_repeated_and_counted(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url, "--layers", "prefix")
+    answer = {"id": "m1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
+              "content": [{"type": "text", "text": "yes"}], "usage": {"input_tokens": 9, "output_tokens": 1}}
+    for said in ("system_changed", "system_changed", "a new one", None):
+        reason = {"type": said, "cache_missed_input_tokens": 9} if said else None
+        upstream.fail(body=json.dumps(answer | {"diagnostics": {"cache_miss_reason": reason}}).encode())
+    shown = [gateway.post("/v1/messages", messages_body(f"q{i}"), **KEY) for i in range(4)]
+    says = [explain(gateway, each).json().get("provider_says") for each in shown]
+    assert says == ["system_changed", "system_changed", "other", None]
+    reasons = gateway.stats()["layers"]["prefix"]["reasons"]
+    assert reasons == {"fault": 0, "system_changed": 2, "other": 1}
+    command = run_cli("cache", "why", shown[0].headers["X-Payonce-Id"], "--url", gateway.root, home=gateway.folder)
+    assert "provider  says: system_changed" in command.stdout

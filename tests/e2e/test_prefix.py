@@ -391,3 +391,15 @@ def test_many_callers_at_once_each_say_what_they_said(make_gateway, upstream):
         line = client["system"].split("\n")[0]
         assert line in text and line not in plain(got["system"])
     assert gateway.stats()["layers"]["prefix"]["reasons"]["fault"] == 0
+
+
+def test_keep_alive_needs_a_budget_and_holds_nothing_before_it_has_learned(make_gateway, upstream):
+    plain = make_gateway("--upstream", upstream.url, "--layers", "prefix", name="plain")
+    paid = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-keep-alive-budget", "1.5",
+                        name="paid")
+    for gateway, budget_usd in ((plain, 0), (paid, 1.5)):
+        gateway.post("/v1/messages", messages_body(1), **KEY)
+        layer = gateway.stats()["layers"]["prefix"]["keep_alive"]
+        assert layer.pop("budget_usd") == budget_usd
+        assert layer == {"pings": 0, "failed": 0, "late": 0, "held": 0, "bytes": 0, "usd": 0}
+    assert upstream.count == 2

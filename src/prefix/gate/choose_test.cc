@@ -138,6 +138,21 @@ TEST(ChooseTtl, FollowsTheGaps) {
   EXPECT_EQ(choose_ttl(gaps_of({3300}), dear).keep, Keep::kNone);
 }
 
+TEST(ChoosePings, AsLongAsTheGapsAreWorthTheReads) {
+  const TtlPrices prices;
+  EXPECT_EQ(choose_pings(GapHistogram{}, prices), 0u);
+  EXPECT_EQ(choose_pings(gaps_of({60}), prices), 0u);         // it is read in time by itself
+  EXPECT_EQ(choose_pings(gaps_of({60}, 100), prices), 0u);    // or never
+  EXPECT_EQ(choose_pings(gaps_of({1000}), prices), 3u);       // 17 min: 0.3 for pings instead of 1.15
+  EXPECT_EQ(choose_pings(gaps_of({1000}, 600), prices), 0u);  // one in seven comes back: 2.1 in pings
+  EXPECT_EQ(choose_pings(gaps_of({60, 400, 400}, 100), prices), 1u);
+  EXPECT_EQ(choose_pings(gaps_of({3300}), prices), 0u);  // 55 min: eleven pings; the long TTL would be cheaper
+  EXPECT_EQ(choose_pings(gaps_of({3300}), {.write_long = 0}), 11u);
+  EXPECT_EQ(choose_pings(gaps_of({3300}), {.read = 0.05}), 11u);  // at half the price they beat it
+  EXPECT_EQ(choose_pings(gaps_of({1000}), {.write_short = 1, .write_long = 0, .read = 1}), 0u);
+  EXPECT_EQ(choose_pings(gaps_of({1000}), {.short_ms = 0}), 0u);  // until evicted
+}
+
 TEST(GapHistogram, OldHabitsFade) {
   GapHistogram gaps = gaps_of({60, 60, 60});
   EXPECT_DOUBLE_EQ(gaps.share_within(300'000), 1);

@@ -1,5 +1,6 @@
 #include "prefix/gate/choose_ttl.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -39,6 +40,25 @@ TtlChoice choose_ttl(const GapHistogram& gaps, const TtlPrices& prices) {
     offer(Keep::kPings, n, kept(prices.write_short + pinged, gaps.share_within((n + 1) * prices.short_ms)));
   }
   if (prices.write_long > 0) offer(Keep::kLong, 0, kept(prices.write_long, gaps.share_within(prices.long_ms)));
+  return best;
+}
+
+uint32_t choose_pings(const GapHistogram& gaps, const TtlPrices& prices) {
+  if (prices.short_ms <= 0 || gaps.weight() <= 0) return 0;
+  uint32_t most = pings_before_rewrite(prices.write_short, prices.read);
+  if (prices.write_long > 0)
+    most = std::min(most, pings_before_long(prices.write_short, prices.write_long, prices.read));
+  const double ever = gaps.share_within(kHorizonMs);
+  const auto used = [&](uint32_t pings) {
+    const double within = gaps.share_within((pings + 1) * prices.short_ms);
+    return within * prices.read + (ever - within) * prices.write_short;
+  };
+  uint32_t best = 0;
+  double best_cost = used(0), pinged = 0;
+  for (uint32_t n = 1; n <= most && n * prices.short_ms <= kHorizonMs; ++n) {
+    pinged += (1 - gaps.share_within(n * prices.short_ms)) * prices.read;
+    if (const double cost = pinged + used(n); cost < best_cost - kTie) best = n, best_cost = cost;
+  }
   return best;
 }
 

@@ -39,6 +39,11 @@ struct TtlChoice {
 // The cheapest; on a tie the one that commits to less (none, short, pings, long). Nothing observed yet: none.
 TtlChoice choose_ttl(const GapHistogram& gaps, const TtlPrices& prices);
 
+// What is written already, for the short TTL: after how many pings without another use to let it die. 0: none is
+// worth its price. A use that does not find it writes it anew. At most pings_before_rewrite(), pings_before_long()
+// where there is a long TTL, and as many as the histogram sees.
+uint32_t choose_pings(const GapHistogram& gaps, const TtlPrices& prices);
+
 // How many pings still cost less than letting it die and writing again: the largest n with n·r <= w − r.
 uint32_t pings_before_rewrite(double write, double read);
 // How many pings still cost less than the long TTL's dearer write: the largest n with n·r <= w_l − w_s.
