@@ -31,7 +31,7 @@ std::vector<Placed> placed_pieces(const KeptRequest& kept, const Unit& unit) {
       out.push_back({block.value.low, block.node, 0, kept.tape()[block.node].size});
       continue;
     }
-    for (const Piece& piece : pieces_of(kept.text(block.text_node)))
+    for (const TextPiece& piece : pieces_of(kept.text(block.text_node)))
       out.push_back({piece.hash, block.text_node, piece.begin, piece.end});
   }
   return out;

@@ -31,7 +31,7 @@ bool ends_sentence(std::string_view line, size_t at) {
          line[at + 1] == ' ';
 }
 
-void split_line(std::string_view text, uint32_t begin, uint32_t end, Cut cut, std::vector<Piece>& out) {
+void split_line(std::string_view text, uint32_t begin, uint32_t end, Cut cut, std::vector<TextPiece>& out) {
   uint32_t from = begin;
   for (uint32_t at = begin; cut == Cut::kSentences && at + 1 < end; ++at)
     if (ends_sentence(text, at) && at + 2 - from >= kMinPieceBytes && out.size() < kMaxPieces) {
@@ -42,7 +42,7 @@ void split_line(std::string_view text, uint32_t begin, uint32_t end, Cut cut, st
 }
 
 // Pieces that stand once in the text and are long enough, by hash.
-std::unordered_map<uint64_t, uint32_t> unique_pieces(const std::vector<Piece>& pieces) {
+std::unordered_map<uint64_t, uint32_t> unique_pieces(const std::vector<TextPiece>& pieces) {
   std::unordered_map<uint64_t, uint32_t> out;
   for (uint32_t i = 0; i < pieces.size(); ++i) {
     if (pieces[i].end - pieces[i].begin < kMinPieceBytes) continue;
@@ -55,8 +55,8 @@ std::unordered_map<uint64_t, uint32_t> unique_pieces(const std::vector<Piece>& p
 
 }  // namespace
 
-std::vector<Piece> pieces_of(std::string_view text, Cut cut) {
-  std::vector<Piece> out;
+std::vector<TextPiece> pieces_of(std::string_view text, Cut cut) {
+  std::vector<TextPiece> out;
   uint32_t begin = 0;
   const auto size = static_cast<uint32_t>(text.size());
   while (begin < size) {
@@ -70,7 +70,7 @@ std::vector<Piece> pieces_of(std::string_view text, Cut cut) {
 
 Sketch sketch_of(std::string_view text) {
   Sketch out;
-  for (const Piece& piece : pieces_of(text)) {
+  for (const TextPiece& piece : pieces_of(text)) {
     out.pieces.emplace_back(piece.hash, piece.end - piece.begin);
     out.bytes += piece.end - piece.begin;
   }
@@ -117,7 +117,7 @@ std::vector<bool> moved_items(const std::vector<uint32_t>& ranks) {
 namespace {
 
 std::optional<Reordered> reordered_by(Cut cut, std::string_view a, std::string_view b, const Same& same) {
-  const std::vector<Piece> of_a = pieces_of(a, cut), of_b = pieces_of(b, cut);
+  const std::vector<TextPiece> of_a = pieces_of(a, cut), of_b = pieces_of(b, cut);
   const auto unique_a = unique_pieces(of_a), unique_b = unique_pieces(of_b);
   std::vector<uint32_t> ranks, at_b;  // shared pieces in the order of b: their places in a, and in b
   uint64_t shared = 0;
@@ -144,7 +144,7 @@ std::optional<Reordered> reordered_by(Cut cut, std::string_view a, std::string_v
   size_t hole = 0;
   for (uint32_t i = 0; i < of_a.size(); ++i) {
     const bool is_hole = hole < sorted.size() && sorted[hole] == i;
-    const Piece& piece = of_a[is_hole ? ranks[hole++] : i];
+    const TextPiece& piece = of_a[is_hole ? ranks[hole++] : i];
     out.aligned.append(a.substr(piece.begin, piece.end - piece.begin));
   }
   return out;

@@ -10,12 +10,12 @@
 
 namespace payonce::prefix {
 
-struct Piece {
+struct TextPiece {
   uint64_t hash;        // digits, white space and a leading list mark do not count; finds likeness, proves nothing
   uint32_t begin, end;  // bytes of the text; the pieces cover it
 };
 enum class Cut : uint8_t { kLines, kSentences };
-std::vector<Piece> pieces_of(std::string_view text, Cut cut = Cut::kSentences);
+std::vector<TextPiece> pieces_of(std::string_view text, Cut cut = Cut::kSentences);
 
 // The pieces of a text as a set with sizes.
 struct Sketch {

@@ -55,7 +55,7 @@ struct Kept {
       if (prompt.blocks[span.block].unit != layout.unit) continue;
       for (const PartLayout& part : layout.parts) {
         if (part.whole == span.block) return true;
-        for (const Piece& piece : part.pieces)
+        for (const LayoutPiece& piece : part.pieces)
           if (!piece.repeats && piece.of.block == span.block && piece.of.begin <= span.begin &&
               span.end <= piece.of.end)
             return true;
@@ -74,7 +74,7 @@ base::Status check_all_is_there(const Prompt& prompt, Texts& texts, const UnitLa
     std::vector<Span> spans;
     for (const PartLayout& part : layout.parts) {
       whole += part.whole == block || part.left_out == block ? 1 : 0;
-      for (const Piece& piece : part.pieces)
+      for (const LayoutPiece& piece : part.pieces)
         if (piece.of.block == block && piece.of.begin < piece.of.end) spans.push_back(piece.of);
     }
     if (whole > 0) {
@@ -104,7 +104,7 @@ base::Status check_repeats(const Prompt& prompt, Texts& texts, const UnitLayout&
           !same_value(value(part.left_out), value(part.repeats), 1))
         return differs("repeated documents");
     }
-    for (const Piece& piece : part.pieces) {
+    for (const LayoutPiece& piece : part.pieces) {
       if (!piece.repeats) continue;
       const bool earlier = prompt.blocks[piece.repeats->block].unit < layout.unit;
       if (!earlier || piece.ours.empty() || !kept.inside_one_piece(prompt, *piece.repeats) ||
@@ -125,7 +125,7 @@ base::Status check_documents(const Prompt& prompt, Texts& texts, const UnitLayou
       bool replaced = false;
       for (const PartLayout& part : layout.parts) {
         replaced = replaced || part.left_out == block;
-        for (const Piece& piece : part.pieces) replaced = replaced || (piece.repeats && piece.of == span);
+        for (const LayoutPiece& piece : part.pieces) replaced = replaced || (piece.repeats && piece.of == span);
       }
       if (!replaced && !kept.inside_one_piece(prompt, span)) return differs("documents");
     }
@@ -150,7 +150,7 @@ base::Status check_parts(const Prompt& prompt, Texts& texts, const UnitLayout& l
       continue;
     }
     std::string expected;
-    for (const Piece& piece : part.pieces) {
+    for (const LayoutPiece& piece : part.pieces) {
       if (!piece.repeats) expected += texts.bytes(piece.of);
       expected += piece.ours;
     }

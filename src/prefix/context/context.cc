@@ -156,7 +156,7 @@ class Planner {
       if (at < here.begin) part.pieces.push_back({.of = {block, at, here.begin}, .ours = {}, .repeats = {}});
       at = here.begin + here.size;
       const Found& document = found[placed.sequence[i]];
-      Piece piece{.of = document.span, .ours = {}, .repeats = {}};
+      LayoutPiece piece{.of = document.span, .ours = {}, .repeats = {}};
       if (placed.repeats[placed.sequence[i]]) {
         piece.repeats = seen_.at(document.value);
         piece.ours = reference_to(std::string_view(prompt_text(document.span)));

@@ -20,7 +20,7 @@ uint32_t content_node(const Prompt& prompt, const Unit& unit) {
 
 std::string text_of(Texts& texts, const PartLayout& part) {
   std::string out;
-  for (const Piece& piece : part.pieces)
+  for (const LayoutPiece& piece : part.pieces)
     out.append(piece.repeats ? std::string_view() : texts.bytes(piece.of)).append(piece.ours);
   return out;
 }

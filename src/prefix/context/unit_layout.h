@@ -18,7 +18,7 @@ struct Span {  // bytes of the decoded text of a block
   bool operator==(const Span&) const = default;
 };
 
-struct Piece {
+struct LayoutPiece {
   Span of;                      // the client's bytes; empty: none, only `ours` is added
   std::string ours;             // words of ours: added, or in place of a repeated document
   std::optional<Span> repeats;  // the bytes that say the same in an earlier unit; `ours` stands in their place
@@ -27,7 +27,7 @@ struct Piece {
 // One content part of the unit as it will be sent.
 struct PartLayout {
   uint32_t whole = kNoNode;  // a block that goes as it came; else a text made of `pieces`
-  std::vector<Piece> pieces;
+  std::vector<LayoutPiece> pieces;
   uint32_t left_out = kNoNode, repeats = kNoNode;  // a block in whose place `pieces` say that it repeats that one
   uint32_t marker_of = kNoNode;                    // block whose marker it carries
 };
