@@ -201,6 +201,24 @@ def dead_files(tree):
             yield problem("dead-file", path, f"no target builds it; list it in {listing} or delete it")
 
 
+ANONYMOUS = re.compile(r"^namespace \{\n.*?^\}  // namespace\n", re.DOTALL | re.MULTILINE)
+NAMESPACE = re.compile(r"^namespace (payonce[\w:]*) \{", re.MULTILINE)
+TYPE = re.compile(r"^(?:struct|class|enum class) (\w+)(?: final)?(?: : [^{;]*)? \{", re.MULTILINE)
+
+
+def one_name_one_type(tree):
+    """Two types of one name in a namespace: the linker merges their code, and one writes past the other's memory."""
+    seen = {}
+    for path in tree.sources():
+        code = ANONYMOUS.sub("\n", tree.text(path))
+        namespace = NAMESPACE.search(code)
+        for match in TYPE.finditer(code):
+            name = (namespace.group(1) if namespace else "", match.group(1))
+            other = seen.setdefault(name, path)
+            if other != path and not (path.endswith("_test.cc") or other.endswith("_test.cc")):
+                yield problem("one-name", path, f"{name[0]}::{name[1]} is also a type in {other}: rename one")
+
+
 def folder_readmes(tree):
     folders = {os.path.dirname(path) for path in tree.sources()}
     for folder in sorted(folders):
@@ -274,8 +292,8 @@ def metrics_documented(tree):
                       "tools/check_style.py --write")
 
 
-RULES = [long_functions, long_files, long_lines, include_edges, dead_files, folder_readmes, forbidden_words,
-         changelog, metrics_documented]
+RULES = [long_functions, long_files, long_lines, include_edges, dead_files, one_name_one_type, folder_readmes,
+         forbidden_words, changelog, metrics_documented]
 
 
 def check(tree, exceptions):

@@ -82,6 +82,13 @@ class Rules(unittest.TestCase):
         changes = {"src/base/other_text.cc": "int two() { return 2; }\n"}
         self.assertEqual(self.rules(changes), [("dead-file", "src/base/other_text.cc")])
 
+    def test_two_types_of_one_name_in_a_namespace_fire(self):
+        first = "#pragma once\n\nnamespace payonce {\n\nstruct Piece {\n  int a;\n};\n\n}\n"
+        hidden = first.replace("struct", "namespace {\n\nstruct").replace("};\n", "};\n\n}  // namespace\n")
+        self.assertEqual(self.rules({"src/base/text.h": first, "src/net/loop.h": first}),
+                         [("one-name", "src/net/loop.h")])
+        self.assertEqual(self.rules({"src/base/text.h": first, "src/net/loop.h": hidden}), [])
+
     def test_a_folder_without_a_readme_fires(self):
         self.assertEqual(self.rules({"src/net/README.md": " \n"}), [("folder-readme", "src/net/README.md")])
 

@@ -19,7 +19,7 @@
 
 namespace payonce::engine {
 
-struct TestSequence {
+struct AttentionSequence {
   std::vector<int32_t> blocks;
   int32_t tokens = 0;  // with those of the rows, which are the last ones
   int32_t rows = 1;
@@ -48,7 +48,7 @@ class Scene {
 
   // Whole blocks of the first `shared` tokens are those of sequence `with`.
   size_t add(int32_t tokens, int32_t rows = 1, size_t with = 0, int32_t shared = 0) {
-    TestSequence sequence{{}, tokens, rows};
+    AttentionSequence sequence{{}, tokens, rows};
     const int32_t reused = shared / kPageTokens;
     if (reused > 0) sequence.blocks.assign(sequences[with].blocks.begin(), sequences[with].blocks.begin() + reused);
     for (int32_t token = reused * kPageTokens; token < tokens; ++token) {
@@ -68,7 +68,7 @@ class Scene {
 
   // Blocks that no row can see are taken away, as the sliding pool does it.
   void drop_dead_blocks() {
-    for (TestSequence& sequence : sequences) {
+    for (AttentionSequence& sequence : sequences) {
       const int32_t first = std::max(0, sequence.tokens - sequence.rows - shape.window + 1);
       for (int32_t i = 0; i < first / kPageTokens; ++i) sequence.blocks[static_cast<size_t>(i)] = kNoBlock;
     }
@@ -77,7 +77,7 @@ class Scene {
   std::vector<SequenceRows> batch() const {
     std::vector<SequenceRows> result;
     int32_t row = 0;
-    for (const TestSequence& sequence : sequences) {
+    for (const AttentionSequence& sequence : sequences) {
       result.push_back({row, sequence.rows, sequence.tokens - sequence.rows, sequence.blocks});
       row += sequence.rows;
     }
@@ -121,7 +121,7 @@ class Scene {
   std::vector<double> reference() const {
     std::vector<double> out;
     size_t row = 0;
-    for (const TestSequence& sequence : sequences) {
+    for (const AttentionSequence& sequence : sequences) {
       for (int32_t i = 0; i < sequence.rows; ++i, ++row) {
         for (int head = 0; head < shape.q_heads; ++head) {
           const auto one = attend(
@@ -145,7 +145,7 @@ class Scene {
 
   AttentionShape shape;
   std::vector<std::byte> pool;
-  std::vector<TestSequence> sequences;
+  std::vector<AttentionSequence> sequences;
   std::vector<float> queries;
 
  private:
@@ -155,7 +155,8 @@ class Scene {
     return half_to_float(bits);
   }
 
-  std::vector<double> attend(const TestSequence& sequence, int32_t position, int head, const float* query) const {
+  std::vector<double> attend(const AttentionSequence& sequence, int32_t position, int head,
+                             const float* query) const {
     const int kv_head = head / (shape.q_heads / shape.page.kv_heads);
     const int32_t first = shape.window == 0 ? 0 : std::max(0, position - shape.window + 1);
     std::vector<double> scores;

@@ -104,7 +104,7 @@ TEST_P(AttentionCases, DoNotSeeWhatIsMasked) {
   scene.add(333, 1);
   scene.add(290, 40);
   const auto before = scene.run();
-  for (const TestSequence& sequence : scene.sequences) {  // unused slots hold what an earlier owner left
+  for (const AttentionSequence& sequence : scene.sequences) {  // unused slots hold what an earlier owner left
     for (int32_t slot = sequence.tokens % kPageTokens; slot < kPageTokens; ++slot) {
       const auto junk = scene.numbers(scene.row_floats(scene.shape.page.kv_heads), 1e6F);
       store_token(scene.shape.page, scene.page(sequence.blocks.back()), slot, junk.data(), junk.data());
