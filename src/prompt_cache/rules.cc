@@ -2,6 +2,8 @@
 
 #include <cctype>
 
+#include "base/wildcard.h"
+
 namespace payonce::prompt_cache {
 namespace {
 
@@ -17,25 +19,8 @@ std::string_view own_name(std::string_view model) {
 
 }  // namespace
 
-// Greedy with one step back to the last '*', which is enough for patterns without other wildcards.
 bool matches(std::string_view pattern, std::string_view text) {
-  size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && equal_letters(pattern[p], text[t])) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
+  return base::matches_wildcard(pattern, text, equal_letters);
 }
 
 Rule rule_for(const Provider& provider, std::string_view model) {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/wildcard.h"
+
 namespace payonce::route {
 namespace {
 
@@ -33,22 +35,7 @@ UpstreamKind wire_of(llm::Dialect dialect) {
 }
 
 bool matches_pattern(std::string_view pattern, std::string_view text) {
-  size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+  return base::matches_wildcard(pattern, text);
 }
 
 base::Result<std::vector<UpstreamPtr>> Routes::choose(std::string_view model, UpstreamKind wire) const {
