@@ -13,16 +13,16 @@ namespace payonce::history {
 
 // How a file was written. docs/logs.md has a section for each.
 enum class Format : uint8_t {
-  kRows,       // {timestamp, latency_ms, path, session, request, response} a line; bare request bodies
-  kLiteLlm,    // LiteLLM_SpendLogs, CSV or JSON
-  kHelicone,   // CSV or JSONL
-  kLangfuse,   // observations, JSON or JSONL
-  kBatch,      // OpenAI and Anthropic batch input or output files
+  kRows,      // {timestamp, latency_ms, path, session, request, response} a line; bare request bodies
+  kLiteLlm,   // LiteLLM_SpendLogs, CSV or JSON
+  kHelicone,  // CSV or JSONL
+  kLangfuse,  // observations, JSON or JSONL
+  kBatch,     // OpenAI and Anthropic batch input or output files
   kClaudeCode,
   kCodex,
   kGeminiCli,
   kOpenCode,
-  kOtel,       // OTLP JSON with GenAI attributes
+  kOtel,  // OTLP JSON with GenAI attributes
 };
 
 // A piece of content in a transcript that keeps messages instead of bodies.
