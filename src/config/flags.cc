@@ -1,10 +1,35 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 
 #include "config/load.h"
 #include "config/options.h"
 
 namespace payonce::config {
 namespace {
+
+constexpr std::array<std::string_view, 12> kOfAudit = {"layers",
+                                                       "error_bound",
+                                                       "max_memory",
+                                                       "max_disk",
+                                                       "semantic.embedder",
+                                                       "semantic.embedder_model",
+                                                       "semantic.embedder_key_file",
+                                                       "semantic.embedder_dimensions",
+                                                       "prefix.mode",
+                                                       "prefix.move",
+                                                       "policy.sampled",
+                                                       "policy.ttl"};
+
+bool takes(Command which, const Option& option) {
+  switch (which) {
+    case Command::kServe: return !option.of_engine();
+    case Command::kUp: return true;
+    case Command::kEngine: return !option.engine_flag.empty();
+    case Command::kAudit: return std::ranges::find(kOfAudit, option.key) != kOfAudit.end();
+  }
+  return false;
+}
 
 std::string value_name(Kind kind) {
   switch (kind) {
@@ -60,12 +85,11 @@ void add_upstreams(CLI::App& command, Flags& out) {
 void add_flags(CLI::App& command, Command which, Flags& out) {
   out.command = which;
   command.add_option("--config", out.config_file, "configuration file (TOML); or $PAYONCE_CONFIG")->type_name("FILE");
-  if (which != Command::kEngine) add_upstreams(command, out);
+  if (which == Command::kServe || which == Command::kUp) add_upstreams(command, out);
   const Settings defaults;
   for (const Option& option : options()) {
     const std::string_view name = which == Command::kEngine ? option.engine_flag : option.flag;
-    if (name.empty() || (which == Command::kServe && option.of_engine())) continue;
-    add_flag(command, option, name, defaults, out);
+    if (!name.empty() && takes(which, option)) add_flag(command, option, name, defaults, out);
   }
 }
 

@@ -18,8 +18,9 @@ class App;
 
 namespace payonce::config {
 
-// Which command takes which options of the table: serve those of the gateway, up all, engine its own.
-enum class Command : uint8_t { kServe, kUp, kEngine };
+// Which command takes which options of the table: serve those of the gateway, up all, engine its own, audit those
+// that decide what a cache would have done.
+enum class Command : uint8_t { kServe, kUp, kEngine, kAudit };
 
 // What the command line said: values by TOML key ("policy.sampled"), the file, and the upstreams without a file.
 struct Flags {

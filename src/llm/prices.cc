@@ -118,6 +118,18 @@ base::Result<int64_t> day_unix_ms(std::string_view date) {
   return base::fail(base::Code::kInvalid, "expected a day as YYYY-MM-DD, found '" + std::string(date) + "'");
 }
 
+double Price::input_usd(const Usage& usage) const {
+  const auto part = [](int64_t tokens, double per_million) {
+    return static_cast<double>(tokens) * per_million / 1e6;
+  };
+  return part(usage.fresh, input) + part(usage.read, cache_read) + part(usage.write_short, cache_write_short) +
+         part(usage.write_long, cache_write_long);
+}
+
+double Price::usd(const Usage& usage) const {
+  return input_usd(usage) + static_cast<double>(usage.output) * output / 1e6;
+}
+
 Price PriceRow::at(int64_t input_tokens, PriceModifiers modifiers) const {
   Price out = standard;
   for (const Tier& tier : tiers)
@@ -135,6 +147,13 @@ PriceTable PriceTable::built_in() {
     table.prices_[std::string(model)] = read_rows(value.as_object());
   PAYONCE_ASSERT(!table.prices_.empty());
   return table;
+}
+
+std::vector<std::string> PriceTable::models() const {
+  std::vector<std::string> out;
+  out.reserve(prices_.size());
+  for (const auto& [model, rows] : prices_) out.push_back(model);
+  return out;
 }
 
 void PriceTable::set(std::string model, Price price) {
@@ -162,13 +181,7 @@ double PriceTable::cost_usd(std::string_view model, const Usage& usage, int64_t 
                             PriceModifiers modifiers) const {
   const PriceRow* row = find(model, unix_ms);
   if (row == nullptr) return 0;
-  const Price price = row->at(usage.input(), modifiers);
-  const auto part = [](int64_t tokens, double per_million) {
-    return static_cast<double>(tokens) * per_million / 1e6;
-  };
-  return part(usage.fresh, price.input) + part(usage.read, price.cache_read) +
-         part(usage.write_short, price.cache_write_short) + part(usage.write_long, price.cache_write_long) +
-         part(usage.output, price.output);
+  return row->at(usage.input(), modifiers).usd(usage);
 }
 
 }  // namespace payonce::llm

@@ -20,6 +20,9 @@ struct Price {  // USD per 1,000,000 tokens
   double cache_read = 0;
   double cache_write_short = 0;
   double cache_write_long = 0;
+
+  double input_usd(const Usage& usage) const;  // of the four classes of its input
+  double usd(const Usage& usage) const;        // and of its output
 };
 
 // What a request asked for beyond the model.
@@ -52,6 +55,7 @@ class PriceTable {
   // unknown (costs 0). The pointer lives until the next set().
   const PriceRow* find(std::string_view model, int64_t unix_ms) const;
   double cost_usd(std::string_view model, const Usage& usage, int64_t unix_ms, PriceModifiers modifiers = {}) const;
+  std::vector<std::string> models() const;  // by name
 
  private:
   std::map<std::string, std::vector<PriceRow>, std::less<>> prices_;  // rows ascending by from_ms, the first: ever

@@ -1,0 +1,30 @@
+// A request body as the provider's prompt cache would see it: the simulator's blocks, with what the provider compares
+// (the order of members in tool schemas and tool inputs counts, white space between them does not).
+// Threads: pure functions; views point into the request and the object.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "llm/request.h"
+#include "prompt_cache/simulator.h"
+
+namespace payonce::audit {
+
+struct SentPrompt {
+  std::vector<prompt_cache::SimBlock> blocks;  // empty: no prompt (embeddings, another shape)
+  std::string routing_key;
+  base::Hash128 invalidates_all, invalidates_system, invalidates_messages;
+  bool automatic = false;
+  prompt_cache::Ttl automatic_ttl = prompt_cache::Ttl::kNone;
+  uint64_t estimated_tokens = 0;
+};
+
+// `request` outlives nothing here: the result owns what it holds.
+SentPrompt read_sent(const llm::Request& request, const prompt_cache::Provider& provider,
+                     const base::KeyedHash& hash);
+// Scales the blocks so that they hold `tokens` together: estimates become what was billed.
+void scale_to(SentPrompt& prompt, int64_t tokens);
+
+}  // namespace payonce::audit
