@@ -2,11 +2,10 @@
 """An internal assistant on a local model: recorded without Payonce, audited, then sent through Payonce for real. Does
 what the audit promised come out?
 
-  bench/audit/assistant.py --binary build/release/payonce --model FILE.gguf --data FOLDER \\
-      [--requests 240] [--out FOLDER]
+  bench/audit/assistant.py --binary PROGRAM --model FILE.gguf --data FOLDER [--requests 240] [--out FOLDER]
 
 The assistant of a bank's support team. A system prompt with the knowledge base; sessions of one to three questions
-out of Banking77's public stream (paraphrases by real people, by intent; popular intents come more often), some of them
+out of Banking77's public stream (paraphrases by real people, by intent; popular intents come more often), some
 clicked from a list of suggested questions, word for word. In a part of the sessions the caller is logged in, and the
 application writes the time and the caller's name in front of the system prompt, as many do: those prompts never equal
 each other, and no answer of one may be given to another.
@@ -64,8 +63,8 @@ def knowledge_base(questions):
     lines = []
     for intent in sorted(questions):
         title = intent.replace("_", " ").lower()
-        lines.append(f"## {title}\nAsk the customer for the date and the amount. See the page '{title}' and tell what "
-                     f"it says. Answer questions such as: {questions[intent][0]}")
+        lines.append(f"## {title}\nAsk the customer for the date and the amount. See the page '{title}' and tell "
+                     f"what it says. Answer questions such as: {questions[intent][0]}")
     return "\n".join(lines)
 
 

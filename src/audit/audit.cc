@@ -39,7 +39,7 @@ class Audit {
     add_gaps(replay, report_);
     add_migration(replay, report_);
     if (wanted_.findings) add_findings();
-    if (wanted_.sensitivity) {
+    if (wanted_.sensitivity && report_.without_body < report_.requests) {
       add_fixes();
       add_trials(sum_of(replay, report_.latency.model));
     }
@@ -116,8 +116,8 @@ class Audit {
     std::vector<Row> rows;
     rows.push_back({"exact cache", with(true, false, kOff, false), with(true, false, kOff, false), true});
     if (embedder_)
-      rows.push_back(
-          {"exact and semantic cache", with(true, true, kOff, false), with(true, true, kOff, false), false});
+      rows.push_back({"semantic cache, with the exact one", with(true, true, kOff, false),
+                      with(true, true, kOff, false), false});
     const bool semantic = embedder_.has_value();
     rows.push_back({"stable prefixes and breakpoints (safe)", with(false, false, kSafe, false),
                     with(true, semantic, kSafe, false), true});

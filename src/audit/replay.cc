@@ -39,10 +39,6 @@ std::string_view path_of(llm::Dialect dialect) {
   return "/";
 }
 
-bool is_stream(std::string_view response) {
-  return response.starts_with("data:") || response.starts_with("event:") || response.starts_with(":");
-}
-
 std::string scope_of(const Call& call, Sharing sharing) {
   switch (sharing) {
     case Sharing::kUser: return "user " + std::string(call.user);
@@ -74,7 +70,8 @@ struct InFlight {
   base::Bytes body;
   std::optional<Forward> forward;
   std::optional<SentPrompt> sent;
-  bool gone = false;  // sent upstream
+  std::vector<prompt_cache::SimBlock> answer;  // where the provider's cache keeps answers, too
+  bool gone = false;                           // sent upstream
 };
 
 enum class What : uint8_t { kComes, kGoes, kBegins, kEnds };  // of one moment, in this order
@@ -273,7 +270,8 @@ class Replay {
     return out;
   }
 
-  prompt_cache::Billed run(prompt_cache::Simulator& simulator, size_t i, const SentPrompt& prompt, int64_t at_ms) {
+  prompt_cache::Billed run(prompt_cache::Simulator& simulator, size_t i, const InFlight& flight, int64_t at_ms) {
+    const SentPrompt& prompt = *flight.sent;
     const Call& call = calls_[i];
     const std::string account = scope_of(call, Sharing::kAll);
     const prompt_cache::SimRequest request{.at_ms = at_ms,
@@ -283,7 +281,7 @@ class Replay {
                                            .account = account,
                                            .routing_key = prompt.routing_key,
                                            .blocks = prompt.blocks,
-                                           .answer = {},
+                                           .answer = flight.answer,
                                            .invalidates_all = prompt.invalidates_all,
                                            .invalidates_system = prompt.invalidates_system,
                                            .invalidates_messages = prompt.invalidates_messages,
@@ -304,7 +302,9 @@ class Replay {
     if (call.from_cache || call.status != 200) return;
     flight.sent = read(call, flight.body, provider);
     if (!flight.sent) return;
-    out_[i].base = run(simulated(provider).base, i, *flight.sent, call.at_ms);
+    if (provider.caches_answers && call.usage.output > 0)
+      flight.answer = answer_blocks(call.dialect, call.response, call.usage.output, hash_);
+    out_[i].base = run(simulated(provider).base, i, flight, call.at_ms);
     out_[i].simulated = true;
     if (call.usage.known) return;
     out_[i].actual = out_[i].with = out_[i].base.usage();
@@ -318,7 +318,7 @@ class Replay {
     const pipeline::PrefixPlanPtr& plan = flight.forward->prefix;
     if (plan && plan->body)
       if (auto changed = read(calls_[i], *plan->body, provider)) flight.sent = std::move(changed);
-    out.sent = run(simulated(provider).sent, i, *flight.sent, now());
+    out.sent = run(simulated(provider).sent, i, flight, now());
     out.with = moved(out.actual, out.base, out.sent);
   }
 

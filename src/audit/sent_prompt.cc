@@ -1,7 +1,9 @@
 #include "audit/sent_prompt.h"
 
 #include <algorithm>
+#include <boost/json.hpp>
 
+#include "llm/answer_text.h"
 #include "prefix/prompt/prompt.h"
 #include "prefix/prompt/value_hash.h"
 
@@ -100,6 +102,28 @@ SentPrompt read_sent(const llm::Request& request, const prompt_cache::Provider& 
       out.routing_key = request.tape.decoded(request.body.view(), node);
   }
   return out;
+}
+
+bool is_stream(std::string_view response) {
+  return response.starts_with("data:") || response.starts_with("event:") || response.starts_with(":");
+}
+
+std::vector<prompt_cache::SimBlock> answer_blocks(llm::Dialect dialect, std::string_view response, int64_t tokens,
+                                                  const base::KeyedHash& hash) {
+  namespace json = boost::json;
+  if (dialect != llm::Dialect::kOpenAiChat && dialect != llm::Dialect::kAnthropicMessages) return {};
+  const auto answer =
+      llm::answer_text(dialect, is_stream(response) ? llm::Form::kStream : llm::Form::kJson, response);
+  if (!answer || answer->calls_tools) return {};
+  // Read as the next prompt would be, so that it hashes as it will there.
+  const json::array messages{json::object{{"role", "assistant"}, {"content", answer->text}}};
+  auto request = llm::parse_request(dialect, base::Bytes(json::serialize(json::object{{"messages", messages}})));
+  if (!request) return {};
+  const auto prompt = prefix::read_prompt(*request, hash);
+  if (!prompt || prompt->blocks.size() != 1) return {};
+  prompt_cache::SimBlock block{.hash = prompt->blocks.front().value, .tokens = static_cast<uint32_t>(tokens)};
+  block.message_end = true;
+  return {block};
 }
 
 void scale_to(SentPrompt& prompt, int64_t tokens) {

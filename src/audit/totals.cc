@@ -86,6 +86,7 @@ void add_layers(const ReplayedLog& replay, const std::vector<CallCost>& costs, R
       layer.latency_saved_ms += static_cast<double>(replay.calls[i].latency_ms) -
                                 with_latency_ms(replay.calls[i], call, report.latency.model);
   }
+  if (exact.requests == 0) return;  // nothing could be replayed
   if (replay.options.exact) report.layers.push_back(exact);
   if (replay.options.semantic) report.layers.push_back(semantic);
   if (replay.options.prefix != route::PrefixMode::kOff) report.layers.push_back(prefix);
@@ -114,7 +115,8 @@ void add_notes(const ReplayedLog& replay, Report& report) {
     if (count > 0) report.notes.push_back(std::to_string(count) + std::string(what));
   };
   note(report.without_body,
-       " requests have no body in the log: what they cost is counted, what a cache would have done with them is not");
+       " requests have no body in the log: what they cost is counted, what a cache would have done with them is not "
+       "known. `payonce serve --record` keeps bodies");
   note(report.without_answer, " requests have no answer in the log, so nothing could be stored for later ones");
   size_t unpriced = 0, guessed = 0, floor = 0;
   for (size_t i = 0; i < replay.calls.size(); ++i) {

@@ -70,8 +70,9 @@ std::string as_text(const Report& report) {
                   change(report.cost.actual, report.cost.with));
   out += fmt::format("  {:<20} {:>12}\n\n", "without any cache", usd(report.cost.uncached));
 
-  out += fmt::format("  {:<10} {:>8} {:>9} {:>14} {:>11} {:>11}  {}\n", "LAYER", "HITS", "OF", "INPUT TOKENS", "COST",
-                     "TIME", "");
+  if (!report.layers.empty())
+    out += fmt::format("  {:<10} {:>8} {:>9} {:>14} {:>11} {:>11}  {}\n", "LAYER", "HITS", "OF", "INPUT TOKENS",
+                       "COST", "TIME", "");
   for (const Layer& layer : report.layers)
     out += fmt::format("  {:<10} {:>8} {:>9} {:>14} {:>11} {:>11}  {}\n", layer.name, layer.hits, layer.requests,
                        layer.input_tokens_saved, usd(layer.cost_saved_usd), time(layer.latency_saved_ms),

@@ -115,7 +115,7 @@ def test_a_bad_line_is_named(tmp_path, line, says):
 
 def test_wrong_usage(tmp_path):
     assert run_cli("audit", "--simulate", tmp_path / "none.jsonl", home=tmp_path).returncode == 1
-    for arguments in (["audit"], ["audit", "log.jsonl"], ["audit", "--simulate", "a", "b"],
+    for arguments in (["audit"], ["audit", "--simulate", "a", "b"],
                       ["audit", "--simulate", "a", "--ttl", "0"], ["audit", "--simulate", "a", "--read-factor", "2"]):
         ended = run_cli(*arguments, home=tmp_path)
         assert ended.returncode == 2 and ended.stderr, arguments

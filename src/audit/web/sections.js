@@ -28,6 +28,10 @@ const headline = data => {
 };
 
 const waterfall = data => {
+  if (data.layers.length === 0)
+    return section("waterfall", "What each layer saves", el("p", {text: "This log holds no request bodies, so no request " +
+      "can be replayed. What was paid, which prefixes were paid for again, and which lifetime fits the pauses is below. " +
+      "For the rest, record bodies for a day: payonce serve --record FILE."}));
   const views = {
     "Total cost": [data.cost_usd.actual, data.cost_usd.with_payonce, layer => layer.cost_saved_usd, usd],
     "Input-token cost": [data.input_cost_usd.actual, data.input_cost_usd.with_payonce,
