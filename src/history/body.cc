@@ -119,9 +119,18 @@ std::string_view session_of_headers(const Json& headers, Arena& arena) {
   return found;
 }
 
-Embedded::Embedded(const Json& value, Arena& arena) : json_(value) {
-  if (value.is_object() || value.is_array()) return;
-  json_ = {};
+Embedded::Embedded(std::string_view text) {
+  auto tape = llm::Tape::parse(text);
+  if (!tape) return;
+  tape_ = std::move(*tape);
+  json_ = Json(tape_, text);
+}
+
+Embedded::Embedded(const Json& value, Arena& arena) {
+  if (value.is_object() || value.is_array()) {
+    json_ = value;
+    return;
+  }
   const size_t start = value.word().find_first_not_of(" \t\r\n");
   if (start == std::string_view::npos || std::string_view("{[").find(value.word()[start]) == std::string_view::npos)
     return;
@@ -130,6 +139,41 @@ Embedded::Embedded(const Json& value, Arena& arena) : json_(value) {
   if (!tape) return;
   tape_ = std::move(*tape);
   json_ = Json(tape_, text);
+}
+
+std::string_view rebuilt_request(std::string_view model, const Json& messages, const Json& parameters, Arena& arena) {
+  std::string body = "{\"model\":\"";
+  body.append(model).append("\",\"messages\":");
+  if (messages.is_array() && messages.size() > 0)
+    body.append(messages.raw());
+  else if (messages.is_string() && messages.raw().size() > 2)
+    body.append("[{\"role\":\"user\",\"content\":").append(messages.raw()).append("}]");
+  else
+    return {};
+  parameters.each_member([&](const Json& name, const Json& value) {
+    if (name.word() != "model" && name.word() != "messages" && value)
+      body.append(",").append(name.raw()).append(":").append(value.raw());
+  });
+  return arena.keep(body.append("}"));
+}
+
+std::string_view rebuilt_response(std::string_view model, const Json& message, Arena& arena) {
+  std::string body = "{\"object\":\"chat.completion\",\"model\":\"";
+  body.append(model).append("\",\"choices\":[{\"index\":0,\"message\":");
+  if (message.is_object())
+    body.append(message.raw());
+  else if (message.is_string())
+    body.append("{\"role\":\"assistant\",\"content\":").append(message.raw()).append("}");
+  else
+    return {};
+  return arena.keep(body.append(",\"finish_reason\":\"stop\"}]}"));
+}
+
+void add_pieces(std::vector<Piece>& to, std::string_view role, const Json& content, int64_t at_ms) {
+  if (content.is_array())
+    content.each([&](const Json& block) { to.push_back({role, block.raw(), at_ms}); });
+  else if (content)
+    to.push_back({role, content.raw(), at_ms});
 }
 
 }  // namespace payonce::history

@@ -1,6 +1,8 @@
 // What bodies of requests and answers tell about a call.  Threads: pure functions apart from the arena.
 #pragma once
 
+#include <vector>
+
 #include "history/call.h"
 #include "history/json.h"
 
@@ -19,6 +21,15 @@ void set_request(Call& call, const Json& body, Arena& arena);
 // or the events of a stream. Set the request before: its dialect tells how the answer is read.
 void set_response(Call& call, const Json& body, Arena& arena);
 
+// A request of which the log keeps messages alone, or a prompt, beside parameters (an object, or nothing): put
+// together and kept in the arena. "" where there are no messages.
+std::string_view rebuilt_request(std::string_view model, const Json& messages, const Json& parameters, Arena& arena);
+// The same for an answer that is one message, or its text: a chat completion.
+std::string_view rebuilt_response(std::string_view model, const Json& message, Arena& arena);
+
+// The blocks of a message's content, or the one text that it is.
+void add_pieces(std::vector<Piece>& to, std::string_view role, const Json& content, int64_t at_ms);
+
 // The client's session out of HTTP headers, an object or a list of pairs.
 std::string_view session_of_headers(const Json& headers, Arena& arena);
 
@@ -27,6 +38,10 @@ class Embedded {
  public:
   // `value` itself where it is an object or a list; the parsed text where it is a string of one; else nothing.
   Embedded(const Json& value, Arena& arena);
+  // `text` outlives it.
+  explicit Embedded(std::string_view text);
+  Embedded(const Embedded&) = delete;
+  Embedded& operator=(const Embedded&) = delete;
   const Json& json() const { return json_; }
 
  private:

@@ -46,7 +46,7 @@ struct Call {
   std::string_view id;       // the provider's or the log's own; empty: none
   int64_t at_ms = 0;         // when it was sent, Unix time; 0: unknown
   int64_t latency_ms = -1;   // to the last byte of the answer; -1: unknown
-  int64_t first_ms = -1;     // to its first byte; -1: unknown
+  int64_t first_ms = -1;     // to its first byte, in a transcript to its first whole block; -1: unknown
   std::string_view session;  // the client's conversation; empty: unknown
   std::string_view user;     // who asked: whose answers it may share; empty: unknown
   std::string_view model;
@@ -54,7 +54,9 @@ struct Call {
   llm::Dialect dialect = llm::Dialect::kOther;
   std::string_view request;   // raw JSON of the body; empty: the log has none
   std::string_view response;  // raw JSON, or events of a stream; empty: none
-  int status = 200;           // of the answer
+  // The request was put together of messages that the log keeps: tools and parameters may be missing.
+  bool request_is_partial = false;
+  int status = 200;  // of the answer
   // As billed, in four classes, whoever includes cached tokens in what he calls input. usage.known: the log told.
   llm::Usage usage;
   bool output_is_floor = false;  // the log cuts the count of output tokens: at least so many

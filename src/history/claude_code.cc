@@ -3,9 +3,12 @@
 // snapshot. One request is one message.id. Its answer stands on one to five lines with the same input usage; the
 // count of output tokens is right on the last one, or on none. There is no system prompt and there are no tools in
 // it.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <unordered_map>
 
+#include "history/body.h"
 #include "history/readers.h"
 #include "history/usage.h"
 
@@ -87,7 +90,7 @@ class ClaudeCode : public Reader {
     if (side) {
       thread.continues = value["parentUuid"].text(sink_.arena());
       const std::string number = agent == "side" ? std::to_string(threads_.size()) : std::string();
-      thread.name = sink_.arena().keep(std::string(thread.session_id) + "/" + std::string(agent) + number);
+      thread.name = sink_.arena().keep(fmt::format("{}/{}{}", thread.session_id, agent, number));
     }
     return thread;
   }
@@ -133,11 +136,6 @@ class ClaudeCode : public Reader {
     if (usage.known && usage.output >= call.usage.output) call.usage = usage;
     call.latency_ms = std::max(call.latency_ms, at_ms - call.at_ms);
     call.output_is_floor = call.output_is_floor && !ended;
-  }
-
-  static void add_pieces(std::vector<Piece>& pieces, std::string_view role, const Json& content, int64_t at_ms) {
-    if (!content.is_array()) return pieces.push_back({role, content.raw(), at_ms});
-    content.each([&](const Json& block) { pieces.push_back({role, block.raw(), at_ms}); });
   }
 
   // A side thread that goes on after a line of its session (compaction's does) has heard what stood before it.

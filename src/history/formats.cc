@@ -16,6 +16,14 @@ bool claims_nothing(const Json&) { return false; }
 const std::array<FormatEntry, kFormats>& formats() {
   static constexpr std::array<FormatEntry, kFormats> kTable = {{
       {Format::kClaudeCode, "claude-code", claims_claude_code, make_claude_code},
+      {Format::kCodex, "codex", claims_codex, make_codex},
+      {Format::kGeminiCli, "gemini-cli", claims_gemini_cli, make_gemini_cli},
+      {Format::kOpenCode, "opencode", claims_open_code, make_open_code},
+      {Format::kOtel, "otel", claims_otel, make_otel},
+      {Format::kBatch, "batch", claims_batch, make_batch},
+      {Format::kHelicone, "helicone", claims_helicone, make_helicone},
+      {Format::kLiteLlm, "litellm", claims_lite_llm, make_lite_llm},
+      {Format::kLangfuse, "langfuse", claims_langfuse, make_langfuse},
       {Format::kRows, "rows", claims_nothing, make_rows},
   }};
   return kTable;
@@ -35,7 +43,7 @@ std::optional<Format> format_named(std::string_view name) {
 
 Json list_in(const Json& value) {
   if (is_request_body(value) || value["request"]) return {};
-  for (const std::string_view name : {"data", "observations", "spend_logs", "logs"})
+  for (const std::string_view name : {"data", "spend_logs", "logs"})
     if (const Json list = value[name]; list.is_array() && list.size() > 0) {
       bool objects = true;
       list.each([&](const Json& one) { objects = objects && one.is_object(); });

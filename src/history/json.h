@@ -29,10 +29,10 @@ class Json {
   Json operator[](std::string_view name) const {
     return tape_ == nullptr ? Json() : Json(*tape_, text_, tape_->find(text_, node_, name));
   }
-  // The first of these members that is there and not null.
+  // The first of these members that is there, and neither null nor an empty string.
   Json first(std::initializer_list<std::string_view> names) const {
     for (const std::string_view name : names)
-      if (const Json found = (*this)[name]) return found;
+      if (const Json found = (*this)[name]; found && found.raw() != "\"\"") return found;
     return {};
   }
 

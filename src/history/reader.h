@@ -37,7 +37,7 @@ struct FormatEntry {
   bool (*claims)(const Json& value);
   std::unique_ptr<Reader> (*make)(Sink& sink);
 };
-inline constexpr size_t kFormats = 2;
+inline constexpr size_t kFormats = 10;
 const std::array<FormatEntry, kFormats>& formats();
 
 // Of the first record that anyone claims; kRows: nobody does.

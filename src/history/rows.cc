@@ -40,7 +40,8 @@ class Rows : public Reader {
     set_answer(call, row, envelope);
     std::string key(row.first({"id", "request_id"}).text(sink_.arena()));
     call.id = sink_.arena().keep(key);
-    if (!key.empty()) key += "@" + std::to_string(call.at_ms);  // ids of one's own may count from 1 in every file
+    if (!key.empty())
+      key.append("@").append(std::to_string(call.at_ms));  // ids of one's own may count from 1 in every file
     sink_.add(call, key);
   }
 

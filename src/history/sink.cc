@@ -16,8 +16,7 @@ std::string_view bytes_of(const int64_t& number) { return {reinterpret_cast<cons
 
 }  // namespace
 
-std::pair<size_t, bool> Sink::add(Call call, std::string_view key) {
-  call.file = file();
+std::pair<size_t, bool> Sink::add_as_is(const Call& call, std::string_view key) {
   const size_t index = log_.calls.size();
   if (!key.empty() || (call.at_ms > 0 && !call.response.empty())) {
     const base::Hash128 name = key.empty() ? hash_.parts(std::array<std::string_view, 4>{

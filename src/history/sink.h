@@ -19,10 +19,14 @@ class Sink {
   const Limits& limits() const { return options_.limits; }
   uint32_t file() const { return static_cast<uint32_t>(log_.files.size() - 1); }
 
-  // Sets the file of the call and appends it, unless a call with this key is known. `key` names the call wherever it
-  // was written down. Empty: calls are one when their time, session, request and answer are equal to the byte; one
-  // without time or answer is always another. Returns its index, and whether it is new.
-  std::pair<size_t, bool> add(Call call, std::string_view key);
+  // Appends the call, as one of the file that is read, unless a call with this key is known. `key` names the call
+  // wherever it was written down. Empty: calls are one when their time, session, request and answer are equal to the
+  // byte; one without time or answer is always another. Returns its index, and whether it is new.
+  std::pair<size_t, bool> add(Call call, std::string_view key) {
+    call.file = file();
+    return add_as_is(call, key);
+  }
+  std::pair<size_t, bool> add_as_is(const Call& call, std::string_view key);  // Call::file is set
   Call& call(size_t index) { return log_.calls[index]; }
 
   // `why` without numbers is the reason that is counted: "invalid JSON at byte 7: …" → "invalid JSON".
