@@ -41,7 +41,7 @@ class Audit {
     if (wanted_.findings) add_findings();
     if (wanted_.sensitivity && report_.without_body < report_.requests) {
       add_fixes();
-      add_trials(sum_of(replay, report_.latency.model));
+      add_trials(sum_of(replay, report_.latency.models));
     }
     return std::move(report_);
   }
@@ -57,7 +57,7 @@ class Audit {
   }
   Sum sum(std::string_view stage, const Options& options) {
     const std::vector<Replayed> replayed = play(stage, options);
-    return sum_of({log_.calls, replayed, options}, report_.latency.model);
+    return sum_of({log_.calls, replayed, options}, report_.latency.models);
   }
 
   void add_findings() {

@@ -128,4 +128,19 @@ LatencyModel fit_latency(std::span<const TimedCall> calls) {
   return out;
 }
 
+const LatencyModel& LatencyModels::of(std::string_view model) const {
+  const auto it = by_model.find(model);
+  return it == by_model.end() ? all : it->second;
+}
+
+double LatencyModels::median_error() const {
+  double sum = 0;
+  size_t calls = 0;
+  for (const auto& [name, model] : by_model) {
+    sum += model.median_error * static_cast<double>(model.calls);
+    calls += model.calls;
+  }
+  return calls == 0 ? all.median_error : sum / static_cast<double>(calls);
+}
+
 }  // namespace payonce::audit

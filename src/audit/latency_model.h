@@ -7,7 +7,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "llm/response.h"
 
@@ -34,5 +37,15 @@ struct LatencyModel {
 
 // Five folds: each fifth is predicted by a fit of the others, for the error; the model itself is of all.
 LatencyModel fit_latency(std::span<const TimedCall> calls);
+
+// One for each model of a log that was timed often enough, and one of all calls for the others.
+struct LatencyModels {
+  LatencyModel all;
+  std::map<std::string, LatencyModel, std::less<>> by_model;  // usable ones alone
+
+  const LatencyModel& of(std::string_view model) const;
+  bool usable() const { return all.usable(); }
+  double median_error() const;  // of the models, weighted by their calls
+};
 
 }  // namespace payonce::audit

@@ -47,7 +47,7 @@ struct Latency {
   size_t calls = 0;  // whose latency the log tells
   double actual_mean_ms = 0, with_mean_ms = 0;
   double actual_p50_ms = 0, with_p50_ms = 0, actual_p95_ms = 0, with_p95_ms = 0;
-  LatencyModel model;
+  LatencyModels models;
 };
 
 struct ModelShare {
@@ -62,7 +62,7 @@ struct Step {  // one call in a session's line of time
   size_t request = 0;
   int64_t at_ms = 0;
   int64_t had = 0;  // tokens that the one before had left in the provider's cache
-  llm::Usage usage;
+  llm::Usage usage, with;
   Took took = Took::kUpstream;
   int rebuild = -1;  // index into Report::rebuilds
 };

@@ -30,6 +30,7 @@ void add_sessions(const ReplayedLog& replay, size_t limit, Report& report) {
                            .at_ms = call.at_ms,
                            .had = before,
                            .usage = usage,
+                           .with = replayed.with,
                            .took = replayed.took,
                            .rebuild = rebuild == rebuild_of.end() ? -1 : rebuild->second});
     before = usage.read + usage.write_short + usage.write_long;

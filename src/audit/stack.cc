@@ -82,7 +82,8 @@ Stack::Stack(const Options& options, const ModelsOf& models, InlineEmbedder* emb
   if (embedder != nullptr && options.semantic) {
     judge_ = semantic::make_judge(embedder->model() == kVerifierTrainedWith);
     semantic_ = std::make_unique<semantic::SemanticCache>(
-        semantic::SemanticCache::Options{.error_bound = options.error_bound, .dimensions = embedder->dimensions()},
+        semantic::SemanticCache::Options{
+            .error_bound = options.error_bound, .dimensions = embedder->dimensions(), .seed = 1},
         *judge_, clock_);
     semantic_stage_ = std::make_unique<pipeline::SemanticStage>(pipeline::SemanticStage::Options{}, *embedder,
                                                                 *semantic_, *store_, clock_, metrics_);

@@ -23,13 +23,13 @@ void add_gaps(const ReplayedLog& replay, Report& report);
 void add_migration(const ReplayedLog& replay, Report& report);
 
 // With-latency of one call in ms, where the log tells its latency.
-double with_latency_ms(const history::Call& call, const Replayed& replayed, const LatencyModel& model);
+double with_latency_ms(const history::Call& call, const Replayed& replayed, const LatencyModels& models);
 // What the replay as a whole costs, for comparing settings.
 struct Sum {
   Money cost;
   double latency_mean_ms = 0;
   size_t hits = 0;
 };
-Sum sum_of(const ReplayedLog& replay, const LatencyModel& model);
+Sum sum_of(const ReplayedLog& replay, const LatencyModels& models);
 
 }  // namespace payonce::audit

@@ -34,22 +34,29 @@ double mean(const std::vector<double>& values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
-LatencyModel latency_model(const ReplayedLog& replay) {
+LatencyModels latency_models(const ReplayedLog& replay) {
   std::vector<TimedCall> timed;
-  for (size_t i = 0; i < replay.calls.size(); ++i)
-    if (replay.calls[i].latency_ms > 0 && replay.replayed[i].actual.known && !replay.calls[i].from_cache)
-      timed.push_back({replay.replayed[i].actual, static_cast<double>(replay.calls[i].latency_ms)});
-  return fit_latency(timed);
+  std::map<std::string, std::vector<TimedCall>, std::less<>> by_model;
+  for (size_t i = 0; i < replay.calls.size(); ++i) {
+    const history::Call& call = replay.calls[i];
+    if (call.latency_ms <= 0 || !replay.replayed[i].actual.known || call.from_cache) continue;
+    timed.push_back({replay.replayed[i].actual, static_cast<double>(call.latency_ms)});
+    by_model[std::string(call.model)].push_back(timed.back());
+  }
+  LatencyModels out{.all = fit_latency(timed), .by_model = {}};
+  for (const auto& [name, calls] : by_model)
+    if (const LatencyModel model = fit_latency(calls); model.usable()) out.by_model[name] = model;
+  return out;
 }
 
 void add_latency(const ReplayedLog& replay, Report& report) {
   Latency& out = report.latency;
-  out.model = latency_model(replay);
+  out.models = latency_models(replay);
   std::vector<double> actual, with;
   for (size_t i = 0; i < replay.calls.size(); ++i) {
     if (replay.calls[i].latency_ms < 0) continue;
     actual.push_back(static_cast<double>(replay.calls[i].latency_ms));
-    with.push_back(with_latency_ms(replay.calls[i], replay.replayed[i], out.model));
+    with.push_back(with_latency_ms(replay.calls[i], replay.replayed[i], out.models));
   }
   out.calls = actual.size();
   out.actual_mean_ms = mean(actual);
@@ -84,7 +91,7 @@ void add_layers(const ReplayedLog& replay, const std::vector<CallCost>& costs, R
     layer.input_cost_saved_usd += costs[i].input.actual - costs[i].input.with;
     if (replay.calls[i].latency_ms >= 0)
       layer.latency_saved_ms += static_cast<double>(replay.calls[i].latency_ms) -
-                                with_latency_ms(replay.calls[i], call, report.latency.model);
+                                with_latency_ms(replay.calls[i], call, report.latency.models);
   }
   if (exact.requests == 0) return;  // nothing could be replayed
   if (replay.options.exact) report.layers.push_back(exact);
@@ -132,7 +139,7 @@ void add_notes(const ReplayedLog& replay, Report& report) {
 
 }  // namespace
 
-double with_latency_ms(const history::Call& call, const Replayed& replayed, const LatencyModel& model) {
+double with_latency_ms(const history::Call& call, const Replayed& replayed, const LatencyModels& models) {
   const auto logged = static_cast<double>(call.latency_ms);
   switch (replayed.took) {
     case Took::kNoBody: return logged;
@@ -142,11 +149,12 @@ double with_latency_ms(const history::Call& call, const Replayed& replayed, cons
     case Took::kUpstream: break;
   }
   double out = logged + replayed.layer_ms + static_cast<double>(replayed.held_ms);
+  const LatencyModel& model = models.of(call.model);
   if (model.usable()) out += model.predict_ms(replayed.with) - model.predict_ms(replayed.actual);
   return std::max(out, 0.0);
 }
 
-Sum sum_of(const ReplayedLog& replay, const LatencyModel& model) {
+Sum sum_of(const ReplayedLog& replay, const LatencyModels& models) {
   Sum out;
   double ms = 0;
   size_t timed = 0;
@@ -154,7 +162,7 @@ Sum sum_of(const ReplayedLog& replay, const LatencyModel& model) {
     out.cost += cost_of(replay.calls[i], replay.replayed[i], replay.options.prices).all;
     out.hits += is_exact(replay.replayed[i].took) || replay.replayed[i].took == Took::kSemantic ? 1U : 0U;
     if (replay.calls[i].latency_ms < 0) continue;
-    ms += with_latency_ms(replay.calls[i], replay.replayed[i], model);
+    ms += with_latency_ms(replay.calls[i], replay.replayed[i], models);
     ++timed;
   }
   out.latency_mean_ms = timed > 0 ? ms / static_cast<double>(timed) : 0;

@@ -21,6 +21,11 @@ json::object tokens(const llm::Usage& usage) {
           {"output", usage.output}};
 }
 
+// A prompt in three classes.
+json::object prompt(const llm::Usage& usage) {
+  return {{"fresh", usage.fresh}, {"read", usage.read}, {"written", usage.write_short + usage.write_long}};
+}
+
 json::object money(const Money& money) {
   return {{"uncached", money.uncached}, {"actual", money.actual}, {"with_payonce", money.with}};
 }
@@ -29,8 +34,20 @@ double share(int64_t part, int64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+json::object latency_model(std::string_view name, const LatencyModel& model) {
+  return {{"name", name},
+          {"calls", model.calls},
+          {"fixed_ms", model.fixed_ms},
+          {"ms_per_computed_token", model.ms_per_computed_token},
+          {"ms_per_read_token", model.ms_per_read_token},
+          {"ms_per_output_token", model.ms_per_output_token},
+          {"median_error", model.median_error},
+          {"bias", model.bias}};
+}
+
 json::object latency(const Latency& latency) {
-  const LatencyModel& model = latency.model;
+  json::array models;
+  for (const auto& [name, model] : latency.models.by_model) models.push_back(latency_model(name, model));
   return {{"calls", latency.calls},
           {"actual_mean", latency.actual_mean_ms},
           {"with_payonce_mean", latency.with_mean_ms},
@@ -38,14 +55,8 @@ json::object latency(const Latency& latency) {
           {"with_payonce_p50", latency.with_p50_ms},
           {"actual_p95", latency.actual_p95_ms},
           {"with_payonce_p95", latency.with_p95_ms},
-          {"model", json::object{{"usable", model.usable()},
-                                 {"calls", model.calls},
-                                 {"fixed_ms", model.fixed_ms},
-                                 {"ms_per_computed_token", model.ms_per_computed_token},
-                                 {"ms_per_read_token", model.ms_per_read_token},
-                                 {"ms_per_output_token", model.ms_per_output_token},
-                                 {"median_error", model.median_error},
-                                 {"bias", model.bias}}}};
+          {"median_error", latency.models.usable() ? json::value(latency.models.median_error()) : json::value()},
+          {"models", std::move(models)}};
 }
 
 json::array layers(const Report& report) {
@@ -71,9 +82,8 @@ json::array sessions(const Report& report) {
       steps.push_back(json::object{{"request", step.request},
                                    {"at_ms", step.at_ms},
                                    {"had", step.had},
-                                   {"fresh", step.usage.fresh},
-                                   {"read", step.usage.read},
-                                   {"written", step.usage.write_short + step.usage.write_long},
+                                   {"actual", prompt(step.usage)},
+                                   {"with_payonce", prompt(step.with)},
                                    {"took", took_name(step.took)},
                                    {"rebuild", step.rebuild}});
     out.push_back(json::object{{"session", session.name},

@@ -81,9 +81,8 @@ std::string as_text(const Report& report) {
   out += fmt::format("\nInput tokens: {} fresh, {} read, {} written (short), {} written (long); output {}{}\n",
                      tokens.fresh, tokens.read, tokens.write_short, tokens.write_long,
                      report.output_is_floor ? "≥ " : "", tokens.output);
-  if (latency.model.usable())
-    out += fmt::format("Latency model: median error {:.0f} %, sum {:+.1f} %, from {} calls\n",
-                       100 * latency.model.median_error, 100 * latency.model.bias, latency.model.calls);
+  if (latency.models.usable())
+    out += fmt::format("Latency model: median error {:.0f} % a call\n", 100 * latency.models.median_error());
   out += rebuilds(report);
   out += breakers(report);
   for (const std::string& note : report.notes) out += fmt::format("note: {}\n", note);

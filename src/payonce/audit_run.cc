@@ -80,9 +80,10 @@ int run_audit(const AuditOptions& options, const config::Settings& settings) {
     embedder = *std::move(made);
     replay.semantic = embedder != nullptr;
     if (!embedder && settings.embedder.source.empty())
-      (void)std::fputs("payonce: no embedder was found, so the semantic layer is left out; --embedder FILE names one, "
-                       "./dev run makes it\n",
-                       stderr);
+      (void)std::fputs(
+          "payonce: no embedder was found, so the semantic layer is left out; --embedder FILE names one, "
+          "./dev run makes it\n",
+          stderr);
   }
   const audit::Report report =
       audit::audit(log, replay, embedder.get(), options.wanted,

@@ -13,6 +13,7 @@ void add_up(CLI::App& app, int& status);
 void add_engine(CLI::App& app, int& status);
 void add_cache(CLI::App& app, int& status);
 void add_audit(CLI::App& app, int& status);
+void add_demo(CLI::App& app, int& status);
 void add_key(CLI::App& app, int& status);
 void add_lint(CLI::App& app, int& status);
 

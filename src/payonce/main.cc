@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   payonce::add_audit(app, status);
   payonce::add_key(app, status);
   payonce::add_lint(app, status);
+  payonce::add_demo(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -86,7 +86,7 @@ struct SemanticCache::State {
   std::deque<std::string> hit_order;  // of `hits`, the oldest first
   std::list<uint64_t> uses;           // the least recently used row first
   uint64_t next_row = 1, bytes = 0, evictions = 0, uses_of_scopes = 0;
-  std::mt19937_64 random{std::random_device{}()};
+  std::mt19937_64 random{options.seed ? *options.seed : std::random_device{}()};
 };
 
 SemanticCache::SemanticCache(Options options, const PairJudge& judge, const base::Clock& clock, QuestionLog* log)

@@ -81,6 +81,7 @@ class SemanticCache {
     double ask_again = 0.05;    // share of what is served that is asked afresh
     uint64_t memory_bytes = 256u << 20;
     int32_t dimensions = 384;
+    std::optional<uint64_t> seed{};  // of its draws, for replays; none: from the system
   };
   // `log`: keeps the questions over a restart, read here; null: nothing does.
   SemanticCache(Options options, const PairJudge& judge, const base::Clock& clock, QuestionLog* log = nullptr);

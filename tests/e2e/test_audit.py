@@ -90,7 +90,8 @@ def test_savings_add_up(tmp_path):
     rows = [row(number, f"Question {dice.randint(0, 30)}?", user=dice.choice("abc")) for number in range(150)]
     report = audit(write(tmp_path / "log.jsonl", rows), "--quick", home=tmp_path)
     cost = report["cost_usd"]
-    assert sum(one["cost_saved_usd"] for one in report["layers"]) == pytest.approx(cost["actual"] - cost["with_payonce"])
+    saved = sum(one["cost_saved_usd"] for one in report["layers"])
+    assert saved == pytest.approx(cost["actual"] - cost["with_payonce"])
 
 
 def test_bad_lines_are_told_and_the_rest_is_read(tmp_path):
@@ -138,3 +139,32 @@ def test_the_real_logs_cost_what_they_cost(tmp_path):
     causes = sorted(one["cause"] for one in report["rebuilds"])
     assert causes == ["compact", "compact", "prefix", "prefix", "prefix", "ttl", "ttl"]
     assert os.path.basename(report["sources"]["files"][0]["name"]).startswith("claude_code_")
+
+
+def test_one_log_gives_one_report(tmp_path):
+    dice = random.Random(8)
+    log = write(tmp_path / "log.jsonl", [row(number, f"Question {dice.randint(0, 9)}?") for number in range(60)])
+    first, second = (audit(log, "--quick", home=tmp_path) for _ in range(2))
+    for name in ("requests", "tokens_with_payonce", "cost_usd", "repeats", "rebuilds"):
+        assert first[name] == second[name]
+
+
+def demo(*arguments, home):
+    ended = run_cli("demo", "--no-open", "--out", str(home / "demo"), *arguments, home=home,
+                    timeout_s=300)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout, json.loads((home / "demo" / "report.json").read_text())
+
+
+def test_the_demo_shows_the_point(tmp_path):
+    said, report = demo("--no-model", "--questions", "300", home=tmp_path)
+    assert "report.html" in said and "made up" in said and (tmp_path / "demo" / "report.html").stat().st_size > 50_000
+    assert report["requests"] > 300 and layer(report, "exact")["hits"] > 20 and layer(report, "prefix")["hits"] > 20
+    assert report["cost_usd"]["with_payonce"] < 0.7 * report["cost_usd"]["actual"]
+    assert any(finding["kind"] == "tool_order" for finding in report["findings"])
+
+
+@pytest.mark.skipif("PAYONCE_MODEL" not in os.environ, reason="no model")
+def test_the_demo_asks_the_real_model(tmp_path):
+    _, report = demo("--model", os.environ["PAYONCE_MODEL"], "--questions", "60", home=tmp_path)
+    assert report["requests"] > 60 and report["latency_ms"]["actual_mean"] > 0
