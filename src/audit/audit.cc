@@ -35,7 +35,7 @@ class Audit {
     report_.rebuilds = history::rebuilds(log_, options_.prices);
     if (report_.rebuilds.size() > kMostRebuilds) report_.rebuilds.resize(kMostRebuilds);
     add_sessions(replay, wanted_.sessions, report_);
-    add_repeats(replay, wanted_.show_text, report_);
+    add_repeats(replay, log_, wanted_.show_text, report_);
     add_gaps(replay, report_);
     add_migration(replay, report_);
     if (wanted_.findings) add_findings();
@@ -153,6 +153,27 @@ class Audit {
                               .hits = sums.hits});
   }
 
+  // As if another provider's cache had served all of it: its rules and factors, on each model's own input price.
+  void provider_trial(std::string_view id) {
+    Options other = options_;
+    other.provider = id;
+    const auto& provider = *prompt_cache::Providers::built_in().find(id);
+    const std::vector<Replayed> replayed = play("sensitivity", other);
+    Trial trial{.setting = "cache rules of", .value = provider.name};
+    for (size_t i = 0; i < replayed.size(); ++i) {
+      const history::Call& call = log_.calls[i];
+      const llm::PriceRow* row = options_.prices.find(call.model, call.at_ms);
+      if (!replayed[i].simulated || replayed[i].took != Took::kUpstream || row == nullptr) continue;
+      const llm::Price price = row->at(replayed[i].actual.input(), {.batch = call.batch});
+      const prompt_cache::Rule rule = prompt_cache::rule_for(provider, call.model);
+      trial.cost_usd += prompt_cache::cost(replayed[i].sent, rule) * price.input / 1e6 +
+                        static_cast<double>(replayed[i].actual.output) * price.output / 1e6;
+      trial.hits += replayed[i].sent.read > 0 ? 1U : 0U;
+    }
+    trial.latency_mean_ms = sum_of({log_.calls, replayed, other}, report_.latency.models).latency_mean_ms;
+    report_.trials.push_back(std::move(trial));
+  }
+
   void add_trials(const Sum& now) {
     struct Ttl {
       int64_t seconds;
@@ -172,6 +193,8 @@ class Audit {
       other.memory_bytes = mib << 20U;
       trial("memory for answers", fmt::format("{} MiB", mib), other);
     }
+    for (const std::string_view id : {"anthropic", "openai_gpt56plus", "openai_older", "gemini", "deepseek", "vllm"})
+      provider_trial(id);
     if (!embedder_ || !options_.semantic) return;
     chosen("error bound", fmt::format("{:g} %", 100 * options_.error_bound), now);
     for (const double bound : {0.002, 0.01, 0.02, 0.05}) {

@@ -62,28 +62,44 @@ bool may_call_tools(std::string_view text) {
          text.find("function_call") != std::string_view::npos;
 }
 
-void add_tools(const ReplayedLog& replay, Report& report) {
-  std::map<std::string_view, std::set<std::string>> seen;  // by session
-  std::map<std::string, size_t> repeated;
-  for (const history::Call& call : replay.calls) {
-    if (!may_call_tools(call.response)) continue;
+class ToolCounter {
+ public:
+  explicit ToolCounter(ToolRepeats& out) : out_(out) {}
+  ~ToolCounter() {
+    out_.by_tool.assign(repeated_.begin(), repeated_.end());
+    std::ranges::stable_sort(out_.by_tool, [](const auto& a, const auto& b) { return a.second > b.second; });
+  }
+  // An answer, or a piece of one, in the session of that name.
+  void add(const std::string& session, std::string_view text) {
+    if (!may_call_tools(text)) return;
     boost::system::error_code error;
-    const json::value answer = json::parse(call.response, error);
-    if (error) continue;
+    const json::value answer = json::parse(text, error);
+    if (error) return;
     each_tool_call(answer, [&](std::string_view name, const std::string& arguments) {
-      ++report.tools.calls;
-      if (seen[call.session].insert(std::string(name) + "\n" + arguments).second) return;
-      ++report.tools.repeated;
-      ++repeated[std::string(name)];
+      ++out_.calls;
+      if (seen_[session].insert(std::string(name) + "\n" + arguments).second) return;
+      ++out_.repeated;
+      ++repeated_[std::string(name)];
     });
   }
-  report.tools.by_tool.assign(repeated.begin(), repeated.end());
-  std::ranges::stable_sort(report.tools.by_tool, [](const auto& a, const auto& b) { return a.second > b.second; });
+
+ private:
+  ToolRepeats& out_;
+  std::map<std::string, std::set<std::string>> seen_;  // by session
+  std::map<std::string, size_t> repeated_;             // by tool
+};
+
+void add_tools(const ReplayedLog& replay, const history::Log& log, Report& report) {
+  ToolCounter tools(report.tools);
+  for (const history::Call& call : replay.calls) tools.add(std::string(call.session), call.response);
+  for (size_t i = 0; i < log.conversations.size(); ++i)
+    for (const history::Piece& piece : log.conversations[i])
+      if (piece.role == "assistant") tools.add("conversation " + std::to_string(i), piece.raw);
 }
 
 }  // namespace
 
-void add_repeats(const ReplayedLog& replay, bool show_text, Report& report) {
+void add_repeats(const ReplayedLog& replay, const history::Log& log, bool show_text, Report& report) {
   std::map<size_t, Repeat> groups;
   for (size_t i = 0; i < replay.calls.size(); ++i) {
     const Replayed& replayed = replay.replayed[i];
@@ -115,7 +131,7 @@ void add_repeats(const ReplayedLog& replay, bool show_text, Report& report) {
     return a.same_answer != b.same_answer ? b.same_answer : a.similarity < b.similarity;
   });
   if (report.paraphrases.size() > kListed) report.paraphrases.resize(kListed);
-  add_tools(replay, report);
+  add_tools(replay, log, report);
 }
 
 }  // namespace payonce::audit

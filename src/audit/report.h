@@ -123,7 +123,7 @@ struct Trial {  // the same log under another setting
   std::string setting, value;
   bool chosen = false;
   double cost_usd = 0, latency_mean_ms = 0;
-  size_t hits = 0;
+  size_t hits = 0;  // answered by us; of a provider's rules: that read from its cache
 };
 
 struct ToolRepeats {
@@ -139,6 +139,7 @@ struct Simulated {  // against what was billed, where the log tells both
 struct Report {
   size_t requests = 0, skipped = 0, duplicates = 0, without_body = 0, without_answer = 0;
   int64_t from_ms = 0, to_ms = 0;
+  double billed_usd = -1;  // sum of what the log itself names; -1: it names nothing
   llm::Usage actual, with;
   bool output_is_floor = false;
   Money cost, input_cost;

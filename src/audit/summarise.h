@@ -16,7 +16,7 @@ void add_totals(const ReplayedLog& replay, Report& report);
 // Sessions with their lines of time. REQUIRES: report.rebuilds is filled in.
 void add_sessions(const ReplayedLog& replay, size_t limit, Report& report);
 // Equal requests, paraphrases, repeated tool calls. `show_text`: with excerpts of what was asked.
-void add_repeats(const ReplayedLog& replay, bool show_text, Report& report);
+void add_repeats(const ReplayedLog& replay, const history::Log& log, bool show_text, Report& report);
 // Gaps between a session's calls and what each TTL would have cost.
 void add_gaps(const ReplayedLog& replay, Report& report);
 // The same tokens at other models' prices.

@@ -187,6 +187,7 @@ void add_totals(const ReplayedLog& replay, Report& report) {
       report.from_ms = report.from_ms == 0 ? call.at_ms : std::min(report.from_ms, call.at_ms);
       report.to_ms = std::max(report.to_ms, call.at_ms);
     }
+    if (call.billed_usd >= 0) report.billed_usd = std::max(report.billed_usd, 0.0) + call.billed_usd;
     if (!replayed.simulated || replayed.actual_is_simulated || !call.usage.read_known) continue;
     ++report.simulated.calls;
     report.simulated.read += replayed.base.read;

@@ -279,6 +279,7 @@ json::object as_json(const Report& report, const history::Log& log, const Option
           {"tokens_with_payonce", tokens(report.with)},
           {"output_is_floor", report.output_is_floor},
           {"cost_usd", money(report.cost)},
+          {"billed_usd", report.billed_usd < 0 ? json::value() : json::value(report.billed_usd)},
           {"input_cost_usd", money(report.input_cost)},
           {"latency_ms", latency(report.latency)},
           {"layers", layers(report)},

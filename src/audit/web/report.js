@@ -150,6 +150,9 @@ const method = data => {
         `token; median error ${percent(model.median_error, 0)} on calls that it had not seen, ${percent(model.bias)} on ` +
         `their sum.`,
     ),
+    data.billed_usd !== null
+      ? `The log itself names ${usd(data.billed_usd)}; by list prices it is ` + `${usd(data.cost_usd.actual)}.`
+      : null,
     data.skipped ? `${plural(data.skipped, "line")} could not be read.` : null,
     data.duplicates ? `${plural(data.duplicates, "record")} told a call that was already known.` : null,
     ...data.notes,
