@@ -78,10 +78,10 @@ TextHistory::Verdict TextHistory::take(const std::vector<Segment>& segments) {
   Verdict out;
   out.changes.assign(segments.size(), false);
   for (size_t i = 0; i < segments.size(); ++i) {
-    if (!segments[i].looks_volatile) continue;
+    // A time that stands there again is one of a text ("open until 21:30"), no clock.
+    if (!segments[i].looks_volatile || (seen_ >= 2 && stable_.contains(segments[i].exact))) continue;
     out.changes[i] = true;
-    // A time that stands there again is a date in a text, no clock.
-    if (seen_ < 2 || !stable_.contains(segments[i].exact)) out.unreadable = true;
+    out.unreadable = true;
   }
   for (const Span& span : found) {
     const auto region = regions_.find(span.anchor);
