@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "audit/replay.h"
@@ -17,6 +18,7 @@ namespace payonce::audit {
 namespace {
 
 constexpr size_t kMostRebuilds = 10'000;
+constexpr size_t kTrialCalls = 20'000;  // a longer log is tried under other settings with its last calls alone
 
 class Audit {
  public:
@@ -30,7 +32,7 @@ class Audit {
     report_.skipped = log_.skipped_count();
     report_.duplicates = log_.duplicates.total();
     const std::vector<Replayed> replayed = play("replay", options_);
-    const ReplayedLog replay{log_.calls, replayed, options_};
+    const ReplayedLog replay{calls_, replayed, options_};
     add_totals(replay, report_);
     report_.rebuilds = history::rebuilds(log_, options_.prices);
     if (report_.rebuilds.size() > kMostRebuilds) report_.rebuilds.resize(kMostRebuilds);
@@ -40,8 +42,9 @@ class Audit {
     add_migration(replay, report_);
     if (wanted_.findings) add_findings();
     if (wanted_.sensitivity && report_.without_body < report_.requests) {
+      choose_trial_calls();
       add_fixes();
-      add_trials(sum_of(replay, report_.latency.models));
+      add_trials();
     }
     return std::move(report_);
   }
@@ -52,12 +55,17 @@ class Audit {
   }
 
   std::vector<Replayed> play(std::string_view stage, const Options& options) {
-    return replay(log_.calls, options, embedder_ ? &*embedder_ : nullptr,
+    return replay(calls_, options, embedder_ ? &*embedder_ : nullptr,
                   [&](Progress progress) { tell(stage, progress.done, progress.all); });
   }
   Sum sum(std::string_view stage, const Options& options) {
     const std::vector<Replayed> replayed = play(stage, options);
-    return sum_of({log_.calls, replayed, options}, report_.latency.models);
+    return sum_of({calls_, replayed, options}, report_.latency.models);
+  }
+  void choose_trial_calls() {
+    if (calls_.size() <= kTrialCalls) return;
+    calls_ = calls_.last(kTrialCalls);
+    report_.notes.push_back(fmt::format("steps and other settings are of the last {} requests", kTrialCalls));
   }
 
   void add_findings() {
@@ -161,8 +169,8 @@ class Audit {
     const std::vector<Replayed> replayed = play("sensitivity", other);
     Trial trial{.setting = "cache rules of", .value = provider.name};
     for (size_t i = 0; i < replayed.size(); ++i) {
-      const history::Call& call = log_.calls[i];
-      const llm::PriceRow* row = options_.prices.find(call.model, call.at_ms);
+      const history::Call& call = calls_[i];
+      const llm::PriceRow* row = price_row(call, options_.prices);
       if (!replayed[i].simulated || replayed[i].took != Took::kUpstream || row == nullptr) continue;
       const llm::Price price = row->at(replayed[i].actual.input(), {.batch = call.batch});
       const prompt_cache::Rule rule = prompt_cache::rule_for(provider, call.model);
@@ -170,11 +178,12 @@ class Audit {
                         static_cast<double>(replayed[i].actual.output) * price.output / 1e6;
       trial.hits += replayed[i].sent.read > 0 ? 1U : 0U;
     }
-    trial.latency_mean_ms = sum_of({log_.calls, replayed, other}, report_.latency.models).latency_mean_ms;
+    trial.latency_mean_ms = sum_of({calls_, replayed, other}, report_.latency.models).latency_mean_ms;
     report_.trials.push_back(std::move(trial));
   }
 
-  void add_trials(const Sum& now) {
+  void add_trials() {
+    const Sum now = sum("sensitivity", options_);
     struct Ttl {
       int64_t seconds;
       std::string_view name;
@@ -206,6 +215,7 @@ class Audit {
   }
 
   const history::Log& log_;
+  std::span<const history::Call> calls_ = log_.calls;  // that are replayed now
   const Options& options_;
   const Wanted& wanted_;
   const std::function<void(Stage)>& progress_;

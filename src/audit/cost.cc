@@ -10,9 +10,13 @@ Money& Money::operator+=(const Money& other) {
   return *this;
 }
 
+const llm::PriceRow* price_row(const history::Call& call, const llm::PriceTable& prices) {
+  return prices.find(call.model, call.at_ms > 0 ? call.at_ms : INT64_MAX);
+}
+
 CallCost cost_of(const history::Call& call, const Replayed& replayed, const llm::PriceTable& prices) {
   CallCost out;
-  const llm::PriceRow* row = prices.find(call.model, call.at_ms);
+  const llm::PriceRow* row = price_row(call, prices);
   if (row == nullptr) return out;
   out.priced = true;
   const llm::Price price = row->at(replayed.actual.input(), {.batch = call.batch});

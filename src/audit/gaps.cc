@@ -60,7 +60,7 @@ void add_gaps(const ReplayedLog& replay, Report& report) {
                                          [&](const GapBucket& b) { return b.to_ms < 0 || gap_ms <= b.to_ms; });
       ++bucket->count;
     }
-    const llm::PriceRow* row = replay.options.prices.find(call.model, call.at_ms);
+    const llm::PriceRow* row = price_row(call, replay.options.prices);
     if (row != nullptr && usage.input() > 0) {
       const llm::Price price = row->at(usage.input(), {.batch = call.batch});
       if (bills_writes(price)) {
@@ -88,7 +88,7 @@ void add_migration(const ReplayedLog& replay, Report& report) {
         providers
             .detect("http://localhost", model, claude ? prompt_cache::Wire::kAnthropic : prompt_cache::Wire::kOpenAi)
             ->id;
-    const llm::PriceRow* row = replay.options.prices.find(model, report.to_ms);
+    const llm::PriceRow* row = replay.options.prices.find(model, report.to_ms > 0 ? report.to_ms : INT64_MAX);
     for (size_t i = 0; row != nullptr && i < replay.calls.size(); ++i) {
       if (replay.calls[i].from_cache) continue;
       const llm::Price price = row->at(replay.replayed[i].actual.input(), {.batch = replay.calls[i].batch});

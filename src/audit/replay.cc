@@ -48,7 +48,7 @@ std::string scope_of(const Call& call, Sharing sharing) {
   return "all";
 }
 
-ModelsOf models_of(const std::vector<Call>& calls) {
+ModelsOf models_of(std::span<const Call> calls) {
   ModelsOf out;
   std::map<std::string, std::string, std::less<>> known;  // a model goes where it was first seen
   for (const Call& call : calls)
@@ -88,13 +88,19 @@ struct Event {
 
 class Replay {
  public:
-  Replay(const std::vector<Call>& calls, const Options& options, InlineEmbedder* embedder)
-      : calls_(calls), options_(options), stack_(options, models_of(calls), embedder), out_(calls.size()) {}
+  Replay(std::span<const Call> calls, const Options& options, InlineEmbedder* embedder)
+      : calls_(calls), options_(options), stack_(options, models_of(calls), embedder), out_(calls.size()) {
+    int64_t ended_ms = 0;
+    for (size_t i = 0; i < calls.size(); ++i) {
+      times_.push_back(calls[i].at_ms > 0 ? calls[i].at_ms : ended_ms);
+      ended_ms = times_.back() + latency(i) + 1;
+    }
+  }
 
   std::vector<Replayed> run(const std::function<void(Progress)>& progress) {
     for (size_t next = 0; next < calls_.size() || !events_.empty();) {
-      if (next < calls_.size() && (events_.empty() || calls_[next].at_ms <= events_.top().at_ms)) {
-        move_to(calls_[next].at_ms);
+      if (next < calls_.size() && (events_.empty() || times_[next] <= events_.top().at_ms)) {
+        move_to(times_[next]);
         comes(next++);
         if (progress && next % kProgressEvery == 0) progress({next, calls_.size()});
         continue;
@@ -164,7 +170,7 @@ class Replay {
     out.took = Took::kCollapsed;
     out.source = leader;
     out.with = {};
-    out.wait_ms = std::max<int64_t>(0, calls_[leader].at_ms + latency(leader) - now());
+    out.wait_ms = std::max<int64_t>(0, times_[leader] + latency(leader) - now());
     return true;
   }
 
@@ -211,7 +217,7 @@ class Replay {
     if (it == flights_.end() || it->second->gone) return;
     InFlight& flight = *it->second;
     flight.gone = true;
-    out_[i].held_ms = now() - calls_[i].at_ms;
+    out_[i].held_ms = now() - times_[i];
     simulate_sent(i, flight);
     later(now() + first_byte(i), What::kBegins, i);
     later(now() + latency(i), What::kEnds, i);
@@ -304,7 +310,7 @@ class Replay {
     if (!flight.sent) return;
     if (provider.caches_answers && call.usage.output > 0)
       flight.answer = answer_blocks(call.dialect, call.response, call.usage.output, hash_);
-    out_[i].base = run(simulated(provider).base, i, flight, call.at_ms);
+    out_[i].base = run(simulated(provider).base, i, flight, times_[i]);
     out_[i].simulated = true;
     if (call.usage.known) return;
     out_[i].actual = out_[i].with = out_[i].base.usage();
@@ -335,10 +341,11 @@ class Replay {
     return out;
   }
 
-  const std::vector<Call>& calls_;
+  std::span<const Call> calls_;
   const Options& options_;
   Stack stack_;
   const base::KeyedHash hash_{"audit"};
+  std::vector<int64_t> times_;  // when each call comes; without a time of its own: after the one before it
   std::vector<Replayed> out_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   uint64_t events_made_ = 0;
@@ -360,7 +367,7 @@ std::string_view took_name(Took took) {
   return "";
 }
 
-std::vector<Replayed> replay(const std::vector<Call>& calls, const Options& options, InlineEmbedder* embedder,
+std::vector<Replayed> replay(std::span<const Call> calls, const Options& options, InlineEmbedder* embedder,
                              const std::function<void(Progress)>& progress) {
   return Replay(calls, options, embedder).run(progress);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "audit/inline_embedder.h"
@@ -21,7 +22,7 @@ struct Progress {
 };
 
 // `calls` by time; [i] of the result is of calls[i]. `embedder` null: no semantic layer.
-std::vector<Replayed> replay(const std::vector<history::Call>& calls, const Options& options,
-                             InlineEmbedder* embedder, const std::function<void(Progress)>& progress = nullptr);
+std::vector<Replayed> replay(std::span<const history::Call> calls, const Options& options, InlineEmbedder* embedder,
+                             const std::function<void(Progress)>& progress = nullptr);
 
 }  // namespace payonce::audit

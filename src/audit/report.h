@@ -29,6 +29,8 @@ struct CallCost {
   Money all, input;
   bool priced = false;  // the table knows the model
 };
+// The row of the call's day; without a time: today's. Null: the table does not know the model.
+const llm::PriceRow* price_row(const history::Call& call, const llm::PriceTable& prices);
 CallCost cost_of(const history::Call& call, const Replayed& replayed, const llm::PriceTable& prices);
 
 struct Layer {

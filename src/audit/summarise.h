@@ -1,12 +1,14 @@
 // From the calls of a log and their replay to the figures of a report.  Threads: pure functions.
 #pragma once
 
+#include <span>
+
 #include "audit/report.h"
 
 namespace payonce::audit {
 
 struct ReplayedLog {  // of one log
-  const std::vector<history::Call>& calls;
+  std::span<const history::Call> calls;
   const std::vector<Replayed>& replayed;
   const Options& options;
 };

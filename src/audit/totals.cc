@@ -127,7 +127,7 @@ void add_notes(const ReplayedLog& replay, Report& report) {
   note(report.without_answer, " requests have no answer in the log, so nothing could be stored for later ones");
   size_t unpriced = 0, guessed = 0, floor = 0;
   for (size_t i = 0; i < replay.calls.size(); ++i) {
-    unpriced += replay.options.prices.find(replay.calls[i].model, replay.calls[i].at_ms) == nullptr ? 1U : 0U;
+    unpriced += price_row(replay.calls[i], replay.options.prices) == nullptr ? 1U : 0U;
     guessed += replay.replayed[i].actual_is_simulated ? 1U : 0U;
     floor += replay.calls[i].output_is_floor ? 1U : 0U;
   }

@@ -20,9 +20,8 @@ namespace payonce::prefix {
 class TextHistory {
  public:
   struct Verdict {
-    std::vector<bool>
-        changes;  // by segment: it is of a region that changes again and again, or holds a time or an id that did
-                  // not stand there before
+    std::vector<bool> changes;  // by segment: it is of a region that changes again and again, or holds a time or an
+                                // id that did not stand there before
     bool any_changes = false;
     bool unreadable = false;  // something in it is another each time, so nothing behind it is ever read
   };
