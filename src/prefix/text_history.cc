@@ -78,8 +78,10 @@ TextHistory::Verdict TextHistory::take(const std::vector<Segment>& segments) {
   Verdict out;
   out.changes.assign(segments.size(), false);
   for (size_t i = 0; i < segments.size(); ++i) {
+    const bool again = seen_ >= 2 && stable_.contains(segments[i].exact);
+    if (segments[i].is_git_state) out.changes[i] = true;  // at rest between two commits, but not for long
     // A time that stands there again is one of a text ("open until 21:30"), no clock.
-    if (!segments[i].looks_volatile || (seen_ >= 2 && stable_.contains(segments[i].exact))) continue;
+    if (!segments[i].looks_volatile || again) continue;
     out.changes[i] = true;
     out.unreadable = true;
   }

@@ -53,16 +53,24 @@ TEST_F(TextHistoryTest, AClockThatStoodStillForAWhileIsSeenWhenItMovesOn) {
     EXPECT_EQ(changing("Bot.\n" + now), now);
 }
 
+TEST_F(TextHistoryTest, WhatGitSaysIsApartFromTheFirstRequestOn) {
+  const std::string state = "Recent commits:\n1a2b3c4 Add m1\n";
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(changing("Bot.\nBe kind.\n" + state), state);
+  EXPECT_FALSE(verdict_.unreadable);
+  EXPECT_EQ(changing("Bot.\nBe kind.\nRecent commits:\n5d6e7f8 Add m2\n1a2b3c4 Add m1\n"),
+            "Recent commits:\n5d6e7f8 Add m2\n1a2b3c4 Add m1\n");
+}
+
 TEST_F(TextHistoryTest, ARegionIsKnownByWhatStandsBeforeIt) {
   const auto prompt = [](const std::string& status) {
-    return "You are a bot.\nGit status:\n" + status + "Be kind.\n";
+    return "You are a bot.\nOpen files:\n" + status + "Be kind.\n";
   };
   EXPECT_EQ(changing(prompt("")), "");
-  EXPECT_EQ(changing(prompt(" M a.py\n")), "") << "once is a new version";
-  EXPECT_EQ(changing(prompt(" M a.py\n?? b.py\n")), " M a.py\n?? b.py\n");
-  EXPECT_EQ(changing(prompt(" M a.py\n?? b.py\n")), " M a.py\n?? b.py\n");
+  EXPECT_EQ(changing(prompt("- a.py\n")), "") << "once is a new version";
+  EXPECT_EQ(changing(prompt("- a.py\n- b.py\n")), "- a.py\n- b.py\n");
+  EXPECT_EQ(changing(prompt("- a.py\n- b.py\n")), "- a.py\n- b.py\n");
   EXPECT_EQ(changing(prompt("")), "");
-  EXPECT_EQ(changing(prompt("?? c.py\n")), "?? c.py\n");
+  EXPECT_EQ(changing(prompt("- c.py\n")), "- c.py\n");
 }
 
 TEST_F(TextHistoryTest, ANameThatChangesWithTheSessionIsSeenAfterTwoChanges) {

@@ -20,6 +20,13 @@ constexpr std::array<std::string_view, 43> kCalendar = {
     "pm",       "sat",    "saturday", "sep", "sept",    "september", "sun",      "sunday", "thu",
     "thursday", "tue",    "tuesday",  "utc", "wed",     "wednesday", "z"};
 
+constexpr size_t kMaxGitLine_bytes = 300;
+constexpr std::array<std::string_view, 6> kGitLabels = {
+    "git status:", "status:", "git log:", "recent commits:", "git recent commits:", "latest commits:"};
+// `git status --short`, trimmed on the left.
+constexpr std::array<std::string_view, 12> kGitStates = {"M", "A",  "D",  "R",  "C",  "T",
+                                                         "U", "MM", "AM", "RM", "UU", "??"};
+
 bool is_calendar_word(std::string_view word) {
   char small[9];
   if (word.size() > sizeof small || !is_letter(word[0])) return false;
@@ -132,6 +139,28 @@ bool looks_volatile(std::string_view segment) {
   return found;
 }
 
+bool is_git_state(std::string_view segment) {
+  const auto skip = [&](std::string_view of) {
+    segment.remove_prefix(std::min(segment.find_first_not_of(of), segment.size()));
+  };
+  skip(" \t-*");
+  while (!segment.empty() && (segment.back() == '\n' || segment.back() == '\r' || segment.back() == ' '))
+    segment.remove_suffix(1);
+  if (segment.size() > kMaxGitLine_bytes) return false;
+  std::string small(segment);
+  std::transform(small.begin(), small.end(), small.begin(), lower);
+  if (std::find(kGitLabels.begin(), kGitLabels.end(), small) != kGitLabels.end()) return true;
+  const size_t space = segment.find(' ');
+  if (space == std::string_view::npos || space + 1 == segment.size()) return false;
+  const std::string_view first = segment.substr(0, space);
+  if (std::find(kGitStates.begin(), kGitStates.end(), first) != kGitStates.end())
+    return segment.find_first_of("./") != std::string_view::npos &&  // a path, not a sentence after an initial
+           segment.find(' ', space + 1) == std::string_view::npos;
+  const auto is_hash_digit = [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); };
+  return first.size() >= 7 && first.size() <= 40 && std::all_of(first.begin(), first.end(), is_hash_digit) &&
+         std::any_of(first.begin(), first.end(), is_digit) && std::any_of(first.begin(), first.end(), is_letter);
+}
+
 std::vector<Segment> segments_of(std::string_view text, const base::KeyedHash& hash) {
   std::vector<Segment> out;
   for (size_t begin = 0; begin < text.size();) {
@@ -141,6 +170,7 @@ std::vector<Segment> segments_of(std::string_view text, const base::KeyedHash& h
     segment.exact = hash(bytes);
     segment.slot = hash.parts<2>({"slot", masked(bytes)});
     segment.looks_volatile = looks_volatile(bytes);
+    segment.is_git_state = is_git_state(bytes);
     out.push_back(segment);
     begin = end;
   }

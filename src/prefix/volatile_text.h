@@ -17,6 +17,7 @@ struct Segment {
   base::Hash128 exact;           // of its bytes
   base::Hash128 slot;  // of what stays when dates, numbers and ids in it change: the same slot, another value
   bool looks_volatile = false;  // holds a time of day, an epoch, a UUID or another long random id
+  bool is_git_state = false;    // says what git says of a working tree: it changes as the work goes on
 };
 
 // A text with its segments. Shared and immutable: system texts come again with every request.
@@ -30,5 +31,8 @@ std::vector<Segment> segments_of(std::string_view text, const base::KeyedHash& h
 // The text with digits, hex ids, names of months, weekdays and halves of the day made equal.
 std::string masked(std::string_view segment);
 bool looks_volatile(std::string_view segment);
+// A line of `git log --oneline` or `git status --short`, or the label above them, as coding agents write them into
+// their system prompts ("Recent commits:", "- Git status:", "Status:").
+bool is_git_state(std::string_view segment);
 
 }  // namespace payonce::prefix

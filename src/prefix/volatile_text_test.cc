@@ -34,5 +34,16 @@ TEST(VolatileTextTest, TimesAndIdsLookVolatileAndProseDoesNot) {
     EXPECT_FALSE(looks_volatile(text)) << text;
 }
 
+TEST(VolatileTextTest, WhatGitSaysOfAWorkingTreeIsKnownAtSight) {
+  for (const char* text :
+       {"  1a2b3c4 Add the parser\n", "- Recent commits:\n", "- Git status:\n", "Status:\n", "   M src/main.cc\n",
+        "?? notes.txt\n", "AM docs/a.md", "0f1e2d3c4b5a69788796a5b4c3d2e1f009182736 Merge branch 'x'\n"})
+    EXPECT_TRUE(is_git_state(text)) << text;
+  for (const char* text : {"A dog is an animal.\n", "Status: the order is on its way.\n", "deadbeef is a word\n",
+                           "- Git branch: main\n", "1234567 people live here\n", "M is the first letter of Mary\n",
+                           "facade of the house\n", "D\n", "The recent commits: see below\n"})
+    EXPECT_FALSE(is_git_state(text)) << text;
+}
+
 }  // namespace
 }  // namespace payonce::prefix
