@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace payonce::gateway {
@@ -39,8 +41,30 @@ void Observer::done(const RequestInfo& request, const Timing& timing, const Done
   if (timing.lookup_us >= 0) lookup_.observe(seconds(timing.lookup_us));
   if (timing.upstream_us >= 0) upstream_.observe(seconds(timing.upstream_us));
   total_.observe(seconds(total_us));
+  if (options_.recent != nullptr) remember(request, timing, what, total_us);
   if (options_.log_requests && request.details) log(request, timing, what, total_us);
   if (options_.tracer != nullptr && request.details) trace(request, what, total_us);
+}
+
+void Observer::remember(const RequestInfo& request, const Timing& timing, const Done& what, int64_t total_us) const {
+  const dashboard::Facts facts{.id = what.id,
+                               .at_ms = clock_.unix_ms(),
+                               .dialect = request.dialect,
+                               .status = what.status,
+                               .outcome = what.cache,
+                               .layer = what.layer,
+                               .reason = what.reason,
+                               .semantic = what.semantic,
+                               .collapsed = what.collapsed,
+                               .total_us = total_us,
+                               .own_us = std::max<int64_t>(timing.parse_us, 0) + std::max<int64_t>(timing.lookup_us, 0),
+                               .upstream_us = timing.upstream_us,
+                               .input_tokens = what.usage.input(),
+                               .output_tokens = what.usage.output,
+                               .usd = what.usd};
+  const bool known = what.prepared != nullptr;
+  options_.recent->add(known ? std::string_view(what.prepared->scope) : what.scope,
+                       known ? std::string_view(what.prepared->model) : std::string_view(), facts);
 }
 
 void Observer::log(const RequestInfo& request, const Timing& timing, const Done& what, int64_t total_us) const {
