@@ -58,7 +58,7 @@ export function makeEntries() {
         if (await purgeOne(info.key)) read();
       }});
     return el("tr", {class: "opens", onclick: look},
-      rowHead(el("button", {type: "button", class: "row-button", "aria-label": "Look into " + info.key}, el("code", {text: format.shortKey(info.key)})),
+      rowHead(el("button", {type: "button", class: "row-button", "aria-label": "Look into " + format.shortKey(info.key), title: info.key}, el("code", {text: format.shortKey(info.key)})),
         el("span", {class: "narrow-line", text: info.model})),
       cell("wide", info.model), cell("wide", el("code", {title: info.scope, text: format.shortScope(info.scope)})),
       cell("wide", info.versions || "–"), cell("number wide", format.size(info.bytes)), cell("number", format.span(info.age_s)),

@@ -19,16 +19,15 @@ function engineView(engine) {
 
 export function makeMachines() {
   const rows = table("Upstreams", [{name: "Upstream"}, {name: "State"}, {name: "In flight", kind: "number"},
-    {name: "Answers", kind: "number"}, {name: "ms per 1k tokens", kind: "number"}]);
+    {name: "Answers", kind: "number"}]);
   const engine = el("div");
   const node = el("div", {}, el("h3", {text: "Upstreams"}), rows.whole, engine);
 
   function refresh({upstreams, stats}) {
     replace(rows.body, upstreams.upstreams.map(one => el("tr", {}, rowHead(el("span", {class: "name", title: one.base_url ?? "inside this process",
-      text: one.name})),
-      cell("", one.breaker === "open" ? el("span", {class: "bad", text: "left alone: failing"}) : el("span", {class: "good", text: "healthy"})),
-      cell("number", format.count(one.in_flight ?? 0)), cell("number", format.compact(one.requests ?? 0)),
-      cell("number", one.us_per_token ? one.us_per_token.toFixed(one.us_per_token < 10 ? 1 : 0) : "–"))));
+      text: one.name}), one.us_per_token ? el("span", {class: "note block", text: format.took(one.us_per_token) + " per 1k new tokens"}) : null),
+      cell("nowrap", one.breaker === "open" ? el("span", {class: "bad", text: "failing, left alone"}) : el("span", {class: "good", text: "healthy"})),
+      cell("number", format.count(one.in_flight ?? 0)), cell("number", format.compact(one.requests ?? 0)))));
     replace(engine, stats.engine ? engineView(stats.engine) : null);
   }
   return {node, refresh};

@@ -6,7 +6,7 @@ import {explain} from "./explain.js";
 import * as format from "./format.js";
 import {way, why} from "./way.js";
 
-const SHOWN = 50, HELD = 200, DRAW_MS = 250, SAY_MS = 10000;
+const SHOWN = 20, HELD = 200, DRAW_MS = 250, SAY_MS = 10000;
 
 function moneyOf(request) {
   const hit = request.outcome === "hit", sum = hit ? request.saved : request.cost;
@@ -24,10 +24,10 @@ function rowOf(request) {
       text: format.clock(request.at_ms)})
     : format.clock(request.at_ms);
   const row = el("tr", {class: request.id ? "opens" : undefined, onclick: open}, rowHead(time),
-    cell("", el("span", {class: "mark layer-" + layer}), text,
-      el("span", {class: "narrow-line", text: [request.model, reason].filter(Boolean).join(" · ")})),
+    cell("", el("span", {class: "nowrap"}, el("span", {class: "mark layer-" + layer}), text),
+      el("span", {class: "narrow-line", text: [format.took(request.total_ms), request.model, reason].filter(Boolean).join(" · ")})),
     cell("wide", request.model ?? request.dialect), cell("wide", reason),
-    cell("number", format.took(request.total_ms)), cell("number", moneyOf(request)),
+    cell("number wide", format.took(request.total_ms)), cell("number", moneyOf(request)),
     cell("wide", el("code", {title: request.scope, text: request.scope ? format.shortScope(request.scope) : "–"})));
   row.dataset.sequence = request.sequence;
   return row;
@@ -35,7 +35,7 @@ function rowOf(request) {
 
 export function makeRequests() {
   const list = table("Requests as they end, newest first", [{name: "Time"}, {name: "Way"}, {name: "Model", kind: "wide"},
-    {name: "Why not from the cache", kind: "wide"}, {name: "Took", kind: "number"}, {name: "Cost or saved", kind: "number"},
+    {name: "Why not from the cache", kind: "wide"}, {name: "Took", kind: "number wide"}, {name: "Cost or saved", kind: "number"},
     {name: "Scope", kind: "wide"}]);
   const pause = el("button", {type: "button", class: "quiet", "aria-pressed": "false", text: "Pause"});
   const filter = el("select", {id: "way-filter"}, [["", "all"], ["hit", "hits"], ["miss", "not from the cache"],

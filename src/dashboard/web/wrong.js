@@ -17,14 +17,15 @@ export function makeWrong() {
       return replace(body, el("p", {class: "line", text: bound}), el("p", {class: "note",
         text: "No hit was asked again yet, so there is no estimate. " + format.count(layer.hits) + " hits, "
           + format.count(wrong.by_feedback) + " said to be wrong."}));
-    const held = wrong.estimate <= wrong.bound;
+    const [verdict, kind] = wrong.high <= wrong.bound ? ["within the bound", "good"]
+      : wrong.low > wrong.bound ? ["above the bound", "bad"] : ["too few asked again to tell", "warn"];
     const label = format.percent(wrong.estimate, 2) + " of requests, " + bound;
     replace(body,
       el("p", {class: "line"}, el("strong", {text: format.percent(wrong.estimate, 2)}), " ",
-        el("span", {class: held ? "good" : "bad", text: held ? "within the bound" : "above the bound"})),
+        el("span", {class: kind, text: verdict})),
       interval(wrong, label),
       el("p", {class: "note", text: `95 % sure of ${format.percent(wrong.low, 2)} to ${format.percent(wrong.high, 2)}; ${bound} `
-        + `(the line). From ${format.count(wrong.asked_again)} hits asked again; ${format.count(wrong.by_feedback)} said to be wrong.`}));
+        + `(the line). From ${format.count(wrong.asked_again)} ${wrong.asked_again === 1 ? "hit" : "hits"} asked again; ${format.count(wrong.by_feedback)} said to be wrong.`}));
   }
   return {node, refresh};
 }
