@@ -19,9 +19,7 @@ namespace {
 bool comes_before(int64_t created_a, std::string_view key_a, int64_t created_b, std::string_view key_b) {
   return created_a != created_b ? created_a > created_b : key_a < key_b;
 }
-bool newer(const EntryInfo& a, const EntryInfo& b) {
-  return comes_before(a.created_ms, a.key, b.created_ms, b.key);
-}
+bool newer(const EntryInfo& a, const EntryInfo& b) { return comes_before(a.created_ms, a.key, b.created_ms, b.key); }
 
 // Keeps the newest `limit` of all that is added and lies behind `after`.
 class Newest {
@@ -194,7 +192,7 @@ class TieredStore final : public ResponseStore {
   }
 
   std::vector<EntryInfo> list_disk(const Purge& wanted, int64_t now_ms, size_t limit,
-                                     const std::optional<ListPosition>& after) const {
+                                   const std::optional<ListPosition>& after) const {
     Newest newest(limit, after);
     if (!disk_) return {};
     disk_->index().for_each([&](const std::string& key, const Slot& slot) {

@@ -69,8 +69,9 @@ class ResponseStore {
   virtual bool erase(std::string_view key) = 0;
   // Removes from both tiers, and never back after a restart. Does I/O. Returns how many entries.
   virtual uint64_t purge(const PurgeFilter& filter) = 0;
-  // The newest `limit` that match, or of those behind `after` in that order, for the next page. Walks the whole index,
-  // a shard at a time, and copies little more than it returns; with many entries it belongs on the worker pool.
+  // The newest `limit` that match, or of those behind `after` in that order, for the next page. Walks the whole
+  // index, a shard at a time, and copies little more than it returns; with many entries it belongs on the worker
+  // pool.
   virtual std::vector<EntryInfo> list(const PurgeFilter& filter, size_t limit,
                                       const std::optional<ListPosition>& after) = 0;
   std::vector<EntryInfo> list(const PurgeFilter& filter, size_t limit) { return list(filter, limit, std::nullopt); }

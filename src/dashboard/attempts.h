@@ -27,8 +27,8 @@ class Attempts {
   struct Bucket {
     double left = kBurst;
     int64_t filled_ms = 0;
-    base::Hash128 last{};    // of the credential that was tried last
-    bool paid = false;       // it took a try that was not given back
+    base::Hash128 last{};  // of the credential that was tried last
+    bool paid = false;     // it took a try that was not given back
   };
   const base::KeyedHash hash_;
   std::mutex mutex_;

@@ -279,7 +279,8 @@ TEST(Assets, HaveTypesTagsAndAPolicy) {
   EXPECT_EQ(get("/", "\"other\", " + tag)->answer.status, 304);
   EXPECT_EQ(get("/", "\"other\"")->answer.status, 200);
   EXPECT_EQ(get("/dashboard/tokens.css")->answer.headers.get("content-type"), "text/css; charset=utf-8");
-  for (const char* path : {"/dashboard/", "/dashboard/nothing.js", "/dashboard/../admin.cc", "/dashboard/web/main.js"})
+  for (const char* path :
+       {"/dashboard/", "/dashboard/nothing.js", "/dashboard/../admin.cc", "/dashboard/web/main.js"})
     EXPECT_EQ(get(path)->answer.status, 404) << path;
 }
 

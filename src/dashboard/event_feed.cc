@@ -119,7 +119,7 @@ void EventFeed::Subscriber::send_minute(std::string& out) {
   const LastHour::Minute now = shared->recent.this_minute(shared->clock.unix_ms());
   if (same(now, told)) return;
   told = now;
-  out += "event: minute\ndata: " + boost::json::serialize(minute_json(now)) + "\n\n";
+  out += fmt::format("event: minute\ndata: {}\n\n", boost::json::serialize(minute_json(now)));
 }
 
 void EventFeed::Subscriber::end() {

@@ -20,10 +20,10 @@ class EventFeed {
   struct Options {
     size_t max_subscribers = 32;
     int64_t tick_ms = 250;
-    size_t max_events_per_tick = 100;     // of more, the newest
-    size_t first_events = 200;            // what a new page gets of the past
-    size_t max_unsent_bytes = 256 * 1024; // a subscriber with more is cut
-    int64_t heartbeat_ms = 15'000;        // a comment, so that proxies and dead peers show
+    size_t max_events_per_tick = 100;      // of more, the newest
+    size_t first_events = 200;             // what a new page gets of the past
+    size_t max_unsent_bytes = 256 * 1024;  // a subscriber with more is cut
+    int64_t heartbeat_ms = 15'000;         // a comment, so that proxies and dead peers show
   };
   EventFeed(const RecentRequests& recent, const base::Clock& clock, Options options);
   EventFeed(const RecentRequests& recent, const base::Clock& clock) : EventFeed(recent, clock, Options()) {}

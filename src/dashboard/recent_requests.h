@@ -21,18 +21,18 @@ struct Facts {
   uint64_t id = 0;  // of its explanation; 0: none
   int64_t at_ms = 0;
   llm::Dialect dialect = llm::Dialect::kOther;
-  int status = 0;              // as sent; 499: the client left
-  std::string_view outcome;    // hit, miss, bypass, stale, request, refused
-  std::string_view layer;      // that answered; empty: none
-  std::string_view reason;     // why the exact layer did not, or why it was refused
-  std::string_view semantic;   // why the semantic layer did not; empty: not asked
-  bool collapsed = false;      // got the answer of an equal request in flight
-  int64_t total_us = 0;        // first byte in to last byte out
-  int64_t own_us = 0;          // of these, in identifying and looking up
-  int64_t upstream_us = -1;    // to the first byte of the upstream's answer; -1: not asked
-  int64_t input_tokens = 0;    // bought, or of a hit: not bought
+  int status = 0;             // as sent; 499: the client left
+  std::string_view outcome;   // hit, miss, bypass, stale, request, refused
+  std::string_view layer;     // that answered; empty: none
+  std::string_view reason;    // why the exact layer did not, or why it was refused
+  std::string_view semantic;  // why the semantic layer did not; empty: not asked
+  bool collapsed = false;     // got the answer of an equal request in flight
+  int64_t total_us = 0;       // first byte in to last byte out
+  int64_t own_us = 0;         // of these, in identifying and looking up
+  int64_t upstream_us = -1;   // to the first byte of the upstream's answer; -1: not asked
+  int64_t input_tokens = 0;   // bought, or of a hit: not bought
   int64_t output_tokens = 0;
-  double usd = 0;              // spent, or of a hit: saved
+  double usd = 0;  // spent, or of a hit: saved
 };
 
 struct RecentRequest {

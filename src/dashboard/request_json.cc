@@ -39,8 +39,12 @@ json::object request_json(const RecentRequest& request) {
 }
 
 json::object minute_json(const LastHour::Minute& minute) {
-  return {{"at_ms", minute.minute * 60'000},     {"requests", minute.requests},   {"hits", minute.hits},
-          {"failed", minute.failed},             {"saved_usd", minute.saved_usd}, {"spent_usd", minute.spent_usd},
+  return {{"at_ms", minute.minute * 60'000},
+          {"requests", minute.requests},
+          {"hits", minute.hits},
+          {"failed", minute.failed},
+          {"saved_usd", minute.saved_usd},
+          {"spent_usd", minute.spent_usd},
           {"saved_tokens", minute.saved_tokens}};
 }
 

@@ -143,8 +143,7 @@ void Admin::prefix_layer(const std::shared_ptr<net::Exchange>& exchange, bool br
   if (!is_admin(*exchange)) return;
   pipeline::PrefixStage* prefix = parts_.pipeline.prefix();
   if (prefix == nullptr) return reply_error(*exchange, 404, "the prefix layer is off; name it in layers");
-  reply_json(*exchange, 200,
-             json::serialize(breakers ? breakers_json(*prefix) : prefix_sites_json(*prefix, kSites)));
+  reply_json(*exchange, 200, json::serialize(breakers ? breakers_json(*prefix) : prefix_sites_json(*prefix, kSites)));
 }
 
 void Admin::feedback(const std::shared_ptr<net::Exchange>& exchange) {

@@ -8,6 +8,7 @@
 #include "gateway/admin.h"
 #include "gateway/query.h"
 #include "gateway/route_admin.h"
+#include "identity/scope.h"
 
 namespace payonce::gateway {
 namespace json = boost::json;
@@ -26,7 +27,7 @@ uint64_t last_event_id(const net::Headers& headers) {
 
 // With a credential: who its bearer is. Without: the token of a local session, where that is allowed.
 void Admin::session(const std::shared_ptr<net::Exchange>& exchange) {
-  if (!exchange->head().headers.get("authorization")) {
+  if (identity::credential_of(exchange->head().headers).empty()) {
     const auto token = guard_.local_session(exchange->head(), exchange->remote_address());
     if (!token) return reply_error(*exchange, 401, token.error().message);
     return reply_json(*exchange, 200, json::serialize(json::object{{"admin", true}, {"token", *token}}));
@@ -57,6 +58,7 @@ void Admin::requests(const std::shared_ptr<net::Exchange>& exchange, std::string
 void Admin::events(const std::shared_ptr<net::Exchange>& exchange) {
   dashboard::Viewer viewer;
   if (!visible_scope(*exchange, &viewer.scope, &viewer.all)) return;
+  if (exchange->head().method == "HEAD") return reply_text(*exchange, 200, "text/event-stream; charset=utf-8", "");
   if (!feed_.open(exchange, std::move(viewer), last_event_id(exchange->head().headers)))
     reply_error(*exchange, 503, "too many listen already; close other pages, or poll GET /payonce/v1/requests");
 }

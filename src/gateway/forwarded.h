@@ -1,4 +1,5 @@
-// What the observer is told of a request that went to an upstream, as far as it is known when it goes.  Threads: pure.
+// What the observer is told of a request that went to an upstream, as far as it is known when it goes.  Threads:
+// pure.
 #pragma once
 
 #include "gateway/observer.h"

@@ -53,8 +53,7 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
       : parts(p),
         options(std::move(o)),
         recent(p.clock.unix_ms()),
-        observer(p.clock, p.metrics,
-                 {.log_requests = options.log_requests, .tracer = p.tracer, .recent = &recent}) {}
+        observer(p.clock, p.metrics, {.log_requests = options.log_requests, .tracer = p.tracer, .recent = &recent}) {}
 
   void handle(std::shared_ptr<net::Exchange> exchange);
   void handle_store(std::shared_ptr<net::Exchange> exchange, const VectorStore& store);
@@ -284,8 +283,8 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
       self->in_flight.fetch_sub(1, std::memory_order_relaxed);
       self->decide({.exchange = std::move(exchange), .info = info, .first = false});
     };
-  relay_options.done = [self, info, what = forwarded(forward, !joined.leader), prepared = forward.prepared, scope = forward.scope, judged](
-                           int status, const MissStatus&, const Timing& timing) mutable {
+  relay_options.done = [self, info, what = forwarded(forward, !joined.leader), prepared = forward.prepared,
+                        scope = forward.scope, judged](int status, const MissStatus&, const Timing& timing) mutable {
     self->in_flight.fetch_sub(1, std::memory_order_relaxed);
     what.status = status;
     what.scope = scope;

@@ -36,10 +36,11 @@ def page_of(running, width=1280, scheme="light", refusals=0, **context):
     page = made.new_page()
     page.set_default_timeout(10_000)
     complaints, hosts = [], set()
-    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: hosts.add(request.url.split("/")[2]) if "://" in request.url else None)
-    page.add_init_script("addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective))")
+    page.add_init_script("addEventListener('securitypolicyviolation', "
+                         "event => console.error('policy: ' + event.violatedDirective))")
     yield page
     made.close()
     serious = [text for text in complaints if REFUSAL not in text]

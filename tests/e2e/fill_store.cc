@@ -14,7 +14,7 @@ namespace {
 
 using namespace payonce;
 
-constexpr size_t kBatch = 500;  // below the queue of the disk tier's writer
+constexpr size_t kBatch = 500;                    // below the queue of the disk tier's writer
 constexpr uint64_t kSpread = 0x9E3779B97F4A7C15;  // makes keys of neighbours look different
 constexpr int64_t kDay_ms = 86'400'000;
 

@@ -13,9 +13,11 @@ export class Refused extends Error {
 }
 
 let token = sessionStorage.getItem(SLOT) ?? "";
-let onLoggedOut = () => {};
+let onLoggedOut = () => {};  // told whether the token was lost, rather than given up
 
-export function whenLoggedOut(action) { onLoggedOut = action; }
+export function whenLoggedOut(action) {
+  onLoggedOut = action;
+}
 
 function keep(value) {
   token = value;
@@ -23,17 +25,24 @@ function keep(value) {
   else sessionStorage.removeItem(SLOT);
 }
 
-export function logOut() {
+function end(lost) {
   keep("");
-  onLoggedOut();
+  onLoggedOut(lost);
 }
+export const logOut = () => end(false);
 
 async function send(path, {method = "GET", body, as = token, signal, headers = {}} = {}) {
   const fields = {...headers};
   if (as) fields.Authorization = "Bearer " + as;
   if (body !== undefined) fields["Content-Type"] = "application/json";
-  const answer = await fetch("/payonce/v1/" + path, {method, headers: fields, signal, credentials: "omit", cache: "no-store",
-    body: body === undefined ? undefined : JSON.stringify(body)});
+  const answer = await fetch("/payonce/v1/" + path, {
+    method,
+    headers: fields,
+    signal,
+    credentials: "omit",
+    cache: "no-store",
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
   if (answer.ok) return answer;
   const told = await answer.json().catch(() => ({}));
   throw new Refused(answer.status, told.error?.message ?? "status " + answer.status);
@@ -43,13 +52,15 @@ async function call(path, options) {
   try {
     return await (await send(path, options)).json();
   } catch (error) {
-    if (error.status === 401 && token) logOut();
+    if (error.status === 401 && token) end(true);
     throw error;
   }
 }
 
 export const get = (path, parameters = {}) => {
-  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined));
+  const query = new URLSearchParams(
+    Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined),
+  );
   return call(query.size ? path + "?" + query : path);
 };
 export const post = (path, body) => call(path, {method: "POST", body});
@@ -57,7 +68,9 @@ export const post = (path, body) => call(path, {method: "POST", body});
 // True: there is a token that works, from before or because the page is on the gateway's own machine.
 export async function resume() {
   if (token) {
-    const who = await send("session", {method: "POST"}).then(answer => answer.json()).catch(() => ({}));
+    const who = await send("session", {method: "POST"})
+      .then(answer => answer.json())
+      .catch(() => ({}));
     if (who.admin) return true;
     keep("");
   }
@@ -99,7 +112,7 @@ export function listen(on) {
         }
       } catch (error) {
         if (ended.signal.aborted) return;
-        if (error.status === 401) return logOut();
+        if (error.status === 401) return end(true);
       }
       on.state("offline");
       await new Promise(resolve => setTimeout(resolve, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]));
@@ -110,11 +123,14 @@ export function listen(on) {
 
 // One event; its id.
 function tell(block, on) {
-  let name = "message", id = "", data = "";
+  let name = "message",
+    id = "",
+    data = "";
   for (const line of block.split("\n")) {
     const colon = line.indexOf(": ");
     if (colon <= 0) continue;
-    const field = line.slice(0, colon), value = line.slice(colon + 2);
+    const field = line.slice(0, colon),
+      value = line.slice(colon + 2);
     if (field === "event") name = value;
     else if (field === "id") id = value;
     else if (field === "data") data += value;

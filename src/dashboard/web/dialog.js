@@ -9,10 +9,17 @@ export function show(title, ...children) {
   const id = "dialog-" + ++number;
   const body = el("div", {class: "dialog-body"}, ...children);
   const close = el("button", {type: "button", class: "quiet", text: "Close"});
-  const node = el("dialog", {"aria-labelledby": id}, el("div", {class: "dialog-head"}, el("h2", {id, text: title}), close), body);
+  const node = el(
+    "dialog",
+    {"aria-labelledby": id},
+    el("div", {class: "dialog-head"}, el("h2", {id, text: title}), close),
+    body,
+  );
   close.addEventListener("click", () => node.close());
   node.addEventListener("close", () => node.remove());
-  node.addEventListener("click", event => { if (event.target === node) node.close(); });  // beside it
+  node.addEventListener("click", event => {
+    if (event.target === node) node.close();
+  }); // beside it
   document.body.append(node);
   node.showModal();
   return {node, body, close: () => node.close()};
@@ -45,6 +52,11 @@ export function confirm(title, text, verb, act) {
 
 // Names and values side by side; without a value there is no line.
 export function facts(pairs) {
-  return el("dl", {class: "facts"}, pairs.filter(([, value]) => value !== undefined && value !== null && value !== "")
-    .map(([name, value]) => el("div", {}, el("dt", {text: name}), el("dd", {}, value))));
+  return el(
+    "dl",
+    {class: "facts"},
+    pairs
+      .filter(([, value]) => value !== undefined && value !== null && value !== "")
+      .map(([name, value]) => el("div", {}, el("dt", {text: name}), el("dd", {}, value))),
+  );
 }

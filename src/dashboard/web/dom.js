@@ -24,12 +24,20 @@ export function section(id, title, ...children) {
   return el("section", {id, "aria-labelledby": id + "-title", tabindex: "-1"}, heading, ...children);
 }
 
-// columns: [{name, kind}]; kind "number" aligns right, "wide" is left out on phones, "hidden" names a column of buttons.
+// columns: [{name, kind}]; kind "number" aligns right, "wide" is left out on phones, "hidden" names a column of
+// buttons.
 export function table(caption, columns) {
   const body = el("tbody");
-  const head = columns.map(({name, kind = ""}) => el("th", {scope: "col", class: kind},
-    kind.includes("hidden") ? el("span", {class: "unseen", text: name}) : name));
-  const whole = el("table", {}, el("caption", {class: "unseen", text: caption}), el("thead", {}, el("tr", {}, head)), body);
+  const head = columns.map(({name, kind = ""}) =>
+    el("th", {scope: "col", class: kind}, kind.includes("hidden") ? el("span", {class: "unseen", text: name}) : name),
+  );
+  const whole = el(
+    "table",
+    {},
+    el("caption", {class: "unseen", text: caption}),
+    el("thead", {}, el("tr", {}, head)),
+    body,
+  );
   return {whole, body};
 }
 

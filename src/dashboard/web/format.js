@@ -4,14 +4,15 @@ const whole = new Intl.NumberFormat("en", {maximumFractionDigits: 0});
 const short = new Intl.NumberFormat("en", {notation: "compact", maximumSignificantDigits: 3});
 
 export const count = number => whole.format(number);
-export const compact = number => Math.abs(number) < 10000 ? whole.format(number) : short.format(number);
+export const compact = number => (Math.abs(number) < 10000 ? whole.format(number) : short.format(number));
 export const percent = (share, digits = 1) => (100 * share).toFixed(digits) + " %";
 
 // Cents, or as many digits as a small amount needs.
 export function money(usd) {
   const size = Math.abs(usd);
   const digits = size === 0 || size >= 1 ? 2 : size >= 0.01 ? 3 : size >= 0.0001 ? 5 : 6;
-  return (usd < 0 ? "−$" : "$") + size.toLocaleString("en", {minimumFractionDigits: digits, maximumFractionDigits: digits});
+  const text = size.toLocaleString("en", {minimumFractionDigits: digits, maximumFractionDigits: digits});
+  return (usd < 0 ? "−$" : "$") + text;
 }
 
 export function took(ms) {
@@ -23,7 +24,11 @@ export function took(ms) {
 
 export function span(seconds) {
   if (seconds < 0) return "over";
-  for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]])
+  for (const [unit, size] of [
+    ["d", 86400],
+    ["h", 3600],
+    ["min", 60],
+  ])
     if (seconds >= 2 * size) return Math.floor(seconds / size) + " " + unit;
   return seconds + " s";
 }
@@ -43,7 +48,7 @@ export const clock = ms => clockFormat.format(ms);
 export const minute = ms => minuteFormat.format(ms);
 
 // The end of an id tells more than its beginning, which all have.
-export const shortScope = scope => scope.length > 12 ? scope.slice(0, 10) + "…" : scope;
+export const shortScope = scope => (scope.length > 12 ? scope.slice(0, 10) + "…" : scope);
 export const shortKey = key => {
   const hash = key.slice(key.lastIndexOf(":") + 1);
   return hash.length > 12 ? hash.slice(0, 12) + "…" : hash;

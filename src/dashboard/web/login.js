@@ -4,8 +4,15 @@ import {logIn} from "./api.js";
 import {el, section} from "./dom.js";
 
 export function makeLogin(done) {
-  const input = el("input", {type: "password", id: "token", name: "token", autocomplete: "current-password",
-    required: true, spellcheck: "false", "aria-describedby": "token-note token-problem"});
+  const input = el("input", {
+    type: "password",
+    id: "token",
+    name: "token",
+    autocomplete: "current-password",
+    required: true,
+    spellcheck: "false",
+    "aria-describedby": "token-note token-problem",
+  });
   const said = el("p", {id: "token-problem", class: "bad", role: "alert"});
   const button = el("button", {type: "submit", text: "Log in"});
   const submit = async event => {
@@ -21,10 +28,24 @@ export function makeLogin(done) {
     }
     button.disabled = false;
   };
-  const node = section("login", "Log in",
-    el("form", {onsubmit: submit, class: "login"},
-      el("p", {id: "token-note", class: "soft", text: "The admin token is what admin.token_file or PAYONCE_ADMIN_TOKEN "
-        + "of this gateway says. It stays in this tab until you close it or log out."}),
-      el("label", {for: "token", text: "Admin token"}), input, button, said));
+  const node = section(
+    "login",
+    "Log in",
+    el(
+      "form",
+      {onsubmit: submit, class: "login"},
+      el("p", {
+        id: "token-note",
+        class: "soft",
+        text:
+          "The admin token is what admin.token_file or PAYONCE_ADMIN_TOKEN " +
+          "of this gateway says. It stays in this tab until you close it or log out.",
+      }),
+      el("label", {for: "token", text: "Admin token"}),
+      input,
+      button,
+      said,
+    ),
+  );
   return {node, focus: () => input.focus()};
 }

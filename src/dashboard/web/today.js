@@ -3,7 +3,7 @@
 import {el} from "./dom.js";
 import * as format from "./format.js";
 
-const BOUGHT = new Set(["upstream", "keep_alive"]);  // layers of the ledger that are no savings
+const BOUGHT = new Set(["upstream", "keep_alive"]); // layers of the ledger that are no savings
 
 // Sums of the ledger's rows: {saved, spent, by layer}.
 export function sums(rows) {
@@ -28,9 +28,15 @@ export function makeToday() {
     const note = el("dd", {class: "note"});
     return {value, note, node: el("div", {}, el("dt", {text: name}), value, note)};
   };
-  const saved = figure("saved", "Money saved"), tokens = figure("tokens", "Tokens not bought"),
-    rate = figure("rate", "Hit rate"), added = figure("added", "Added latency");
-  const node = el("dl", {class: "figures"}, [saved, tokens, rate, added].map(each => each.node));
+  const saved = figure("saved", "Money saved"),
+    tokens = figure("tokens", "Tokens not bought"),
+    rate = figure("rate", "Hit rate"),
+    added = figure("added", "Added latency");
+  const node = el(
+    "dl",
+    {class: "figures"},
+    [saved, tokens, rate, added].map(each => each.node),
+  );
 
   function refresh({savings, hour}) {
     const day = sums(savings.rows);
@@ -44,7 +50,8 @@ export function makeToday() {
     rate.note.textContent = format.count(day.saved.requests) + " of " + format.count(asked) + " answers";
     added.value.textContent = hour.added_ms ? format.took(hour.added_ms.p50) : "–";
     added.note.textContent = hour.added_ms
-      ? "median of the last hour; 95 % below " + format.took(hour.added_ms.p95) : "no request in the last hour";
+      ? "median of the last hour; 95 % below " + format.took(hour.added_ms.p95)
+      : "no request in the last hour";
   }
   return {node, refresh};
 }

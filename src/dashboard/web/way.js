@@ -4,15 +4,22 @@ import {EXACT, SEMANTIC} from "./reasons.js";
 
 const HITS = {exact: "exact hit", semantic: "semantic hit", retrieval: "retrieval hit"};
 const REFUSED = {
-  bad: "malformed", auth: "unknown key", limit: "too many in flight", rate: "rate limit", budget: "budget spent",
-  route: "no upstream for it", only_if_cached: "only-if-cached", internal: "a fault of the gateway",
+  bad: "malformed",
+  auth: "unknown key",
+  limit: "too many in flight",
+  rate: "rate limit",
+  budget: "budget spent",
+  route: "no upstream for it",
+  only_if_cached: "only-if-cached",
+  internal: "a fault of the gateway",
 };
 
 // {text, layer}: layer is the class of the mark.
 export function way(request) {
   if (request.outcome === "hit") return {text: HITS[request.layer] ?? "hit", layer: request.layer};
   if (request.outcome === "refused") return {text: "refused", layer: "refused"};
-  if (request.status >= 400) return {text: request.status === 499 ? "client left" : "failed, " + request.status, layer: "refused"};
+  if (request.status >= 400)
+    return {text: request.status === 499 ? "client left" : "failed, " + request.status, layer: "refused"};
   if (request.collapsed) return {text: "joined in flight", layer: "exact"};
   return {text: "upstream", layer: "upstream"};
 }
