@@ -35,7 +35,8 @@ Facts miss() { return {.at_ms = kStart_ms, .status = 200, .outcome = "miss", .re
 TEST(RecentRequests, KeepTheNewest) {
   RecentRequests recent(kStart_ms);
   EXPECT_TRUE(recent.after(0, 10, kAdmin).empty());
-  for (size_t i = 0; i < RecentRequests::kKept + 10; ++i) recent.add("u-1", fmt::format("m{}", i), hit());
+  for (size_t i = 0; i < RecentRequests::kKept + 10; ++i)
+    recent.add({.scope = "u-1", .model = fmt::format("m{}", i)}, hit());
   const auto all = recent.after(0, RecentRequests::kKept * 2, kAdmin);
   ASSERT_EQ(all.size(), RecentRequests::kKept);
   EXPECT_EQ(all.front().model, "m10");
@@ -48,25 +49,25 @@ TEST(RecentRequests, KeepTheNewest) {
 
 TEST(RecentRequests, ResumeWhereAReaderStood) {
   RecentRequests recent(kStart_ms);
-  recent.add("u-1", "a", hit());
+  recent.add({.scope = "u-1", .model = "a"}, hit());
   const uint64_t seen = recent.latest();
   EXPECT_TRUE(recent.after(seen, 10, kAdmin).empty());
-  recent.add("u-1", "b", miss());
+  recent.add({.scope = "u-1", .model = "b"}, miss());
   const auto next = recent.after(seen, 10, kAdmin);
   ASSERT_EQ(next.size(), 1u);
   EXPECT_EQ(next[0].model, "b");
   EXPECT_EQ(recent.after(seen + 1000, 10, kAdmin).size(), 2u);  // never given out
   // A later run begins above: a reader of the earlier one misses nothing.
   RecentRequests later(kStart_ms + 5);
-  later.add("u-1", "c", hit());
+  later.add({.scope = "u-1", .model = "c"}, hit());
   EXPECT_EQ(later.after(recent.latest(), 10, kAdmin).size(), 1u);
 }
 
 TEST(RecentRequests, ShowACallerItsOwnAlone) {
   RecentRequests recent(kStart_ms);
-  recent.add("u-1", "a", hit());
-  recent.add("u-2", "b", hit());
-  recent.add("", "c", miss());  // whose is not known
+  recent.add({.scope = "u-1", .model = "a"}, hit());
+  recent.add({.scope = "u-2", .model = "b"}, hit());
+  recent.add({.scope = "", .model = "c"}, miss());  // whose is not known
   const auto own = recent.after(0, 10, {.all = false, .scope = "u-2"});
   ASSERT_EQ(own.size(), 1u);
   EXPECT_EQ(own[0].model, "b");
@@ -78,7 +79,7 @@ TEST(RecentRequests, CutLongNamesBetweenCharacters) {
   RecentRequests recent(kStart_ms);
   std::string name;
   for (int i = 0; i < 1000; ++i) name += "é";
-  recent.add("u-1", "x" + name, hit());
+  recent.add({.scope = "u-1", .model = "x" + name}, hit());
   const std::string kept = recent.after(0, 1, kAdmin)[0].model;
   EXPECT_LE(kept.size(), 160u);
   EXPECT_EQ(kept, ("x" + name).substr(0, kept.size()));
@@ -91,7 +92,7 @@ TEST(RecentRequests, WritersAndReadersMeetUnharmed) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 2; ++t)
     threads.emplace_back([&] {
-      for (int i = 0; i < kEach; ++i) recent.add("u-1", "model", hit());
+      for (int i = 0; i < kEach; ++i) recent.add({.scope = "u-1", .model = "model"}, hit());
     });
   uint64_t seen = 0, count = 0;
   while (recent.latest() < static_cast<uint64_t>(kStart_ms) * 1000 + 2 * kEach)
@@ -176,7 +177,7 @@ struct Feed : testing::Test {
 };
 
 TEST_F(Feed, ANewPageGetsThePastThenWhatComes) {
-  recent.add("u-1", "before", hit());
+  recent.add({.scope = "u-1", .model = "before"}, hit());
   const auto page = open(kAdmin);
   ASSERT_TRUE(opened);
   EXPECT_EQ(page->answer.headers.get("content-type"), "text/event-stream; charset=utf-8");
@@ -184,7 +185,7 @@ TEST_F(Feed, ANewPageGetsThePastThenWhatComes) {
   EXPECT_THAT(page->written, HasSubstr(R"("model":"before")"));
   EXPECT_THAT(page->written, HasSubstr("event: minute\n"));
   page->written.clear();
-  recent.add("u-1", "later", miss());
+  recent.add({.scope = "u-1", .model = "later"}, miss());
   run_for(20);
   EXPECT_THAT(page->written, HasSubstr(R"("model":"later")"));
   EXPECT_THAT(page->written, HasSubstr(R"("reason":"cold")"));
@@ -196,9 +197,9 @@ TEST_F(Feed, ANewPageGetsThePastThenWhatComes) {
 }
 
 TEST_F(Feed, LastEventIdResumes) {
-  recent.add("u-1", "seen", hit());
+  recent.add({.scope = "u-1", .model = "seen"}, hit());
   const uint64_t seen = recent.latest();
-  recent.add("u-1", "missed", hit());
+  recent.add({.scope = "u-1", .model = "missed"}, hit());
   const auto page = open(kAdmin, seen);
   EXPECT_THAT(page->written, HasSubstr("missed"));
   EXPECT_THAT(page->written, Not(HasSubstr(R"("seen")")));
@@ -210,10 +211,10 @@ TEST_F(Feed, LastEventIdResumes) {
 }
 
 TEST_F(Feed, ACallerHearsOfItsOwnAlone) {
-  recent.add("u-2", "foreign", hit());
+  recent.add({.scope = "u-2", .model = "foreign"}, hit());
   const auto page = open({.all = false, .scope = "u-1"});
-  recent.add("u-2", "foreign", hit());
-  recent.add("u-1", "own", hit());
+  recent.add({.scope = "u-2", .model = "foreign"}, hit());
+  recent.add({.scope = "u-1", .model = "own"}, hit());
   clock.advance_ms(2000);
   run_for(20);
   EXPECT_THAT(page->written, HasSubstr("own"));

@@ -22,15 +22,15 @@ std::string_view shortened(std::string_view text) {
 RecentRequests::RecentRequests(int64_t now_ms)
     : first_(static_cast<uint64_t>(now_ms) * 1000), latest_(first_), ring_(kKept) {}
 
-void RecentRequests::add(std::string_view scope, std::string_view model, const Facts& facts) {
-  model = shortened(model);
+void RecentRequests::add(const Names& names, const Facts& facts) {
   const std::lock_guard lock(mutex_);
   const uint64_t sequence = latest_.load(std::memory_order_relaxed) + 1;
   RecentRequest& slot = ring_[sequence % kKept];
   slot.sequence = sequence;
   slot.facts = facts;
-  slot.scope.assign(scope);
-  slot.model.assign(model);
+  slot.scope.assign(names.scope);
+  slot.model.assign(shortened(names.model));
+  slot.upstream.assign(names.upstream);
   last_hour_.add(facts.at_ms, {.hit = facts.outcome == "hit",
                                .failed = facts.status >= 400,
                                .usd = facts.usd,

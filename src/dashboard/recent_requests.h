@@ -35,11 +35,17 @@ struct Facts {
   double usd = 0;  // spent, or of a hit: saved
 };
 
+// Copied by add(), which writes them where older ones were.
+struct Names {
+  std::string_view scope;     // empty: not known, shown to the admin alone
+  std::string_view model;     // empty: none
+  std::string_view upstream;  // that answered; empty: none did
+};
+
 struct RecentRequest {
   uint64_t sequence = 0;  // grows by one with each request, and over restarts
   Facts facts;
-  std::string scope;  // empty: not known, shown to the admin alone
-  std::string model;
+  std::string scope, model, upstream;
 };
 
 // Whose requests may be seen.
@@ -53,7 +59,7 @@ class RecentRequests {
   static constexpr size_t kKept = 1024;  // requests
   explicit RecentRequests(int64_t now_ms);
 
-  void add(std::string_view scope, std::string_view model, const Facts& facts);
+  void add(const Names& names, const Facts& facts);
 
   // Sequence of the newest; cheap.
   uint64_t latest() const { return latest_.load(std::memory_order_acquire); }

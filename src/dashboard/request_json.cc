@@ -30,6 +30,7 @@ json::object request_json(const RecentRequest& request) {
   if (facts.id != 0) out["id"] = fmt::format("r-{:016x}", facts.id);
   if (!request.model.empty()) out["model"] = request.model;
   if (!request.scope.empty()) out["scope"] = request.scope;
+  if (!request.upstream.empty()) out["upstream"] = request.upstream;
   if (!facts.layer.empty()) out["layer"] = facts.layer;
   if (facts.upstream_us >= 0) out["upstream_ms"] = ms(facts.upstream_us);
   if (!facts.reason.empty()) out["reason"] = facts.reason;

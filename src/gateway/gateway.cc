@@ -290,6 +290,7 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
     what.scope = scope;
     what.usage = judged->usage;
     what.usd = judged->cost_usd;
+    what.upstream = judged->upstream;
     self->observer.done(info, timing, what);
   };
   const auto relay = std::make_shared<Relay>(visit.exchange, joined.flight, std::move(relay_options));

@@ -77,8 +77,10 @@ void Observer::remember(const RequestInfo& request, const Timing& timing, const 
                                .output_tokens = what.usage.output,
                                .usd = what.usd};
   const bool known = what.prepared != nullptr;
-  options_.recent->add(known ? std::string_view(what.prepared->scope) : what.scope,
-                       known ? std::string_view(what.prepared->model) : std::string_view(), facts);
+  options_.recent->add({.scope = known ? std::string_view(what.prepared->scope) : what.scope,
+                        .model = known ? std::string_view(what.prepared->model) : std::string_view(),
+                        .upstream = what.upstream},
+                       facts);
 }
 
 void Observer::log(const RequestInfo& request, const Timing& timing, const Done& what, int64_t total_us) const {

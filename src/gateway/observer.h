@@ -51,6 +51,7 @@ class Observer {
     llm::Usage usage;
     double usd = 0;             // what it cost; of a hit: what it saved
     uint64_t id = 0;            // of its explanation; 0: none
+    std::string_view upstream;  // that answered; empty: none did
     std::string_view scope;     // of what passed through
     std::string_view layer;     // that answered; static, as below; empty: none
     std::string_view reason;    // why the exact layer did not, or why it was refused

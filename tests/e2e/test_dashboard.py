@@ -67,7 +67,7 @@ def test_the_page_shows_today_and_a_request_as_it_ends(chrome, gateway):
         gateway.chat(chat_body("while it is open"), **KEY)
         rows(page, "requests").nth(2).wait_for(timeout=2000)
         newest = rows(page, "requests").first.inner_text()
-        assert "upstream" in newest and "not stored yet" in newest
+        assert "from " in newest and "not stored yet" in newest
         eventually(lambda: figure(page, "rate") == "33.3 %", timeout_s=15)
 
 
@@ -147,11 +147,10 @@ def test_the_list_goes_on_after_a_restart(chrome, gateway):
         rows(page, "requests").first.wait_for()
         assert gateway.stop() == 0  # an open stream does not hold the end up
         gateway.start()
-        gateway.chat(chat_body("two"), **KEY)
+        gateway.chat(chat_body("two", model="after-the-restart"), **KEY)
         # The token of the local session went with the process; the page gets another by itself.
-        eventually(lambda: rows(page, "requests").count() == 1, timeout_s=20)
-        assert page.locator("#link").inner_text() == "live"
-        assert "two" not in page.locator("#requests").inner_text()
+        page.locator("#requests tr", has_text="after-the-restart").wait_for(timeout=20_000)
+        page.get_by_text("live", exact=True).wait_for()
 
 
 # ---- for whom ------------------------------------------------------------------------------------

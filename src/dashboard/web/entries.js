@@ -8,11 +8,11 @@ import * as format from "./format.js";
 
 const PAGE = 25;
 const FIELDS = [
-  ["key", "Key", "resp:v1:… or a beginning*"],
-  ["model", "Model", "gpt-5-mini"],
-  ["scope", "Scope", "u-…"],
-  ["version", "Version tag", "kb=2026-11"],
-  ["older_than", "Older than, hours", "24"],
+  ["key", "Key", "whole, or its beginning and *"],
+  ["model", "Model", "e.g. gpt-5-mini"],
+  ["scope", "Scope", "e.g. u-4f0c…"],
+  ["version", "Version tag", "e.g. kb=2026-11"],
+  ["older_than", "Older than, hours", "e.g. 24"],
 ];
 
 function field(id, [name, label, hint]) {

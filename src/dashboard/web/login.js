@@ -15,6 +15,8 @@ export function makeLogin(done) {
   });
   const said = el("p", {id: "token-problem", class: "bad", role: "alert"});
   const button = el("button", {type: "submit", text: "Log in"});
+  // For password managers, which want a name beside a password.
+  const user = el("input", {type: "text", name: "username", autocomplete: "username", value: "admin", hidden: true});
   const submit = async event => {
     event.preventDefault();
     button.disabled = true;
@@ -41,6 +43,7 @@ export function makeLogin(done) {
           "The admin token is what admin.token_file or PAYONCE_ADMIN_TOKEN " +
           "of this gateway says. It stays in this tab until you close it or log out.",
       }),
+      user,
       el("label", {for: "token", text: "Admin token"}),
       input,
       button,

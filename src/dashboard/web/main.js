@@ -21,6 +21,7 @@ const views = document.getElementById("views");
 const problem = document.getElementById("problem");
 const link = document.getElementById("link");
 const logout = document.getElementById("logout");
+const sections = document.getElementById("sections");
 let stop = () => {};
 
 function showState(state, text) {
@@ -69,7 +70,7 @@ function startRefreshing(all) {
 }
 
 function start() {
-  logout.hidden = false;
+  logout.hidden = sections.hidden = false;
   const hour = makeHour(),
     requests = makeRequests();
   const all = [
@@ -107,7 +108,7 @@ function start() {
 
 function askForToken() {
   stop();
-  logout.hidden = true;
+  logout.hidden = sections.hidden = true;
   showState("waiting", "not logged in");
   const login = makeLogin(start);
   replace(views, login.node);

@@ -21,7 +21,7 @@ export function way(request) {
   if (request.status >= 400)
     return {text: request.status === 499 ? "client left" : "failed, " + request.status, layer: "refused"};
   if (request.collapsed) return {text: "joined in flight", layer: "exact"};
-  return {text: "upstream", layer: "upstream"};
+  return {text: request.upstream ? "from " + request.upstream : "upstream", layer: "upstream"};
 }
 
 export function why(request) {
