@@ -94,15 +94,16 @@ TEST(RecentRequests, WritersAndReadersMeetUnharmed) {
     threads.emplace_back([&] {
       for (int i = 0; i < kEach; ++i) recent.add({.scope = "u-1", .model = "model"}, hit());
     });
-  uint64_t seen = 0, count = 0;
-  while (recent.latest() < static_cast<uint64_t>(kStart_ms) * 1000 + 2 * kEach)
+  const uint64_t last = static_cast<uint64_t>(kStart_ms) * 1000 + 2 * kEach;
+  uint64_t seen = 0;
+  while (seen < last)
     for (const RecentRequest& one : recent.after(seen, 100, kAdmin)) {
       EXPECT_GT(one.sequence, seen);
       seen = one.sequence;
-      ++count;
     }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_GT(count, 0u);
+  EXPECT_EQ(seen, last);
+  EXPECT_EQ(recent.latest(), last);
 }
 
 TEST(LastHour, SumsMinutesAndForgets) {

@@ -113,6 +113,13 @@ TEST(Attempts, AreBounded) {
     EXPECT_TRUE(attempts.may_try(fmt::format("10.{}.{}.1", i / 256, i % 256), "x", static_cast<int64_t>(i)));
 }
 
+TEST(Loopback, IsThisMachineAlone) {
+  for (const char* host : {"127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost", "LocalHost", "::ffff:127.0.0.1"})
+    EXPECT_TRUE(is_loopback(host)) << host;
+  for (const char* host : {"0.0.0.0", "::", "10.0.0.7", "gateway.example", "localhost.example", "", "127.0.0.1 ", "1"})
+    EXPECT_FALSE(is_loopback(host)) << host;
+}
+
 TEST(CrossSite, IsToldByWhatBrowsersSay) {
   net::RequestHead head{.method = "POST", .target = "/", .authority = "gateway.example"};
   EXPECT_FALSE(is_cross_site(head));  // no browser
