@@ -116,7 +116,8 @@ TEST(Attempts, AreBounded) {
 TEST(Loopback, IsThisMachineAlone) {
   for (const char* host : {"127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost", "LocalHost", "::ffff:127.0.0.1"})
     EXPECT_TRUE(is_loopback(host)) << host;
-  for (const char* host : {"0.0.0.0", "::", "10.0.0.7", "gateway.example", "localhost.example", "", "127.0.0.1 ", "1"})
+  for (const char* host :
+       {"0.0.0.0", "::", "10.0.0.7", "gateway.example", "localhost.example", "", "127.0.0.1 ", "1"})
     EXPECT_FALSE(is_loopback(host)) << host;
 }
 

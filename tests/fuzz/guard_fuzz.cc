@@ -1,4 +1,5 @@
-// Heads that ask for a local session: it is given to a page of a loopback host alone, and a token is taken only whole.
+// Heads that ask for a local session: it is given to a page of a loopback host alone, and a token is taken only
+// whole.
 #include <string>
 
 #include "dashboard/guard.h"
