@@ -1,6 +1,7 @@
 #include "cache/response_store.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -14,14 +15,21 @@
 namespace payonce::cache {
 namespace {
 
-bool newer(const EntryInfo& a, const EntryInfo& b) {
-  return a.created_ms != b.created_ms ? a.created_ms > b.created_ms : a.key < b.key;
+// The order of listings.
+bool comes_before(int64_t created_a, std::string_view key_a, int64_t created_b, std::string_view key_b) {
+  return created_a != created_b ? created_a > created_b : key_a < key_b;
 }
+bool newer(const EntryInfo& a, const EntryInfo& b) { return comes_before(a.created_ms, a.key, b.created_ms, b.key); }
 
-// Keeps the newest `limit` of all that is added.
+// Keeps the newest `limit` of all that is added and lies behind `after`.
 class Newest {
  public:
-  explicit Newest(size_t limit) : limit_(limit) {}
+  Newest(size_t limit, const std::optional<ListPosition>& after) : limit_(limit), after_(after) {}
+  // Ask first: most need not be copied at all.
+  bool wants(int64_t created_ms, std::string_view key) const {
+    if (after_ && !comes_before(after_->created_ms, after_->key, created_ms, key)) return false;
+    return !last_ || comes_before(created_ms, key, last_->created_ms, last_->key);
+  }
   void add(EntryInfo info) {
     infos_.push_back(std::move(info));
     if (infos_.size() / 2 > limit_) cut();
@@ -34,11 +42,15 @@ class Newest {
 
  private:
   void cut() {
-    if (infos_.size() <= limit_) return;
-    std::nth_element(infos_.begin(), infos_.begin() + static_cast<std::ptrdiff_t>(limit_), infos_.end(), newer);
+    if (limit_ == 0 || infos_.size() <= limit_) return infos_.resize(std::min(infos_.size(), limit_));
+    const auto last = infos_.begin() + static_cast<std::ptrdiff_t>(limit_ - 1);
+    std::nth_element(infos_.begin(), last, infos_.end(), newer);
+    last_ = {.created_ms = last->created_ms, .key = last->key};
     infos_.resize(limit_);
   }
   const size_t limit_;
+  const std::optional<ListPosition>& after_;
+  std::optional<ListPosition> last_;  // nothing behind it is among the newest
   std::vector<EntryInfo> infos_;
 };
 
@@ -125,13 +137,14 @@ class TieredStore final : public ResponseStore {
     return count;
   }
 
-  std::vector<EntryInfo> list(const PurgeFilter& filter, size_t limit) override {
+  std::vector<EntryInfo> list(const PurgeFilter& filter, size_t limit,
+                              const std::optional<ListPosition>& after) override {
     const int64_t now_ms = clock_.unix_ms();
     const Purge wanted = Purge::from(filter, now_ms);
-    Newest newest(limit);  // of each tier; an entry in both counts as one
+    Newest newest(limit, after);  // of each tier; an entry in both counts as one
     std::unordered_map<std::string, EntryInfo> in_memory;
-    for (EntryInfo& info : list_memory(wanted, now_ms, limit)) in_memory.emplace(info.key, std::move(info));
-    for (EntryInfo& info : list_disk(wanted, now_ms, limit)) {
+    for (EntryInfo& info : list_memory(wanted, now_ms, limit, after)) in_memory.emplace(info.key, std::move(info));
+    for (EntryInfo& info : list_disk(wanted, now_ms, limit, after)) {
       if (const auto at = in_memory.find(info.key); at != in_memory.end()) {
         info.in_memory = true;
         info.hits += at->second.hits;
@@ -158,10 +171,13 @@ class TieredStore final : public ResponseStore {
   }
 
  private:
-  std::vector<EntryInfo> list_memory(const Purge& wanted, int64_t now_ms, size_t limit) const {
-    Newest newest(limit);
+  std::vector<EntryInfo> list_memory(const Purge& wanted, int64_t now_ms, size_t limit,
+                                     const std::optional<ListPosition>& after) const {
+    Newest newest(limit, after);
     memory_.for_each([&](const EntryPtr& entry, uint64_t hits) {
-      if (entry->expires_ms <= now_ms || !matches(wanted, Traits::of(*entry))) return;
+      if (entry->expires_ms <= now_ms || !newest.wants(entry->created_ms, entry->key) ||
+          !matches(wanted, Traits::of(*entry)))
+        return;
       newest.add({.key = entry->key,
                   .scope = entry->scope,
                   .versions = entry->versions,
@@ -175,11 +191,14 @@ class TieredStore final : public ResponseStore {
     return newest.take();
   }
 
-  std::vector<EntryInfo> list_disk(const Purge& wanted, int64_t now_ms, size_t limit) const {
-    Newest newest(limit);
+  std::vector<EntryInfo> list_disk(const Purge& wanted, int64_t now_ms, size_t limit,
+                                   const std::optional<ListPosition>& after) const {
+    Newest newest(limit, after);
     if (!disk_) return {};
     disk_->index().for_each([&](const std::string& key, const Slot& slot) {
-      if (!slot.on_disk() || slot.expires_ms <= now_ms || !matches(wanted, slot.traits(key))) return;
+      if (!slot.on_disk() || slot.expires_ms <= now_ms || !newest.wants(slot.created_ms, key) ||
+          !matches(wanted, slot.traits(key)))
+        return;
       newest.add({.key = key,
                   .scope = slot.labels->scope,
                   .versions = slot.labels->versions,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,12 @@ struct EntryInfo {  // for `payonce cache ls|get`
   bool in_memory = false, on_disk = false;
 };
 
+// Where a page of a listing ended: listings go from new to old, then by key.
+struct ListPosition {
+  int64_t created_ms = 0;
+  std::string key{};
+};
+
 class ResponseStore {
  public:
   struct Options {
@@ -62,7 +69,12 @@ class ResponseStore {
   virtual bool erase(std::string_view key) = 0;
   // Removes from both tiers, and never back after a restart. Does I/O. Returns how many entries.
   virtual uint64_t purge(const PurgeFilter& filter) = 0;
-  virtual std::vector<EntryInfo> list(const PurgeFilter& filter, size_t limit) = 0;
+  // The newest `limit` that match, or of those behind `after` in that order, for the next page. Walks the whole
+  // index, a shard at a time, and copies little more than it returns; with many entries it belongs on the worker
+  // pool.
+  virtual std::vector<EntryInfo> list(const PurgeFilter& filter, size_t limit,
+                                      const std::optional<ListPosition>& after) = 0;
+  std::vector<EntryInfo> list(const PurgeFilter& filter, size_t limit) { return list(filter, limit, std::nullopt); }
   struct Stats {
     uint64_t memory_entries = 0, memory_bytes = 0, disk_entries = 0, disk_bytes = 0, faults = 0, evictions = 0;
   };

@@ -247,6 +247,9 @@ constexpr Option kOptions[] = {
     {"admin.token_file", "--admin-token-file", text<AT(admin_token_file)>(),
      "file with the token of the admin API; $PAYONCE_ADMIN_TOKEN is the token itself; without both one is made at "
      "start"},
+    {"admin.local", "--admin-local", boolean<AT(admin_local)>(),
+     "the dashboard needs no token when the instance listens on loopback and the browser is on this machine; false "
+     "where others have accounts here, or a proxy stands before it"},
     {"traces.endpoint", "--traces-endpoint", text<AT(traces_endpoint)>(),
      "OTLP/HTTP collector such as http://127.0.0.1:4318; default: $OTEL_EXPORTER_OTLP_ENDPOINT"},
 };

@@ -137,6 +137,7 @@ struct Settings {
 
   std::string admin_token_file;  // admin.token_file, read by load()
   std::string admin_token;       // from there, or PAYONCE_ADMIN_TOKEN; empty: made at start, see docs/operations
+  bool admin_local = true;       // admin.local: see docs/dashboard.md
 
   std::vector<route::UpstreamPtr> upstreams;  // [upstreams.NAME], in the order of the file; or --upstream
   std::vector<KeySettings> keys;              // [keys.NAME]

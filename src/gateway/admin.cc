@@ -7,8 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "dashboard/assets.h"
 #include "gateway/explain_admin.h"
 #include "gateway/prefix_admin.h"
+#include "gateway/query.h"
 #include "gateway/retrieval_admin.h"
 #include "gateway/route_admin.h"
 #include "gateway/semantic_admin.h"
@@ -17,72 +19,16 @@
 namespace payonce::gateway {
 namespace json = boost::json;
 
-std::string_view status_page();  // generated from status.html
-
 namespace {
 
-constexpr size_t kListLimit = 1000;  // entries an answer lists at most
-constexpr size_t kListDefault = 100;
-
-// Value of `name` in a query string, percent-decoded.
-std::optional<std::string> query_value(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const size_t end = query.find('&');
-    const std::string_view pair = query.substr(0, end);
-    const size_t equals = pair.find('=');
-    if (pair.substr(0, equals) == name && equals != std::string_view::npos) {
-      const std::string_view raw = pair.substr(equals + 1);
-      std::string out;
-      for (size_t i = 0; i < raw.size(); ++i) {
-        const auto digit = [](char c) {
-          return c >= '0' && c <= '9'   ? c - '0'
-                 : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                 : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                        : -1;
-        };
-        if (raw[i] == '%' && i + 2 < raw.size() && digit(raw[i + 1]) >= 0 && digit(raw[i + 2]) >= 0) {
-          out.push_back(static_cast<char>(digit(raw[i + 1]) * 16 + digit(raw[i + 2])));
-          i += 2;
-        } else {
-          out.push_back(raw[i] == '+' ? ' ' : raw[i]);
-        }
-      }
-      return out;
-    }
-    query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
-  }
-  return std::nullopt;
-}
-
-std::optional<int64_t> seconds_of(const std::string& text) {
-  if (text.empty() || text.size() > 12 || text.find_first_not_of("0123456789") != std::string::npos)
-    return std::nullopt;
-  return std::stoll(text);
-}
-
-json::object entry_json(const cache::EntryInfo& info, int64_t now_ms) {
-  return {{"key", info.key},
-          {"scope", info.scope},
-          {"versions", info.versions},
-          {"model", info.model},
-          {"bytes", info.size_bytes},
-          {"age_s", (now_ms - info.created_ms) / 1000},
-          {"ttl_s", (info.expires_ms - now_ms) / 1000},
-          {"hits", info.hits},
-          {"memory", info.in_memory},
-          {"disk", info.on_disk}};
-}
-
-bool equal_in_constant_time(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  unsigned char difference = 0;
-  for (size_t i = 0; i < a.size(); ++i) difference = static_cast<unsigned char>(difference | (a[i] ^ b[i]));
-  return difference == 0;
-}
+constexpr size_t kSites = 100;  // call sites an answer lists at most
 
 }  // namespace
 
-Admin::Admin(Parts parts, Options options) : parts_(parts), options_(std::move(options)) {}
+Admin::Admin(Parts parts, Options options)
+    : parts_(parts), options_(std::move(options)), guard_(options_.guard), feed_(parts.recent, parts.clock) {}
+
+void Admin::stop() { feed_.stop(); }
 
 void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
   const std::string_view target = exchange->head().target;
@@ -90,15 +36,22 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
   const std::string_view path = target.substr(0, mark);
   const std::string_view query = mark == std::string_view::npos ? "" : target.substr(mark + 1);
   const std::string& method = exchange->head().method;
-  bool known = false;
-  for (const Endpoint& endpoint : endpoint_table()) known = known || endpoint.path == path;
-  if (!known) return reply_error(*exchange, 404, fmt::format("no endpoint {}; see GET / for what there is", path));
-  const bool changes = path == "/payonce/v1/cache/purge" || path == "/payonce/v1/feedback" ||
-                       path == "/payonce/v1/retrieval/invalidate";
-  const std::string_view wanted = changes ? "POST" : "GET";
+  const bool asset = dashboard::is_asset_path(path);
+  std::string_view wanted = asset ? "GET" : "";
+  for (const Endpoint& endpoint : endpoint_table())
+    if (endpoint.path == path) wanted = endpoint.method;
+  if (wanted.empty())
+    return reply_error(*exchange, 404, fmt::format("no endpoint {}; docs/operations/endpoints.md has all", path));
   if (method != wanted && !(wanted == "GET" && method == "HEAD"))
     return reply_error(*exchange, 405, fmt::format("{} takes {}", path, wanted));
+  if (asset) return dashboard::serve_asset(*exchange, path);
+  const bool has_credential = !identity::credential_of(exchange->head().headers).empty();
+  if (wanted == "POST" && !has_credential && dashboard::is_cross_site(exchange->head()))
+    return reply_error(*exchange, 403, "a page of another site may change nothing here");
+  route(exchange, path, query);
+}
 
+void Admin::route(const std::shared_ptr<net::Exchange>& exchange, std::string_view path, std::string_view query) {
   if (path == "/healthz") return reply_text(*exchange, 200, "text/plain; charset=utf-8", "ok\n");
   if (path == "/readyz")
     return options_.ready()
@@ -108,9 +61,13 @@ void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
     options_.before_scrape();
     return reply_text(*exchange, 200, "text/plain; version=0.0.4; charset=utf-8", parts_.metrics.exposition());
   }
-  if (path == "/") return reply_text(*exchange, 200, "text/html; charset=utf-8", std::string(status_page()));
   if (path == "/payonce/v1/stats") return reply_json(*exchange, 200, stats_json());
   if (path == "/payonce/v1/savings") return savings(exchange, query);
+  if (path == "/payonce/v1/session") return session(exchange);
+  if (path == "/payonce/v1/events") return events(exchange);
+  if (path == "/payonce/v1/requests") return requests(exchange, query);
+  if (path == "/payonce/v1/last-hour") return last_hour(exchange);
+  if (path == "/payonce/v1/upstreams") return upstreams(exchange);
   if (path == "/payonce/v1/cache") return list_entries(exchange, query);
   if (path == "/payonce/v1/cache/entry") return get_entry(exchange, query);
   if (path == "/payonce/v1/explain") return explain(exchange, query);
@@ -125,6 +82,7 @@ void Admin::reply_text(net::Exchange& exchange, int status, std::string_view typ
   net::ResponseHead head{.status = status};
   head.headers.add("Content-Type", type);
   head.headers.add("Cache-Control", "no-store");
+  head.headers.add("X-Content-Type-Options", "nosniff");
   exchange.respond(std::move(head), base::Bytes(std::move(body)));
 }
 
@@ -140,7 +98,12 @@ void Admin::reply_error(net::Exchange& exchange, int status, std::string_view me
 
 bool Admin::visible_scope(net::Exchange& exchange, std::string* scope, bool* all) {
   const std::string credential = identity::credential_of(exchange.head().headers);
-  *all = !options_.token.empty() && equal_in_constant_time(credential, options_.token);
+  const auto bearer = guard_.judge(credential, exchange.remote_address(), parts_.clock.monotonic_us() / 1000);
+  if (bearer == dashboard::Guard::Bearer::kTooManyTries) {
+    reply_error(exchange, 429, "too many different credentials from this address; wait a few seconds");
+    return false;
+  }
+  *all = bearer == dashboard::Guard::Bearer::kAdmin;
   if (*all) return true;
   const auto caller = parts_.pipeline.policy()->callers.identify(exchange.head().headers);
   if (!caller) {
@@ -151,64 +114,12 @@ bool Admin::visible_scope(net::Exchange& exchange, std::string* scope, bool* all
   return true;
 }
 
-void Admin::list_entries(const std::shared_ptr<net::Exchange>& exchange, std::string_view query) {
-  cache::PurgeFilter filter;
+bool Admin::is_admin(net::Exchange& exchange) {
   bool all = false;
   std::string own;
-  if (!visible_scope(*exchange, &own, &all)) return;
-  filter.key = query_value(query, "key").value_or("");
-  filter.version = query_value(query, "version").value_or("");
-  filter.model = query_value(query, "model").value_or("");
-  filter.scope = all ? query_value(query, "scope").value_or("") : own;
-  if (const auto age = query_value(query, "older_than")) {
-    const auto seconds = seconds_of(*age);
-    if (!seconds) return reply_error(*exchange, 400, "older_than: expected whole seconds");
-    filter.older_than_s = *seconds;
-  }
-  size_t limit = kListDefault;
-  if (const auto text = query_value(query, "limit")) {
-    const auto number = seconds_of(*text);
-    if (!number || *number < 1) return reply_error(*exchange, 400, "limit: expected a number from 1 to 1000");
-    limit = std::min<size_t>(static_cast<size_t>(*number), kListLimit);
-  }
-  json::array rows;
-  const int64_t now_ms = parts_.clock.unix_ms();
-  for (const cache::EntryInfo& info : parts_.store.list(filter, limit)) rows.push_back(entry_json(info, now_ms));
-  reply_json(*exchange, 200, json::serialize(json::object{{"entries", std::move(rows)}}));
-}
-
-void Admin::get_entry(const std::shared_ptr<net::Exchange>& exchange, std::string_view query) {
-  bool all = false;
-  std::string own;
-  if (!visible_scope(*exchange, &own, &all)) return;
-  const auto key = query_value(query, "key");
-  if (!key || key->empty()) return reply_error(*exchange, 400, "key: missing; take one from GET /payonce/v1/cache");
-  const auto reply = [this, exchange, all, own, key = *key](const cache::EntryPtr& entry) {
-    // One answer for "not there" and "not yours": a caller learns nothing of other scopes.
-    if (!entry || (!all && entry->scope != own)) return reply_error(*exchange, 404, "no such entry");
-    cache::EntryInfo info{.key = entry->key,
-                          .scope = entry->scope,
-                          .versions = entry->versions,
-                          .model = entry->model,
-                          .size_bytes = entry->body.size(),
-                          .created_ms = entry->created_ms,
-                          .expires_ms = entry->expires_ms,
-                          .in_memory = true};
-    json::object out = entry_json(info, parts_.clock.unix_ms());
-    out["dialect"] = llm::dialect_name(entry->dialect);
-    out["form"] = entry->form == llm::Form::kStream ? "stream" : "json";
-    out["content_type"] = entry->content_type;
-    out["usage"] = json::object{{"input", entry->usage.input()}, {"output", entry->usage.output}};
-    out["cost_usd"] = entry->cost_usd;
-    out["body"] = entry->body.view();
-    reply_json(*exchange, 200, json::serialize(out));
-  };
-  const cache::Found found = parts_.store.find(*key);
-  if (found.entry || found.reason != cache::MissReason::kOnDisk) return reply(found.entry);
-  const bool queued = parts_.pool.post([this, exchange, reply, key = *key] {
-    exchange->loop().post([reply, entry = parts_.store.load(key)] { reply(entry); });
-  });
-  if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");
+  if (!visible_scope(exchange, &own, &all)) return false;
+  if (!all) reply_error(exchange, 401, "this tells of all scopes: send the admin token as a bearer token");
+  return all;
 }
 
 void Admin::explain(const std::shared_ptr<net::Exchange>& exchange, std::string_view query) {
@@ -229,14 +140,10 @@ void Admin::explain(const std::shared_ptr<net::Exchange>& exchange, std::string_
 }
 
 void Admin::prefix_layer(const std::shared_ptr<net::Exchange>& exchange, bool breakers) {
-  bool all = false;
-  std::string own;
-  if (!visible_scope(*exchange, &own, &all)) return;
-  if (!all) return reply_error(*exchange, 401, "this tells of all scopes: send the admin token as a bearer token");
+  if (!is_admin(*exchange)) return;
   pipeline::PrefixStage* prefix = parts_.pipeline.prefix();
   if (prefix == nullptr) return reply_error(*exchange, 404, "the prefix layer is off; name it in layers");
-  reply_json(*exchange, 200,
-             json::serialize(breakers ? breakers_json(*prefix) : prefix_sites_json(*prefix, kListDefault)));
+  reply_json(*exchange, 200, json::serialize(breakers ? breakers_json(*prefix) : prefix_sites_json(*prefix, kSites)));
 }
 
 void Admin::feedback(const std::shared_ptr<net::Exchange>& exchange) {
@@ -269,62 +176,11 @@ void Admin::invalidate(const std::shared_ptr<net::Exchange>& exchange) {
   reply_json(*exchange, 200, R"({"status":"ok"})");
 }
 
-void Admin::purge(const std::shared_ptr<net::Exchange>& exchange) {
-  bool all = false;
-  std::string own;
-  if (!visible_scope(*exchange, &own, &all)) return;
-  boost::system::error_code error;
-  const json::value body = json::parse(exchange->body().view(), error);
-  if (error || !body.is_object())
-    return reply_error(*exchange, 400, "expected a JSON object, e.g. {\"version\":\"tools=v3\"}");
-  cache::PurgeFilter filter;
-  bool everything = false;
-  for (const auto& [name, value] : body.as_object()) {
-    const bool text = value.is_string();
-    const std::string string = text ? std::string(value.as_string()) : "";
-    if (name == "key" && text)
-      filter.key = string;
-    else if (name == "scope" && text)
-      filter.scope = string;
-    else if (name == "version" && text)
-      filter.version = string;
-    else if (name == "model" && text)
-      filter.model = string;
-    else if (name == "older_than" && value.is_int64() && value.as_int64() >= 0)
-      filter.older_than_s = value.as_int64();
-    else if (name == "all" && value.is_bool())
-      everything = value.as_bool();
-    else
-      return reply_error(*exchange, 400,
-                         fmt::format("{}: unknown field or wrong type; known: key, scope, version, model "
-                                     "(strings), older_than (seconds), all (true)",
-                                     std::string_view(name)));
-  }
-  const bool selects = !filter.key.empty() || !filter.scope.empty() || !filter.version.empty() ||
-                       !filter.model.empty() || filter.older_than_s >= 0;
-  if (!selects && !everything)
-    return reply_error(*exchange, 400, "nothing named to purge; to remove everything say {\"all\":true}");
-  if (!all) {
-    if (!filter.scope.empty() && filter.scope != own)
-      return reply_json(*exchange, 200, R"({"status":"ok","removed":0})");
-    filter.scope = own;
-  }
-  const auto work = [this, exchange, filter] {
-    const uint64_t removed =
-        parts_.store.purge(filter) + purge_lists(parts_.retrieval, filter, parts_.clock.unix_ms());
-    parts_.pipeline.forget_what_is_gone();
-    exchange->loop().post([this, exchange, removed] {
-      reply_json(*exchange, 200, fmt::format(R"({{"status":"ok","removed":{}}})", removed));
-    });
-  };
-  if (!parts_.pool.post(work)) reply_error(*exchange, 503, "the worker queue is full; try again");
-}
-
 void Admin::savings(const std::shared_ptr<net::Exchange>& exchange, std::string_view query) {
   bool all = false;
   std::string own;
   if (!visible_scope(*exchange, &own, &all)) return;
-  const auto days = seconds_of(query_value(query, "days").value_or("30"));
+  const auto days = whole_number(query_value(query, "days").value_or("30"));
   if (!days || *days < 1 || *days > 3660)
     return reply_error(*exchange, 400, "days: expected a number from 1 to 3660");
   const bool queued = parts_.pool.post([this, exchange, all, own, count = static_cast<int>(*days)] {

@@ -1,5 +1,6 @@
-// The endpoints of Payonce itself: /healthz, /readyz, /metrics, / (status page) and /payonce/v1/… (cache look-ups,
-// purge, stats). A caller sees and purges entries of its own scope; the bearer of the admin token, of every scope.
+// The endpoints of Payonce itself: /healthz, /readyz, /metrics, / (the dashboard) and /payonce/v1/… (cache look-ups,
+// purge, stats, events). A caller sees and purges what is of its own scope; the bearer of the admin token, or of a
+// local session (dashboard/guard.h), what is of any. entries_admin.cc and dashboard_admin.cc hold parts of it.
 // Threads: any loop.
 #pragma once
 
@@ -13,6 +14,9 @@
 #include "base/metrics.h"
 #include "base/worker_pool.h"
 #include "cache/response_store.h"
+#include "dashboard/event_feed.h"
+#include "dashboard/guard.h"
+#include "dashboard/recent_requests.h"
 #include "net/server.h"
 #include "pipeline/keep_alive_stage.h"
 #include "pipeline/pipeline.h"
@@ -39,24 +43,28 @@ class Admin {
     cache::ResponseStore& store;
     record::Ledger& ledger;
     pipeline::Pipeline& pipeline;
+    const dashboard::RecentRequests& recent;
     RetrievalProxy* retrieval = nullptr;             // null: no vector stores
     pipeline::KeepAliveStage* keep_alive = nullptr;  // null: no prefix layer
   };
   struct Options {
-    std::string token;                          // empty: nobody is admin
+    dashboard::Guard::Options guard;            // who is admin
     std::function<bool()> ready;                // /readyz
     std::function<void()> before_scrape;        // refreshes gauges
     std::function<std::string()> engine_stats;  // of an engine inside, a JSON object; null: none
   };
   Admin(Parts parts, Options options);
   void handle(std::shared_ptr<net::Exchange> exchange);
+  void stop();  // ends the streams of events, which would end with their clients only
 
  private:
   void reply_text(net::Exchange& exchange, int status, std::string_view type, std::string body);
   void reply_json(net::Exchange& exchange, int status, std::string body);
   void reply_error(net::Exchange& exchange, int status, std::string_view message);
-  // The scope that the caller may see; "" with `all`: every scope. False: answered (401).
+  void route(const std::shared_ptr<net::Exchange>& exchange, std::string_view path, std::string_view query);
+  // The scope that the caller may see; "" with `all`: every scope. False: answered (401, 429).
   bool visible_scope(net::Exchange& exchange, std::string* scope, bool* all);
+  bool is_admin(net::Exchange& exchange);  // false: answered
   void list_entries(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void get_entry(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void explain(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
@@ -66,9 +74,16 @@ class Admin {
   void purge(const std::shared_ptr<net::Exchange>& exchange);
   void savings(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   std::string stats_json() const;
+  void session(const std::shared_ptr<net::Exchange>& exchange);
+  void requests(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
+  void events(const std::shared_ptr<net::Exchange>& exchange);
+  void last_hour(const std::shared_ptr<net::Exchange>& exchange);
+  void upstreams(const std::shared_ptr<net::Exchange>& exchange);
 
   Parts parts_;
   Options options_;
+  dashboard::Guard guard_;
+  dashboard::EventFeed feed_;
 };
 
 }  // namespace payonce::gateway

@@ -5,7 +5,7 @@ namespace payonce::gateway {
 namespace {
 
 constexpr Endpoint kEndpoints[] = {
-    {"GET", "/", "Status page: what this instance is, and what it saved."},
+    {"GET", "/", "The dashboard; its files are below /dashboard/."},
     {"GET", "/healthz", "200 while the process works."},
     {"GET", "/readyz", "200 when a request would be served, else 503."},
     {"GET", "/metrics", "Prometheus metrics."},
@@ -15,7 +15,7 @@ constexpr Endpoint kEndpoints[] = {
      "blocks and tokens of an engine inside (JSON)."},
     {"GET", "/payonce/v1/cache",
      "Entries of the caller's scope, newest first; admin: of all. Query: key, scope, version, "
-     "model, older_than, limit."},
+     "model, older_than, limit, after (the next of the page before)."},
     {"GET", "/payonce/v1/cache/entry", "One entry with its recorded answer. Query: key."},
     {"GET", "/payonce/v1/explain",
      "Why a request hit or missed, part by part, of the last 4,096. Query: id (the X-Payonce-Id of its answer)."},
@@ -26,6 +26,15 @@ constexpr Endpoint kEndpoints[] = {
     {"GET", "/payonce/v1/savings",
      "The ledger: bought and saved by day, scope, model and layer; of the semantic layer's hits, how many are wrong. "
      "Query: days."},
+    {"GET", "/payonce/v1/requests",
+     "Requests of the caller's scope that finished last, of 1,024; admin: of all. No text of them. Query: limit."},
+    {"GET", "/payonce/v1/events",
+     "The same as server-sent events, as they come; Last-Event-ID resumes. Admin: the sums of this minute as well."},
+    {"GET", "/payonce/v1/last-hour", "The last sixty minutes, and how long Payonce itself took. Admin."},
+    {"GET", "/payonce/v1/upstreams", "Upstreams: circuit breaker, requests in flight, time per token. Admin."},
+    {"POST", "/payonce/v1/session",
+     "With a credential: whether it is the admin's. Without, to the dashboard of an instance on loopback, opened on "
+     "the same machine: a token for it."},
     {"POST", "/payonce/v1/feedback",
      "Says that a semantic hit was wrong: JSON object with hit (its X-Payonce-Hit). It is not given again."},
     {"POST", "/payonce/v1/retrieval/invalidate",

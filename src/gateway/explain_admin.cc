@@ -61,6 +61,7 @@ json::object explanation_json(const pipeline::Explained& of, const std::optional
     out["layer"] = of.layer;
     out["age_s"] = of.age_s;
     if (of.similarity > 0) out["similarity"] = of.similarity;
+    if (!of.hit_id.empty()) out["hit"] = of.hit_id;
     out["saved"] = json::object{{"tokens", tokens_json(of.billed)}, {"usd", of.cost_usd}};
     return out;
   }

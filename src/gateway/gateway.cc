@@ -12,6 +12,7 @@
 #include "gateway/admin.h"
 #include "gateway/answer_headers.h"
 #include "gateway/fetch.h"
+#include "gateway/forwarded.h"
 #include "gateway/observer.h"
 #include "gateway/paced_replay.h"
 #include "gateway/pinger.h"
@@ -26,7 +27,7 @@ std::string_view path_of(std::string_view target) { return target.substr(0, targ
 
 bool is_ours(std::string_view path) {
   return path == "/" || path == "/healthz" || path == "/readyz" || path == "/metrics" ||
-         path.starts_with("/payonce/");
+         path.starts_with("/payonce/") || path.starts_with("/dashboard/");
 }
 
 // What a loop has of its own.
@@ -51,7 +52,8 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   State(Parts p, Options o)
       : parts(p),
         options(std::move(o)),
-        observer(p.clock, p.metrics, {.log_requests = options.log_requests, .tracer = p.tracer}) {}
+        recent(p.clock.unix_ms()),
+        observer(p.clock, p.metrics, {.log_requests = options.log_requests, .tracer = p.tracer, .recent = &recent}) {}
 
   void handle(std::shared_ptr<net::Exchange> exchange);
   void handle_store(std::shared_ptr<net::Exchange> exchange, const VectorStore& store);
@@ -72,6 +74,7 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
 
   Parts parts;
   Options options;
+  dashboard::RecentRequests recent;
   Observer observer;
   std::vector<std::unique_ptr<LoopState>> loop_states;
   cache::FlightTable flights;
@@ -131,7 +134,8 @@ void Gateway::State::handle_store(std::shared_ptr<net::Exchange> exchange, const
   const auto kept = visit.exchange;
   retrieval->handle(kept, store, loop.upstreams,
                     [self = shared_from_this(), info = visit.info](int status, std::string_view cache) {
-                      self->observer.done(info, {}, {.status = status, .cache = cache});
+                      const std::string_view layer = cache == "hit" ? "retrieval" : "";
+                      self->observer.done(info, {}, {.status = status, .cache = cache, .layer = layer});
                     });
 }
 
@@ -162,9 +166,15 @@ void Gateway::State::answer(Visit visit, pipeline::Answer answer) {
   head.headers.reserve(384);
   head.headers.add("Content-Type", answer.content_type);
   add_hit_headers(head.headers, answer, visit.timing, id);
-  const auto done = [this](const Visit& of, const pipeline::Answer& what, int status) {
+  const auto done = [this, id](const Visit& of, const pipeline::Answer& what, int status) {
     observer.done(of.info, of.timing,
-                  {.status = status, .cache = "hit", .prepared = what.prepared.get(), .usage = what.entry->usage});
+                  {.status = status,
+                   .cache = "hit",
+                   .prepared = what.prepared.get(),
+                   .usage = what.entry->usage,
+                   .usd = what.entry->cost_usd,
+                   .id = id,
+                   .layer = what.layer});
   };
   const bool as_recorded = answer.body.data() == answer.entry->body.data();
   if (options.replay_pace && answer.prepared->stream && as_recorded && !answer.entry->pace_ms.empty()) {
@@ -192,7 +202,7 @@ void Gateway::State::refuse(const Visit& visit, const pipeline::Refusal& refusal
   parts.metrics.counter("payonce_rejected_total", {{"reason", std::string(refusal.reason)}}).add();
   visit.exchange->respond(std::move(head),
                           base::Bytes(llm::error_body(visit.info.dialect, refusal.status, refusal.message)));
-  observer.done(visit.info, visit.timing, {.status = refusal.status, .cache = "refused"});
+  observer.done(visit.info, visit.timing, {.status = refusal.status, .cache = "refused", .reason = refusal.reason});
 }
 
 void Gateway::State::load(Visit visit, pipeline::Load load) {
@@ -273,14 +283,15 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
       self->in_flight.fetch_sub(1, std::memory_order_relaxed);
       self->decide({.exchange = std::move(exchange), .info = info, .first = false});
     };
-  relay_options.done = [self, info, prepared = forward.prepared, judged](int status, const MissStatus& miss,
-                                                                         const Timing& timing) {
+  relay_options.done = [self, info, what = forwarded(forward, !joined.leader), prepared = forward.prepared,
+                        scope = forward.scope, judged](int status, const MissStatus&, const Timing& timing) mutable {
     self->in_flight.fetch_sub(1, std::memory_order_relaxed);
-    self->observer.done(info, timing,
-                        {.status = status,
-                         .cache = pipeline::forwarded_name(miss.why),
-                         .prepared = prepared.get(),
-                         .usage = judged->usage});
+    what.status = status;
+    what.scope = scope;
+    what.usage = judged->usage;
+    what.usd = judged->cost_usd;
+    what.upstream = judged->upstream;
+    self->observer.done(info, timing, what);
   };
   const auto relay = std::make_shared<Relay>(visit.exchange, joined.flight, std::move(relay_options));
   *slot = relay;
@@ -335,7 +346,7 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
   for (size_t i = 0; i < parts.loops.size(); ++i)
     state.loop_states.push_back(std::make_unique<LoopState>(parts.loops[i], upstream_connections));
   Admin::Options admin;
-  admin.token = state.options.admin_token;
+  admin.guard = {.admin_token = state.options.admin_token, .local_sessions = state.options.local_sessions};
   admin.ready = [raw = state_.get()] { return !raw->draining && raw->options.upstream_ready(); };
   admin.engine_stats = state.options.engine_stats;
   admin.before_scrape = [&pool = parts.pool, &pipeline = parts.pipeline,
@@ -353,7 +364,7 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
                       [&pipeline = parts.pipeline] { return pipeline.policy(); }});
   state.admin =
       std::make_unique<Admin>(Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store, parts.ledger,
-                                           parts.pipeline, state.retrieval.get(), parts.keep_alive},
+                                           parts.pipeline, state.recent, state.retrieval.get(), parts.keep_alive},
                               std::move(admin));
   net::Server::Options server = state.options.server;
   server.error = [](int status, std::string_view message, std::string_view target) {
@@ -379,6 +390,7 @@ uint16_t Gateway::port() const { return state_->server->port(); }
 void Gateway::drain(int64_t deadline_ms, std::function<void()> done) {
   state_->draining = true;
   if (state_->pinger) state_->pinger->stop();
+  state_->admin->stop();
   state_->server->drain(deadline_ms, std::move(done));
 }
 

@@ -38,7 +38,8 @@ class Gateway {
   };
   struct Options {
     net::Server::Options server;
-    std::string admin_token;  // lets its bearer see and purge every scope
+    std::string admin_token;      // lets its bearer see and purge every scope
+    bool local_sessions = false;  // so may the dashboard on this machine, where the server listens on loopback
     bool log_requests = false;
     bool replay_pace = false;                                    // a stream hit comes at its recorded pace
     size_t max_in_flight = 10'000;                               // forwarded requests at once; more get 429

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace payonce::gateway {
@@ -31,16 +33,54 @@ Observer::Observer(const base::Clock& clock, base::Metrics& metrics, Options opt
       parse_(metrics.histogram("payonce_request_seconds", {{"phase", "parse"}})),
       lookup_(metrics.histogram("payonce_request_seconds", {{"phase", "lookup"}})),
       upstream_(metrics.histogram("payonce_request_seconds", {{"phase", "upstream"}})),
-      total_(metrics.histogram("payonce_request_seconds", {{"phase", "total"}})) {}
+      total_(metrics.histogram("payonce_request_seconds", {{"phase", "total"}})) {
+  (void)wall_ms(clock_.monotonic_us());
+}
 
 void Observer::done(const RequestInfo& request, const Timing& timing, const Done& what) {
-  const int64_t total_us = clock_.monotonic_us() - request.started_us;
+  const int64_t now_us = clock_.monotonic_us();
+  const int64_t total_us = now_us - request.started_us;
   if (timing.parse_us >= 0) parse_.observe(seconds(timing.parse_us));
   if (timing.lookup_us >= 0) lookup_.observe(seconds(timing.lookup_us));
   if (timing.upstream_us >= 0) upstream_.observe(seconds(timing.upstream_us));
   total_.observe(seconds(total_us));
+  if (options_.recent != nullptr) remember(request, timing, what, now_us);
   if (options_.log_requests && request.details) log(request, timing, what, total_us);
   if (options_.tracer != nullptr && request.details) trace(request, what, total_us);
+}
+
+// The wall clock, by the monotonic one that has been read anyway: on the hit path each reading shows. Their distance
+// is read anew every second, since clocks are set and machines sleep.
+int64_t Observer::wall_ms(int64_t now_us) {
+  if (now_us - offset_read_us_.load(std::memory_order_relaxed) >= kOffsetAge_us) {
+    offset_read_us_.store(now_us, std::memory_order_relaxed);
+    wall_offset_ms_.store(clock_.unix_ms() - now_us / 1000, std::memory_order_relaxed);
+  }
+  return now_us / 1000 + wall_offset_ms_.load(std::memory_order_relaxed);
+}
+
+void Observer::remember(const RequestInfo& request, const Timing& timing, const Done& what, int64_t now_us) {
+  const int64_t own_us = std::max<int64_t>(timing.parse_us, 0) + std::max<int64_t>(timing.lookup_us, 0);
+  const dashboard::Facts facts{.id = what.id,
+                               .at_ms = wall_ms(now_us),
+                               .dialect = request.dialect,
+                               .status = what.status,
+                               .outcome = what.cache,
+                               .layer = what.layer,
+                               .reason = what.reason,
+                               .semantic = what.semantic,
+                               .collapsed = what.collapsed,
+                               .total_us = now_us - request.started_us,
+                               .own_us = own_us,
+                               .upstream_us = timing.upstream_us,
+                               .input_tokens = what.usage.input(),
+                               .output_tokens = what.usage.output,
+                               .usd = what.usd};
+  const bool known = what.prepared != nullptr;
+  options_.recent->add({.scope = known ? std::string_view(what.prepared->scope) : what.scope,
+                        .model = known ? std::string_view(what.prepared->model) : std::string_view(),
+                        .upstream = what.upstream},
+                       facts);
 }
 
 void Observer::log(const RequestInfo& request, const Timing& timing, const Done& what, int64_t total_us) const {

@@ -1,7 +1,9 @@
-// What becomes of each request for operators: latency histograms, one log line (when switched on), one span.
+// What becomes of each request for operators: latency histograms, a row among the dashboard's recent requests, one
+// log line (when switched on), one span.
 // Never bodies, never credentials.  Threads: all any.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -9,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "dashboard/recent_requests.h"
 #include "gateway/answer_headers.h"
 #include "llm/dialect.h"
 #include "llm/response.h"
@@ -33,7 +36,8 @@ class Observer {
  public:
   struct Options {
     bool log_requests = false;
-    record::Tracer* tracer = nullptr;  // null: no spans
+    record::Tracer* tracer = nullptr;             // null: no spans
+    dashboard::RecentRequests* recent = nullptr;  // null: no dashboard
   };
   Observer(const base::Clock& clock, base::Metrics& metrics, Options options);
 
@@ -45,15 +49,28 @@ class Observer {
     std::string_view cache;                        // hit, miss, bypass, stale, request, refused
     const pipeline::Prepared* prepared = nullptr;  // null: passed through
     llm::Usage usage;
+    double usd = 0;             // what it cost; of a hit: what it saved
+    uint64_t id = 0;            // of its explanation; 0: none
+    std::string_view upstream;  // that answered; empty: none did
+    std::string_view scope;     // of what passed through
+    std::string_view layer;     // that answered; static, as below; empty: none
+    std::string_view reason;    // why the exact layer did not, or why it was refused
+    std::string_view semantic;  // why the semantic layer did not
+    bool collapsed = false;     // got the answer of an equal request in flight
   };
   void done(const RequestInfo& request, const Timing& timing, const Done& what);
 
  private:
+  static constexpr int64_t kOffsetAge_us = 1'000'000;
   void log(const RequestInfo& request, const Timing& timing, const Done& what, int64_t total_us) const;
   void trace(const RequestInfo& request, const Done& what, int64_t total_us) const;
+  void remember(const RequestInfo& request, const Timing& timing, const Done& what, int64_t now_us);
+
+  int64_t wall_ms(int64_t now_us);
 
   const base::Clock& clock_;
   const Options options_;
+  std::atomic<int64_t> wall_offset_ms_{0}, offset_read_us_{-kOffsetAge_us};
   base::Histogram parse_, lookup_, upstream_, total_;
 };
 

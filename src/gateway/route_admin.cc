@@ -1,6 +1,6 @@
 #include "gateway/route_admin.h"
 
-#include <boost/json/array.hpp>
+#include <boost/json.hpp>
 #include <utility>
 
 namespace payonce::gateway {
@@ -25,6 +25,27 @@ json::object routing_json(const pipeline::Pipeline& pipeline) {
   for (const auto& [name, policy] : route::kRoutingPolicies)
     if (policy == pipeline.policy()->routing) out["policy"] = name;
   return out;
+}
+
+json::object upstreams_json(const pipeline::Pipeline& pipeline, int64_t now_ms) {
+  const route::Placement::Stats stats = pipeline.route().stats();
+  json::array rows;
+  for (const route::UpstreamPtr& upstream : pipeline.policy()->routes.all()) {
+    json::object row{{"name", upstream->name},
+                     {"local", upstream->local != nullptr},
+                     {"kind", upstream->kind == route::UpstreamKind::kAnthropic ? "anthropic" : "openai"},
+                     {"breaker", upstream->breaker->is_open(now_ms) ? "open" : "closed"}};
+    if (!upstream->base_url.empty()) row["base_url"] = upstream->base_url;
+    if (!upstream->models.empty()) row["models"] = json::value_from(upstream->models);
+    for (const auto& one : stats.upstreams) {
+      if (one.name != upstream->name) continue;
+      row["in_flight"] = one.in_flight;
+      row["requests"] = one.requests;
+      if (one.us_per_token > 0) row["us_per_token"] = one.us_per_token;
+    }
+    rows.push_back(std::move(row));
+  }
+  return {{"upstreams", std::move(rows)}};
 }
 
 }  // namespace payonce::gateway

@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "base/worker_pool.h"
 #include "cache/response_store.h"
+#include "dashboard/guard.h"
 #include "embed/api/embeddings_api.h"
 #include "gateway/gateway.h"
 #include "identity/profile.h"
@@ -242,6 +243,7 @@ base::Status Instance::start() {
   options.server.limits.max_connections = static_cast<size_t>(p.settings.max_connections);
   options.max_in_flight = static_cast<size_t>(p.settings.max_in_flight);
   options.admin_token = p.settings.admin_token.empty() ? base::random_hex(16) : p.settings.admin_token;
+  options.local_sessions = p.settings.admin_local && dashboard::is_loopback(address.host);
   options.log_requests = p.settings.log_requests;
   options.replay_pace = p.settings.replay_pace;
   if (p.engine) {

@@ -135,6 +135,7 @@ struct Judged {
   llm::Usage usage;
   double cost_usd = 0;
   std::string reason;         // why it is not complete
+  std::string upstream;       // that answered, by name
   std::string provider_says;  // why its cache was not read, where the answer tells (llm::Analysis::cache_miss_reason)
 };
 

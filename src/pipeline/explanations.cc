@@ -57,6 +57,7 @@ void Explanations::hit(uint64_t id, const Answer& answer) {
   made.layer = answer.layer;
   made.age_s = answer.age_s;
   made.similarity = answer.similarity;
+  made.hit_id = answer.hit_id;
   made.billed = answer.entry->usage;
   made.cost_usd = answer.entry->cost_usd;
   const std::lock_guard lock(mutex_);

@@ -296,6 +296,7 @@ Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   llm::Analysis analysis = llm::analyse(prepared.dialect, out.form, recorded.body);
   out.usage = analysis.usage;
   const route::Upstream& upstream = forward.trip ? *forward.trip->at() : *forward.candidates.front();
+  out.upstream = upstream.name;
   out.cost_usd =
       upstream.price_factor * forward.policy->prices.cost_usd(prepared.model, analysis.usage, clock_.unix_ms());
   out.reason = std::move(analysis.reason);

@@ -20,7 +20,7 @@ def report(tmp_path_factory):
     """The demo's report. PAYONCE_KEEP_SCREENSHOTS=FOLDER keeps pictures of it there (docs/images)."""
     folder = tmp_path_factory.mktemp("demo")
     flags = ["--model", os.environ["PAYONCE_MODEL"]] if "PAYONCE_MODEL" in os.environ else ["--no-model"]
-    ended = run_cli("demo", "--no-open", "--out", str(folder), "--questions", "400", *flags, home=folder, timeout_s=300)
+    ended = run_cli("demo", "--no-open", "--out", folder, "--questions", 400, *flags, home=folder, timeout_s=300)
     assert ended.returncode == 0, ended.stderr
     return (folder / "report.html").as_uri()
 
@@ -54,8 +54,8 @@ def test_axe_finds_nothing(chrome, report, scheme):
     with page_of(chrome, scheme=scheme, bypass_csp=True) as page:
         open_report(page, report)
         page.add_script_tag(path=str(AXE))
-        found = page.evaluate("axe.run().then(result => result.violations.map(one => one.id + ': ' + one.nodes.length "
-                              "+ ' ' + one.nodes[0].html.slice(0, 160)))")
+        found = page.evaluate("axe.run().then(result => result.violations.map(one => one.id + ': ' + "
+                              "one.nodes.length + ' ' + one.nodes[0].html.slice(0, 160)))")
         assert found == []
 
 
