@@ -85,7 +85,7 @@ void set_request(Call& call, const Json& body, Arena& arena) {
   const Json metadata = body["metadata"];
   if (const Json user = metadata["user_id"]) split_user_id(call, user.text(arena), arena);
   if (call.session.empty()) call.session = metadata.first({"session_id", "conversation_id", "thread_id"}).text(arena);
-  if (call.session.empty()) call.session = body.first({"conversation", "prompt_cache_key"}).text(arena);
+  if (call.session.empty()) call.session = body["conversation"].text(arena);
   if (call.user.empty()) call.user = body.first({"user", "safety_identifier"}).text(arena);
 }
 

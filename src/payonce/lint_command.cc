@@ -47,7 +47,7 @@ int run(const Options& options) {
   lint::Input input = lint::read_input(options.paths);
   const llm::PriceTable prices = llm::PriceTable::built_in();
   const lint::Result result = lint::run(input, prices, {.kinds = kinds_of(options.kinds)});
-  if (!options.sarif.empty() && !write_sarif(options.sarif, lint::as_sarif(input, result))) {
+  if (!options.sarif.empty() && !write_sarif(options.sarif, lint::as_sarif(result))) {
     (void)std::fprintf(stderr, "payonce: cannot write '%s'\n", options.sarif.c_str());
     return 1;
   }
