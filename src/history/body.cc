@@ -45,6 +45,7 @@ void set_object(Call& call, const Json& body, Arena& arena) {
   call.response = body.raw();
   const Json usage = body.first({"usage", "usageMetadata"});
   if (usage.is_object()) call.usage = usage_of(usage);
+  if (body["error"].is_object() && !call.usage.known && call.status == 200) call.status = 500;
   if (call.model.empty()) call.model = body["model"].text(arena);
   if (call.provider.empty()) call.provider = provider_of_id(body["id"].word());
   if (call.provider.empty()) call.provider = body["provider"].text(arena);

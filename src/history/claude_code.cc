@@ -100,6 +100,7 @@ class ClaudeCode : public Reader {
     if (message["model"].word() == "<synthetic>") return sink_.ignore("synthetic answer");
     Json id = message["id"];
     if (!id) id = value.first({"requestId", "uuid"});
+    if (!id.is_string()) return sink_.skip(line, "an answer without id");
     const llm::Usage usage = usage_of(message["usage"]);
     const bool ended = bool(message["stop_reason"]);
     const auto [known, fresh] = by_id_.try_emplace(id.text(sink_.arena()), SIZE_MAX);

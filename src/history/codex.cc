@@ -19,9 +19,9 @@ struct Counts {
 };
 
 Counts counts_of(const Json& usage) {
-  return {usage["input_tokens"].integer(), usage["cached_input_tokens"].integer(),
-          usage.first({"cache_write_input_tokens", "cache_write_tokens"}).integer(),
-          usage["output_tokens"].integer()};
+  return {count_of(usage["input_tokens"]), count_of(usage["cached_input_tokens"]),
+          count_of(usage.first({"cache_write_input_tokens", "cache_write_tokens"})),
+          count_of(usage["output_tokens"])};
 }
 
 class Codex : public Reader {

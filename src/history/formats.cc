@@ -7,7 +7,9 @@
 namespace payonce::history {
 namespace {
 
-constexpr size_t kLookedAt = 64;  // records of a file
+// Of a file, to tell its format.
+constexpr size_t kLookedAtRecords = 64;
+constexpr size_t kLookedAtBytes = size_t{4} << 20;
 
 bool claims_nothing(const Json&) { return false; }
 
@@ -54,7 +56,7 @@ Json list_in(const Json& value) {
 
 Format detect(std::string_view text, Layout layout, const Limits& limits) {
   Format found = Format::kRows;
-  size_t seen = 0;
+  size_t seen = 0, bytes = 0;
   Arena arena;
   const auto claimed = [&](const Json& value) {
     for (const FormatEntry& entry : formats())
@@ -70,7 +72,8 @@ Format detect(std::string_view text, Layout layout, const Limits& limits) {
     bool done = value.is_object() && claimed(value);
     if (const Json list = done ? Json() : list_in(value))
       list.each([&](const Json& one) { done = done || claimed(one); });
-    return !done && ++seen < kLookedAt;
+    bytes += value.raw().size();
+    return !done && ++seen < kLookedAtRecords && bytes < kLookedAtBytes;
   };
   each_record(text, layout, limits.record_bytes, arena, visitor);
   return found;

@@ -1,5 +1,5 @@
 // Gemini CLI (and its forks): ~/.gemini/tmp/<project>/chats/session-….jsonl, a line a message, of which the last of
-// an id counts, with {"$set"} and {"$rewindTo"} between them; before mid-2026 one JSON object with a list of
+// an id counts, with {"$set"} and {"$rewindTo"} between them; older versions: one JSON object with a list of
 // messages. Cached tokens are included in the input; thoughts are not in the output, and are billed as output.
 #include <algorithm>
 #include <unordered_map>
@@ -78,9 +78,9 @@ class GeminiCli : public Reader {
 
   void call(const Json& message, std::string_view id, int64_t at_ms, uint64_t line) {
     const Json tokens = message["tokens"];
-    const int64_t cached = tokens["cached"].integer();
-    llm::Usage usage = inclusive_usage(tokens["input"].integer() + tokens["tool"].integer(), cached, 0, 0,
-                                       tokens["output"].integer() + tokens["thoughts"].integer());
+    const int64_t cached = count_of(tokens["cached"]);
+    llm::Usage usage = inclusive_usage(count_of(tokens["input"]) + count_of(tokens["tool"]), cached, 0, 0,
+                                       count_of(tokens["output"]) + count_of(tokens["thoughts"]));
     usage.read_known = true;
     if (const auto known = said_.find(id); known != said_.end()) {
       sink_.call(known->second).usage = usage;
