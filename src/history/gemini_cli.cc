@@ -47,7 +47,7 @@ class GeminiCli : public Reader {
   void rewind(std::string_view id) {
     sink_.ignore("$rewindTo");
     const auto known = place_.find(id);
-    const size_t keep = known == place_.end() ? 0 : known->second;
+    const size_t keep = known == place_.end() ? 0 : std::min(known->second, pieces().size());
     const std::vector<Piece> before(pieces().begin(), pieces().begin() + static_cast<std::ptrdiff_t>(keep));
     new_conversation();
     pieces() = before;
