@@ -56,8 +56,8 @@ void read_sources(Input& input, const std::vector<history::Source>& texts) {
     if (call.request.empty()) ++bodiless[call.file];
   for (const auto& [file, calls] : bodiless)
     input.skip(input.log.files[file].name, 0,
-               fmt::format("{} calls without their requests, as {} logs have them: nothing to look into", calls,
-                           history::format_name(input.log.files[file].format)));
+               fmt::format("no request bodies in it, as {} logs have none: nothing to look into (calls: {})",
+                           history::format_name(input.log.files[file].format), calls));
 }
 
 }  // namespace
