@@ -197,7 +197,13 @@ TEST(GeminiCli, ListsAndLines) {
   EXPECT_EQ(list.calls[1].latency_ms, 2000);
   EXPECT_EQ(list.calls[1].session, "gs-1");
   const Log lines = read_data({"gemini_cli.jsonl"});
-  ASSERT_EQ(lines.calls.size(), 3U);
+  ASSERT_EQ(lines.calls.size(), 4U);
+  EXPECT_THAT(heard(lines, lines.calls[0]), HasSubstr("<session_context>"));
+  EXPECT_THAT(heard(lines, lines.calls[1]),
+              HasSubstr("assistant:{\"command\":\"make\"}\nuser:{\"functionResponse\""));
+  EXPECT_EQ(lines.calls[1].at_ms, 1772442004000);
+  EXPECT_TRUE(lines.calls[3].compacted);
+  EXPECT_THAT(heard(lines, lines.calls[3]), testing::Not(HasSubstr("Why does")));
   EXPECT_THAT(tokens(lines.calls[0]), ElementsAre(7000, 0, 0, 0, 230));
   EXPECT_THAT(tokens(lines.calls[2]), ElementsAre(315, 7000, 0, 0, 8));
   EXPECT_THAT(heard(lines, lines.calls[2]), HasSubstr("user:\"Try again.\""));
