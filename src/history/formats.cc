@@ -44,13 +44,13 @@ std::optional<Format> format_named(std::string_view name) {
 }
 
 Json list_in(const Json& value) {
-  if (is_request_body(value) || value["request"]) return {};
-  for (const std::string_view name : {"data", "spend_logs", "logs"})
-    if (const Json list = value[name]; list.is_array() && list.size() > 0) {
-      bool objects = true;
-      list.each([&](const Json& one) { objects = objects && one.is_object(); });
-      if (objects) return list;
-    }
+  for (const std::string_view name : {"data", "spend_logs", "logs"}) {
+    const Json list = value[name];
+    if (!list.is_array() || list.size() == 0 || is_request_body(value) || value["request"]) continue;
+    bool objects = true;
+    list.each([&](const Json& one) { objects = objects && one.is_object(); });
+    if (objects) return list;
+  }
   return {};
 }
 

@@ -44,6 +44,11 @@ base::Result<Mapping> Mapping::of(const Descriptor& file, size_t size) {
   return Mapping(static_cast<char*>(data), size);
 }
 
+void Mapping::release(size_t end) const {
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  if (data_ != nullptr && end <= size_) ::madvise(data_, end / page * page, MADV_DONTNEED);
+}
+
 base::Result<Mapping> Mapping::scratch(size_t size) {
   Descriptor file;
   if (size >= kFileFromBytes) {

@@ -23,14 +23,14 @@ class Reading {
   void source(const Source& source) {
     Opened opened;
     if (source.text) {
-      opened = {.text = *source.text, .disk_bytes = source.text->size(), .damage = {}};
+      opened = {.text = *source.text, .disk_bytes = source.text->size()};
     } else {
       auto file = open_file(log_, source.name, options_.limits);
       if (!file) return fail(source.name, std::move(file.error().message));
       opened = std::move(*file);
     }
     log_.bytes_read += opened.disk_bytes;
-    text(source.name, opened.text, opened.disk_bytes);
+    text(source.name, opened);
     if (!opened.damage.empty()) sink_.skip(0, opened.damage);
     done_ += opened.disk_bytes;
     tell(0);
@@ -50,7 +50,8 @@ class Reading {
   }
 
  private:
-  void text(const std::string& name, std::string_view text, uint64_t disk_bytes) {
+  void text(const std::string& name, const Opened& opened) {
+    std::string_view text = opened.text;
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     log_.files.push_back({.name = name, .bytes = text.size(), .text = text});
     if (repeats(text)) return;
@@ -62,15 +63,17 @@ class Reading {
       return sink_.skip(1, "a CSV whose columns are those of no known format");
     Reader& reader = reader_of(file.format);
     reader.begin();
-    each_record(text, layout, options_.limits.record_bytes, log_.arena,
-                {.record = [&](const Json& value, uint64_t line) { return record(reader, value, line); },
-                 .bad = [&](uint64_t line, std::string why) { sink_.skip(line, std::move(why)); },
-                 .at =
-                     [&](size_t at) {
-                       tell(static_cast<uint64_t>(static_cast<double>(at) / static_cast<double>(text.size()) *
-                                                  static_cast<double>(disk_bytes)));
-                     }});
+    Visitor visitor;
+    visitor.record = [&](const Json& value, uint64_t line) { return record(reader, value, line); };
+    visitor.bad = [&](uint64_t line, std::string why) { sink_.skip(line, std::move(why)); };
+    visitor.at = [&](size_t at) {
+      if (opened.mapped) log_.mappings.back().release(at);
+      const double share = static_cast<double>(at) / static_cast<double>(text.size());
+      tell(static_cast<uint64_t>(share * static_cast<double>(opened.disk_bytes)));
+    };
+    each_record(text, layout, options_.limits.record_bytes, log_.arena, visitor);
     reader.end();
+    if (opened.mapped) log_.mappings.back().release(opened.text.size());
   }
 
   bool record(Reader& reader, const Json& value, uint64_t line) {
