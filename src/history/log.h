@@ -1,9 +1,12 @@
 // Files of recorded LLM calls, read into one list of calls, whoever wrote them. docs/logs.md tells each format.
-// Memory: files stay on disk and are mapped, and what was read is given back; what is held is the index, about 400
+//
+// Memory: files stay on disk and are mapped, and what was read is given back. What is held is the index, about 400
 // bytes a call (the Call, its place in the table of duplicates, room to grow) and 40 bytes for each content block of
-// a transcript. Bodies that a file holds as escaped strings or in CSV are copied to an unlinked temporary file. What
-// is checked: every line is parsed in whole (RFC 8259), lines that are known noise too; none is passed over. Threads:
-// read() is blocking and uses the caller's; a Log may be read from any.
+// a transcript. Bodies that a file holds as escaped strings or in CSV are copied to an unlinked temporary file.
+//
+// What is checked: every line is parsed in whole (RFC 8259), lines that are known noise too; none is passed over.
+//
+// Threads: read() is blocking and uses the caller's; a Log may be read from any.
 #pragma once
 
 #include <cstdint>
