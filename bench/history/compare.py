@@ -2,9 +2,9 @@
 
   python3 bench/history/compare.py [--data ../shared/data/logs] [--binary build/release/bench/history_read] [--mb 200]
 
-The logs of --data are repeated with other ids until they have --mb megabytes, so that every request counts; the rows are
-made here. Both readers run on the same files, one core each, one after the other, --runs times in turn. Exit code: 0 if
-ours is at least 3 times as fast and both count the same, else 1.
+The logs of --data are repeated with other ids until they have --mb megabytes, so that every request counts; rows are
+made here. Both readers run on the same files, one core each, one after the other, --runs times in turn. Exit code 0:
+ours is at least 3 times as fast and both count the same; else 1.
 """
 
 import argparse
@@ -41,7 +41,8 @@ def rows(folder, size):
         while written < size:
             messages = []
             for turn in range(40):
-                messages.append({"role": "user", "content": f"Turn {turn} of talk {number}: \"why?\"\n" + "Because. " * 150})
+                question = f"Turn {turn} of talk {number}: \"why?\"\n" + "Because. " * 150
+                messages.append({"role": "user", "content": question})
                 response = {"id": f"msg_{number}_{turn}", "type": "message", "role": "assistant",
                             "model": "claude-sonnet-4-5", "content": [{"type": "text", "text": "So it is."}],
                             "usage": {"input_tokens": 10 + turn, "cache_read_input_tokens": 300 * turn,

@@ -1,43 +1,12 @@
 #include "prompt_cache/transcript.h"
 
 #include <algorithm>
-#include <boost/json.hpp>
-#include <chrono>
-#include <cstdio>
-#include <fstream>
 #include <map>
+
+#include "history/log.h"
 
 namespace payonce::prompt_cache {
 namespace {
-
-namespace json = boost::json;
-
-std::string_view text_of(const json::object& from, std::string_view name) {
-  const json::value* value = from.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string_view(value->as_string()) : std::string_view();
-}
-
-bool flag_of(const json::object& from, std::string_view name) {
-  const json::value* value = from.if_contains(name);
-  return value != nullptr && value->is_bool() && value->as_bool();
-}
-
-int64_t count_of(const json::object& from, std::string_view name) {
-  const json::value* value = from.if_contains(name);
-  return value != nullptr && value->is_int64() ? value->as_int64() : 0;
-}
-
-// "2026-02-11T20:36:47.925Z"
-int64_t unix_ms(std::string_view stamp) {
-  int year = 0, hour = 0, minute = 0, second = 0, ms = 0;
-  unsigned month = 0, day = 0;
-  if (std::sscanf(std::string(stamp).c_str(), "%d-%u-%uT%d:%d:%d.%dZ", &year, &month, &day, &hour, &minute, &second,
-                  &ms) < 6)
-    return 0;
-  const std::chrono::sys_days date{std::chrono::year{year} / std::chrono::month{month} / std::chrono::day{day}};
-  return std::chrono::milliseconds(date.time_since_epoch()).count() +
-         ((hour * 60 + minute) * 60 + second) * int64_t{1000} + ms;
-}
 
 base::Hash128 hash_of(std::string_view role, std::string_view text) {
   const base::Digest digest = base::sha256(std::string(role).append("\n").append(text));
@@ -49,110 +18,25 @@ base::Hash128 hash_of(std::string_view role, std::string_view text) {
   return out;
 }
 
-llm::Usage usage_of(const json::object& from) {
-  llm::Usage out;
-  out.fresh = count_of(from, "input_tokens");
-  out.read = count_of(from, "cache_read_input_tokens");
-  out.write_short = count_of(from, "cache_creation_input_tokens");
-  if (const json::value* split = from.if_contains("cache_creation"); split != nullptr && split->is_object())
-    out.write_long = count_of(split->as_object(), "ephemeral_1h_input_tokens");
-  out.write_short -= out.write_long;
-  out.output = count_of(from, "output_tokens");
-  out.known = true;
-  return out;
+Piece piece_of(const history::Piece& from) {
+  const bool thinking = from.raw.starts_with("{\"type\":\"thinking\"");
+  return {.hash = hash_of(from.role, from.raw), .chars = from.raw.size(), .at_ms = from.at_ms, .markable = !thinking};
 }
 
-class Reader {
- public:
-  Reader(Log& log, size_t session) : log_(log), session_(session) {}
+// A side thread that continues a session begins with that one's pieces: the same bytes of the same file.
+size_t parent_of(const history::Log& log, size_t conversation) {
+  const auto& own = log.conversations[conversation];
+  for (size_t other = 0; other < log.conversations.size() && !own.empty(); ++other)
+    if (other != conversation)
+      for (const history::Piece& piece : log.conversations[other])
+        if (piece.raw.data() == own.front().raw.data()) return other < conversation ? other : conversation;
+  return conversation;
+}
 
-  void row(const json::object& row) {
-    const std::string_view type = text_of(row, "type");
-    if (text_of(row, "subtype") == "compact_boundary") {
-      begin_ = pieces().size();
-      compacted_ = true;
-    }
-    if (type != "user" && type != "assistant") return;
-    const json::object& message = row.at("message").as_object();
-    const int64_t at_ms = unix_ms(text_of(row, "timestamp"));
-    if (rows_++ == 0 && flag_of(row, "isSidechain"))
-      log_.sessions[session_].continues = std::string(text_of(row, "parentUuid"));
-    log_.sessions[session_].uuids.emplace_back(text_of(row, "uuid"));
-    if (type == "assistant" && text_of(message, "model") != "<synthetic>") reply(message, at_ms);
-    if (type == "user") {
-      asked_ms_ = std::max(asked_ms_, at_ms);
-      const json::value& content = message.at("content");
-      notified_ = content.is_string() && content.as_string().starts_with("<task-notification>");
-    }
-    add_pieces(type, message.at("content"), at_ms);
-  }
-
- private:
-  std::vector<Piece>& pieces() { return log_.sessions[session_].pieces; }
-
-  void reply(const json::object& message, int64_t at_ms) {
-    const std::string id(text_of(message, "id"));
-    const llm::Usage usage = usage_of(message.at("usage").as_object());
-    if (const auto known = by_id_.find(id); known != by_id_.end()) {
-      log_.requests[known->second].usage = usage;
-      return;
-    }
-    by_id_[id] = log_.requests.size();
-    LoggedRequest request;
-    request.session = session_;
-    request.begin = begin_;
-    request.end = pieces().size();
-    request.at_ms = asked_ms_ == 0 ? at_ms : std::min(asked_ms_, at_ms);
-    request.readable_ms = at_ms;
-    request.model = text_of(message, "model");
-    request.usage = usage;
-    request.notified = std::exchange(notified_, false);
-    request.compacted = std::exchange(compacted_, false);
-    request.first = by_id_.size() == 1;
-    log_.requests.push_back(std::move(request));
-  }
-
-  void add_pieces(std::string_view role, const json::value& content, int64_t at_ms) {
-    const auto add = [&](const json::value& value, bool markable) {
-      const std::string text = json::serialize(value);
-      pieces().push_back({.hash = hash_of(role, text), .chars = text.size(), .at_ms = at_ms, .markable = markable});
-    };
-    if (!content.is_array()) return add(content, true);
-    for (const json::value& block : content.as_array())
-      add(block, !block.is_object() || text_of(block.as_object(), "type") != "thinking");
-  }
-
-  Log& log_;
-  const size_t session_;
-  std::map<std::string, size_t> by_id_;
-  size_t begin_ = 0;
-  size_t rows_ = 0;
-  int64_t asked_ms_ = 0;
-  bool notified_ = false;
-  bool compacted_ = false;
-};
-
-// A side request that continues another session (compaction does) has that one's pieces of its time before its own.
-void resolve_continued(Log& log) {
-  for (LoggedRequest& request : log.requests) {
-    const std::string& uuid = log.sessions[request.session].continues;
-    if (uuid.empty()) continue;
-    for (size_t s = 0; s < log.sessions.size(); ++s) {
-      const Session& parent = log.sessions[s];
-      if (s == request.session || std::find(parent.uuids.begin(), parent.uuids.end(), uuid) == parent.uuids.end())
-        continue;
-      size_t begin = 0;
-      for (const LoggedRequest& other : log.requests)
-        if (other.session == s && other.at_ms <= request.at_ms) begin = other.begin;
-      for (size_t i = begin; i < parent.pieces.size() && parent.pieces[i].at_ms < request.readable_ms; ++i)
-        request.copied.push_back(parent.pieces[i]);
-      const auto& own = log.sessions[request.session].pieces;
-      for (size_t i = request.begin; i < request.end; ++i) request.copied.push_back(own[i]);
-      request.first = false;
-      request.session = s;
-      break;
-    }
-  }
+bool is_notification(const std::vector<history::Piece>& pieces, size_t begin, size_t end) {
+  for (size_t i = end; i > begin; --i)
+    if (pieces[i - 1].role == "user") return pieces[i - 1].raw.starts_with("\"<task-notification>");
+  return false;
 }
 
 void spread(int64_t tokens, std::vector<Piece*>& pieces) {
@@ -168,23 +52,39 @@ void spread(int64_t tokens, std::vector<Piece*>& pieces) {
 }  // namespace
 
 base::Result<Log> read_log(const std::vector<std::string>& files) {
-  Log log;
-  for (const std::string& name : files) {
-    log.sessions.push_back({.name = name.substr(name.rfind('/') + 1), .continues = {}, .pieces = {}, .uuids = {}});
-    Reader reader(log, log.sessions.size() - 1);
-    std::ifstream file(name);
-    std::string line;
-    for (size_t number = 1; std::getline(file, line); ++number) {
-      boost::system::error_code error;
-      const json::value row = json::parse(line, error);
-      if (error || !row.is_object())
-        return base::fail(base::Code::kCorrupt, name + ":" + std::to_string(number) + ": not a JSON object");
-      reader.row(row.as_object());
-    }
+  const history::Log read = history::read(files, {.format = history::Format::kClaudeCode});
+  if (!read.skipped.empty()) {
+    const history::Skipped& first = read.skipped.front();
+    return base::fail(base::Code::kCorrupt,
+                      read.files[first.file].name + ":" + std::to_string(first.line) + ": " + first.why);
   }
-  std::stable_sort(log.requests.begin(), log.requests.end(),
-                   [](const LoggedRequest& a, const LoggedRequest& b) { return a.at_ms < b.at_ms; });
-  resolve_continued(log);
+  Log log;
+  for (const auto& conversation : read.conversations) {
+    Session& session = log.sessions.emplace_back();
+    for (const history::Piece& piece : conversation) session.pieces.push_back(piece_of(piece));
+  }
+  std::map<size_t, size_t> heard;  // by conversation: the end of what the last request was told
+  for (const history::Call& call : read.calls) {
+    const size_t own = call.heard.conversation, session = parent_of(read, own);
+    const std::string& file = read.files[call.file].name;
+    log.sessions[own].name = file.substr(file.rfind('/') + 1);
+    LoggedRequest request;
+    request.session = session;
+    request.begin = call.heard.begin;
+    request.end = call.heard.end;
+    request.at_ms = call.at_ms;
+    request.readable_ms = call.at_ms + call.first_ms;
+    request.model = call.model;
+    request.usage = call.usage;
+    request.notified = is_notification(read.conversations[own], heard[own], call.heard.end);
+    request.first = session == own && heard[own] == 0;
+    request.compacted = call.compacted;
+    heard[own] = call.heard.end;
+    if (session != own)
+      request.copied.assign(log.sessions[own].pieces.begin() + static_cast<std::ptrdiff_t>(request.begin),
+                            log.sessions[own].pieces.begin() + static_cast<std::ptrdiff_t>(request.end));
+    log.requests.push_back(std::move(request));
+  }
   return log;
 }
 

@@ -1,4 +1,4 @@
-// Claude Code transcripts (one JSON object a line) as requests: what each prompt held, as far as a transcript tells,
+// Claude Code transcripts as requests of the simulator: what each prompt held, as far as a transcript tells,
 // and what was billed. A transcript has no system prompt and no tools; it has the messages, their times and the
 // usage.
 #pragma once
@@ -36,9 +36,7 @@ struct LoggedRequest {
 
 struct Session {
   std::string name;
-  std::string continues;  // uuid in another session whose prompt this one extends; empty: stands alone
   std::vector<Piece> pieces;
-  std::vector<std::string> uuids;
 };
 
 struct Log {
@@ -46,8 +44,7 @@ struct Log {
   std::vector<LoggedRequest> requests;  // by start
 };
 
-// Requests are told apart by message.id: one reply stands on several lines with the same usage, of which the last has
-// the output. Synthetic messages are no requests. kCorrupt for a line that is no JSON object.
+// As history's reader of Claude Code reads them. kCorrupt for a line that it skips.
 base::Result<Log> read_log(const std::vector<std::string>& files);
 
 // Spreads what the usage says each prompt added over the pieces that it added, by their length.

@@ -45,6 +45,7 @@ void set_object(Call& call, const Json& body, Arena& arena) {
   call.response = body.raw();
   const Json usage = body.first({"usage", "usageMetadata"});
   if (usage.is_object()) call.usage = usage_of(usage);
+  if (body["error"].is_object() && !call.usage.known && call.status == 200) call.status = 500;
   if (call.model.empty()) call.model = body["model"].text(arena);
   if (call.provider.empty()) call.provider = provider_of_id(body["id"].word());
   if (call.provider.empty()) call.provider = body["provider"].text(arena);
@@ -85,7 +86,7 @@ void set_request(Call& call, const Json& body, Arena& arena) {
   const Json metadata = body["metadata"];
   if (const Json user = metadata["user_id"]) split_user_id(call, user.text(arena), arena);
   if (call.session.empty()) call.session = metadata.first({"session_id", "conversation_id", "thread_id"}).text(arena);
-  if (call.session.empty()) call.session = body.first({"conversation", "prompt_cache_key"}).text(arena);
+  if (call.session.empty()) call.session = body["conversation"].text(arena);
   if (call.user.empty()) call.user = body.first({"user", "safety_identifier"}).text(arena);
 }
 

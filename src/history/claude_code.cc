@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <unordered_map>
 
 #include "history/body.h"
@@ -21,7 +22,8 @@ constexpr std::array<std::string_view, 9> kTypes = {
 
 // The messages of a session, or of one sub-agent of it.
 struct Thread {
-  uint32_t file = 0;
+  const char* lines_begin = nullptr;  // where its first and last line stand in its file
+  const char* lines_end = nullptr;
   size_t conversation = 0;
   std::string_view session_id;
   std::string_view continues;  // a line's uuid in another thread, after which this one goes on; empty: stands alone
@@ -50,6 +52,8 @@ class ClaudeCode : public Reader {
     if (!message) sink_.ignore(compaction ? "compact_boundary" : type);
     if (!message && !compaction) return;
     Thread& thread = thread_of(value);
+    if (thread.lines_begin == nullptr) thread.lines_begin = value.raw().data();
+    thread.lines_end = value.raw().data() + value.raw().size();
     if (compaction) {
       thread.begin = pieces(thread).size();
       thread.compacted = true;
@@ -82,7 +86,6 @@ class ClaudeCode : public Reader {
       known->second = threads_.size();
     if (known->second < threads_.size()) return threads_[known->second];
     Thread& thread = threads_.emplace_back();
-    thread.file = sink_.file();
     thread.conversation = sink_.log().conversations.size();
     sink_.log().conversations.emplace_back();
     thread.session_id = value["sessionId"].text(sink_.arena());
@@ -100,6 +103,7 @@ class ClaudeCode : public Reader {
     if (message["model"].word() == "<synthetic>") return sink_.ignore("synthetic answer");
     Json id = message["id"];
     if (!id) id = value.first({"requestId", "uuid"});
+    if (!id.is_string()) return sink_.skip(line, "an answer without id");
     const llm::Usage usage = usage_of(message["usage"]);
     const bool ended = bool(message["stop_reason"]);
     const auto [known, fresh] = by_id_.try_emplace(id.text(sink_.arena()), SIZE_MAX);
@@ -138,12 +142,17 @@ class ClaudeCode : public Reader {
     call.output_is_floor = call.output_is_floor && !ended;
   }
 
+  static bool has(const Thread& thread, const std::string& text) {
+    const auto size = static_cast<size_t>(thread.lines_end - thread.lines_begin);
+    return ::memmem(thread.lines_begin, size, text.data(), text.size()) != nullptr;
+  }
+
   // A side thread that goes on after a line of its session (compaction's does) has heard what stood before it.
   void put_parent_first(Thread& thread) {
-    const std::string needle = "\"uuid\":\"" + std::string(thread.continues) + "\"";
+    const std::string needle = fmt::format("\"uuid\":\"{}\"", thread.continues);
     for (const Thread& parent : threads_) {
       if (&parent == &thread || parent.session_id != thread.session_id || !parent.continues.empty() ||
-          sink_.log().files[parent.file].text.find(needle) == std::string_view::npos)
+          !has(parent, needle))
         continue;
       const Call& first = sink_.call(thread.calls.front());
       size_t begin = 0;

@@ -7,7 +7,9 @@
 namespace payonce::history {
 namespace {
 
-constexpr size_t kLookedAt = 64;  // records of a file
+// Of a file, to tell its format.
+constexpr size_t kLookedAtRecords = 64;
+constexpr size_t kLookedAtBytes = size_t{4} << 20;
 
 bool claims_nothing(const Json&) { return false; }
 
@@ -42,19 +44,19 @@ std::optional<Format> format_named(std::string_view name) {
 }
 
 Json list_in(const Json& value) {
-  if (is_request_body(value) || value["request"]) return {};
-  for (const std::string_view name : {"data", "spend_logs", "logs"})
-    if (const Json list = value[name]; list.is_array() && list.size() > 0) {
-      bool objects = true;
-      list.each([&](const Json& one) { objects = objects && one.is_object(); });
-      if (objects) return list;
-    }
+  for (const std::string_view name : {"data", "spend_logs", "logs"}) {
+    const Json list = value[name];
+    if (!list.is_array() || list.size() == 0 || is_request_body(value) || value["request"]) continue;
+    bool objects = true;
+    list.each([&](const Json& one) { objects = objects && one.is_object(); });
+    if (objects) return list;
+  }
   return {};
 }
 
 Format detect(std::string_view text, Layout layout, const Limits& limits) {
   Format found = Format::kRows;
-  size_t seen = 0;
+  size_t seen = 0, bytes = 0;
   Arena arena;
   const auto claimed = [&](const Json& value) {
     for (const FormatEntry& entry : formats())
@@ -70,7 +72,8 @@ Format detect(std::string_view text, Layout layout, const Limits& limits) {
     bool done = value.is_object() && claimed(value);
     if (const Json list = done ? Json() : list_in(value))
       list.each([&](const Json& one) { done = done || claimed(one); });
-    return !done && ++seen < kLookedAt;
+    bytes += value.raw().size();
+    return !done && ++seen < kLookedAtRecords && bytes < kLookedAtBytes;
   };
   each_record(text, layout, limits.record_bytes, arena, visitor);
   return found;

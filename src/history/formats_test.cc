@@ -154,13 +154,38 @@ TEST(Codex, OneCallForEachNewTotal) {
   EXPECT_THAT(tokens(log.calls[0]), ElementsAre(8000, 0, 0, 0, 120));
   EXPECT_THAT(tokens(log.calls[1]), ElementsAre(364, 7936, 0, 0, 40));
   EXPECT_EQ(log.calls[1].at_ms, 1772442005000);
-  EXPECT_EQ(log.calls[1].latency_ms, 2100);
+  EXPECT_EQ(log.calls[1].latency_ms, 2000);
   EXPECT_EQ(log.calls[1].model, "gpt-5-codex");
   EXPECT_EQ(log.calls[1].session, "019c-cx");
   EXPECT_THAT(heard(log, log.calls[0]), HasSubstr("Why does the build fail?"));
   EXPECT_THAT(heard(log, log.calls[1]), HasSubstr("tool:{\"type\":\"function_call_output\""));
   EXPECT_TRUE(log.calls[2].compacted);
   EXPECT_THAT(heard(log, log.calls[2]), testing::Not(HasSubstr("Why does")));
+}
+
+TEST(Codex, RecordsOfUsageCountOnce) {
+  const Log log = read_data({"codex_records.jsonl"});
+  ASSERT_EQ(log.calls.size(), 2U);
+  EXPECT_EQ(log.calls[0].id, "resp_1");
+  EXPECT_EQ(log.calls[0].latency_ms, 1980);
+  EXPECT_THAT(tokens(log.calls[1]), ElementsAre(1264, 7936, 0, 0, 40));
+  EXPECT_THAT(heard(log, log.calls[0]), testing::Not(HasSubstr("call_1")));
+  EXPECT_THAT(heard(log, log.calls[0]), HasSubstr("system:\"You are a coding agent.\""));
+  EXPECT_THAT(heard(log, log.calls[1]), HasSubstr("function_call_output"));
+  // Without the records the same: there token_count stands behind the tool's output.
+  std::string text(log.files[0].text), older;
+  for (size_t at = 0, end = 0; at < text.size(); at = end + 1) {
+    end = text.find('\n', at);
+    if (text.substr(at, end - at).find("token_usage_record") == std::string::npos)
+      older += text.substr(at, end - at + 1);
+  }
+  const Log before = read_sources({{"rollout.jsonl", older}});
+  ASSERT_EQ(before.calls.size(), 2U);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(tokens(before.calls[i]), tokens(log.calls[i]));
+    EXPECT_EQ(heard(before, before.calls[i]), heard(log, log.calls[i]));
+    EXPECT_EQ(before.calls[i].at_ms, log.calls[i].at_ms);
+  }
 }
 
 TEST(GeminiCli, ListsAndLines) {
@@ -172,7 +197,13 @@ TEST(GeminiCli, ListsAndLines) {
   EXPECT_EQ(list.calls[1].latency_ms, 2000);
   EXPECT_EQ(list.calls[1].session, "gs-1");
   const Log lines = read_data({"gemini_cli.jsonl"});
-  ASSERT_EQ(lines.calls.size(), 3U);
+  ASSERT_EQ(lines.calls.size(), 4U);
+  EXPECT_THAT(heard(lines, lines.calls[0]), HasSubstr("<session_context>"));
+  EXPECT_THAT(heard(lines, lines.calls[1]),
+              HasSubstr("assistant:{\"command\":\"make\"}\nuser:{\"functionResponse\""));
+  EXPECT_EQ(lines.calls[1].at_ms, 1772442004000);
+  EXPECT_TRUE(lines.calls[3].compacted);
+  EXPECT_THAT(heard(lines, lines.calls[3]), testing::Not(HasSubstr("Why does")));
   EXPECT_THAT(tokens(lines.calls[0]), ElementsAre(7000, 0, 0, 0, 230));
   EXPECT_THAT(tokens(lines.calls[2]), ElementsAre(315, 7000, 0, 0, 8));
   EXPECT_THAT(heard(lines, lines.calls[2]), HasSubstr("user:\"Try again.\""));

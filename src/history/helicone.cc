@@ -50,10 +50,10 @@ class Helicone : public Reader {
  private:
   static void set_counts(Call& call, const Json& row) {
     if (!row["prompt_tokens"]) return;
-    call.usage.fresh = std::max<int64_t>(0, row["prompt_tokens"].integer());
-    call.usage.read = std::max<int64_t>(0, row["prompt_cache_read_tokens"].integer());
-    call.usage.write_short = std::max<int64_t>(0, row["prompt_cache_write_tokens"].integer());
-    call.usage.output = std::max<int64_t>(0, row["completion_tokens"].integer());
+    call.usage.fresh = count_of(row["prompt_tokens"]);
+    call.usage.read = count_of(row["prompt_cache_read_tokens"]);
+    call.usage.write_short = count_of(row["prompt_cache_write_tokens"]);
+    call.usage.output = count_of(row["completion_tokens"]);
     call.usage.known = true;
     call.usage.read_known = bool(row["prompt_cache_read_tokens"]);
   }

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "history/json.h"
 #include "history/rebuilds.h"
 #include "history/totals.h"
 
@@ -66,11 +67,29 @@ TEST(ClaudeCode, AResumedSessionsFileRepeatsNoRequest) {
   const Log once = read({data("claude_code/11111111.jsonl")});
   std::string twice(once.files[0].text);
   twice += twice;
-  const Log log = read_text("resumed.jsonl", twice);
+  const Log log = read_sources({{"resumed.jsonl", twice}});
   EXPECT_EQ(log.calls.size(), once.calls.size());
   const Log both = read({data("claude_code"), data("claude_code/11111111.jsonl")});
   EXPECT_EQ(both.calls.size(), 5U);
   EXPECT_EQ(both.duplicates.files, 1U);
+}
+
+TEST(Rows, TimesInEverySpelling) {
+  for (const std::string_view text : {"2026-03-03T14:05:09.120Z", "2026-03-03 15:05:09.12+01:00", "1772546709.120",
+                                      "1772546709120", "1772546709120000", "2026-03-03T09:05:09.120-0500"})
+    EXPECT_EQ(parse_time_ms(text), 1'772'546'709'120) << text;
+  EXPECT_EQ(parse_time_ms("yesterday"), std::nullopt);
+}
+
+TEST(Rows, TheDialectIsOfThePathOrTheBody) {
+  const auto dialect = [](std::string_view row) { return read_sources({{"rows.jsonl", row}}).calls.at(0).dialect; };
+  EXPECT_EQ(dialect(R"({"path":"https://api.anthropic.com/v1/messages?beta=true","request":{"messages":[]}})"),
+            llm::Dialect::kAnthropicMessages);
+  EXPECT_EQ(dialect(R"({"messages":[],"system":"x"})"), llm::Dialect::kAnthropicMessages);
+  EXPECT_EQ(dialect(R"({"messages":[]})"), llm::Dialect::kOpenAiChat);
+  EXPECT_EQ(dialect(R"({"input":"x"})"), llm::Dialect::kOpenAiResponses);
+  EXPECT_EQ(dialect(R"({"request":"{\"input\":\"x\"}"})"), llm::Dialect::kOpenAiResponses);
+  EXPECT_EQ(read_sources({{"rows.jsonl", R"({"x":1})"}}).skipped_count(), 1U);
 }
 
 TEST(Rows, BodiesTimesSessionsAndUsage) {

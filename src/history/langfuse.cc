@@ -24,7 +24,7 @@ llm::Usage usage_of_details(const Json& details) {
   details.each_member([&](const Json& name, const Json& value) {
     const std::string_view key = name.word();
     const auto has = [&](std::string_view part) { return key.find(part) != std::string_view::npos; };
-    const int64_t count = std::max<int64_t>(0, value.integer());
+    const int64_t count = count_of(value);
     if (has("priority") || has("total")) return;
     if (has("ephemeral_1h") || has("creation_1h")) {
       written_long += count;
@@ -132,7 +132,7 @@ class Langfuse : public Reader {
     }
     if (const Json prompt = row.first({"promptTokens", "prompt_tokens"}))
       call.usage =
-          inclusive_usage(prompt.integer(), 0, 0, 0, row.first({"completionTokens", "completion_tokens"}).integer());
+          inclusive_usage(count_of(prompt), 0, 0, 0, count_of(row.first({"completionTokens", "completion_tokens"})));
   }
 };
 

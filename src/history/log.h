@@ -1,8 +1,11 @@
 // Files of recorded LLM calls, read into one list of calls, whoever wrote them. docs/logs.md tells each format.
-// Memory: files stay on disk and are mapped; what is held is the index, about 380 bytes a call (the Call, its place
-// in the table of duplicates) and 40 bytes for each content block of a transcript. Bodies that a file holds as
-// escaped strings or in CSV are copied to an unlinked temporary file.
+//
+// Memory: files stay on disk and are mapped, and what was read is given back. What is held is the index, about 400
+// bytes a call (the Call, its place in the table of duplicates, room to grow) and 40 bytes for each content block of
+// a transcript. Bodies that a file holds as escaped strings or in CSV are copied to an unlinked temporary file.
+//
 // What is checked: every line is parsed in whole (RFC 8259), lines that are known noise too; none is passed over.
+//
 // Threads: read() is blocking and uses the caller's; a Log may be read from any.
 #pragma once
 
@@ -55,7 +58,8 @@ struct Limits {
 struct Options {
   std::optional<Format> format;  // of all files; else told by each file's content
   Limits limits;
-  // Bytes of the files as they lie on disk; called at least after every file and every 16 MiB.
+  bool by_time = true;  // Log::calls; false: as they stand in the files
+  // Bytes of the files as they lie on disk; called after every file and some MiB.
   std::function<void(uint64_t done, uint64_t total)> progress;
 };
 
@@ -80,7 +84,11 @@ struct Log {
 // Files, folders (searched for log endings, also packed ones), globs, or "-". Never fails as a whole: what cannot be
 // read stands in `skipped`.
 Log read(const std::vector<std::string>& paths, const Options& options = {});
-// One file whose text the caller has.
-Log read_text(std::string name, std::string_view text, const Options& options = {});
+// The same for files that the caller has found, or opened: then `text` lives as long as the log.
+struct Source {
+  std::string name;
+  std::optional<std::string_view> text = std::nullopt;  // unpacked; else it is opened by its name
+};
+Log read_sources(const std::vector<Source>& sources, const Options& options = {});
 
 }  // namespace payonce::history

@@ -1,6 +1,7 @@
 #include "history/mapping.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -26,7 +27,8 @@ base::Result<Descriptor> temporary_file() {
   std::string path = (folder != nullptr && *folder != '\0' ? std::string(folder) : "/var/tmp") + "/payonce_XXXXXX";
   Descriptor file(::mkostemp(path.data(), O_CLOEXEC));
   if (file.get() < 0)
-    return base::fail(Code::kUnavailable, "no temporary file " + path + ": " + std::strerror(errno) + "; set TMPDIR");
+    return base::fail(Code::kUnavailable,
+                      fmt::format("no temporary file {}: {}; set TMPDIR", path, std::strerror(errno)));
   ::unlink(path.c_str());
   return file;
 }
@@ -42,6 +44,11 @@ base::Result<Mapping> Mapping::of(const Descriptor& file, size_t size) {
     return base::fail(Code::kUnavailable, std::string("cannot be mapped: ") + std::strerror(errno));
   ::madvise(data, size, MADV_SEQUENTIAL);
   return Mapping(static_cast<char*>(data), size);
+}
+
+void Mapping::release(size_t end) const {
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  if (data_ != nullptr && end <= size_) ::madvise(data_, end / page * page, MADV_DONTNEED);
 }
 
 base::Result<Mapping> Mapping::scratch(size_t size) {

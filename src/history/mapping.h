@@ -47,6 +47,9 @@ class Mapping {
   // Memory to write to: anonymous below 1 MiB, else an unlinked file with its space reserved.
   static base::Result<Mapping> scratch(size_t size);
 
+  // Gives the memory of what was read back to the kernel, up to this offset; it comes back when it is looked at.
+  void release(size_t end) const;
+
   char* data() { return data_; }
   size_t size() const { return size_; }
   std::string_view view() const { return {data_, size_}; }

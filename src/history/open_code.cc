@@ -19,13 +19,12 @@ namespace {
 llm::Usage tokens_of(const Json& tokens) {
   llm::Usage out;
   if (!tokens.is_object()) return out;
-  const auto count = [](const Json& from) { return std::max<int64_t>(0, from.integer()); };
-  out.fresh = count(tokens["input"]);
-  out.read = count(tokens["cache"]["read"]);
-  out.write_short = count(tokens["cache"]["write"]);
-  out.output = count(tokens["output"]);
-  const int64_t reasoning = count(tokens["reasoning"]);
-  if (count(tokens["total"]) == out.input() + out.output + reasoning) out.output += reasoning;
+  out.fresh = count_of(tokens["input"]);
+  out.read = count_of(tokens["cache"]["read"]);
+  out.write_short = count_of(tokens["cache"]["write"]);
+  out.output = count_of(tokens["output"]);
+  const int64_t reasoning = count_of(tokens["reasoning"]);
+  if (count_of(tokens["total"]) == out.input() + out.output + reasoning) out.output += reasoning;
   out.known = out.input() + out.output > 0;
   out.read_known = out.known;
   return out;

@@ -76,6 +76,7 @@ base::Result<Opened> open_file(Log& log, const std::string& name, const Limits& 
   Opened out;
   out.disk_bytes = size;
   PAYONCE_TRY(out.text, text_of(log, file, size));
+  out.mapped = size >= kMappedFromBytes;
   const Packing packing = packing_of(out.text);
   if (packing == Packing::kNone) return out;
   PAYONCE_TRY(const Descriptor plain, temporary_file());
@@ -83,6 +84,7 @@ base::Result<Opened> open_file(Log& log, const std::string& name, const Limits& 
   if (const base::Status done = unpack(packing, out.text, plain, limits.file_bytes, written); !done)
     out.damage = done.error().message;
   PAYONCE_TRY(out.text, text_of(log, plain, written));
+  out.mapped = written >= kMappedFromBytes;
   return out;
 }
 

@@ -10,6 +10,7 @@ namespace payonce::history {
 struct Opened {
   std::string_view text;    // lives in the log's mappings or arena
   uint64_t disk_bytes = 0;  // as it lies there
+  bool mapped = false;      // by log.mappings.back()
   std::string damage;       // the file ends in the middle of its packed data; `text` is what came before
 };
 

@@ -69,12 +69,12 @@ bool is_call(const Attributes& attributes) {
 }
 
 llm::Usage usage_of_span(const Attributes& attributes) {
-  const Json read = attributes.first(kRead), written = attributes.first(kWritten);
-  int64_t input = attributes.first(kInput).integer();
-  if (read.integer() + written.integer() > input) input += read.integer() + written.integer();
-  llm::Usage out = inclusive_usage(input, read.integer(), written.integer(), 0, attributes.first(kOutput).integer());
-  out.known = bool(attributes.first(kInput));
-  out.read_known = bool(read);
+  const Json told = attributes.first(kInput), cached = attributes.first(kRead);
+  const int64_t read = count_of(cached), written = count_of(attributes.first(kWritten));
+  const int64_t input = count_of(told) + (read + written > count_of(told) ? read + written : 0);
+  llm::Usage out = inclusive_usage(input, read, written, 0, count_of(attributes.first(kOutput)));
+  out.known = bool(told);
+  out.read_known = bool(cached);
   return out;
 }
 

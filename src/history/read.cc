@@ -14,13 +14,25 @@ class Reading {
  public:
   Reading(Log& log, const Options& options) : log_(log), options_(options), sink_(log, options) {}
 
-  void path(const std::string& name) {
-    auto opened = open_file(log_, name, options_.limits);
-    if (!opened) return fail(name, std::move(opened.error().message));
-    log_.bytes_read += opened->disk_bytes;
-    text(name, opened->text, opened->disk_bytes);
-    if (!opened->damage.empty()) sink_.skip(0, opened->damage);
-    done_ += opened->disk_bytes;
+  void expect(const Source& source) {
+    std::error_code error;
+    const uint64_t size = source.text ? source.text->size() : std::filesystem::file_size(source.name, error);
+    if (!error) total_ += size;
+  }
+
+  void source(const Source& source) {
+    Opened opened;
+    if (source.text) {
+      opened = {.text = *source.text, .disk_bytes = source.text->size()};
+    } else {
+      auto file = open_file(log_, source.name, options_.limits);
+      if (!file) return fail(source.name, std::move(file.error().message));
+      opened = std::move(*file);
+    }
+    log_.bytes_read += opened.disk_bytes;
+    text(source.name, opened);
+    if (!opened.damage.empty()) sink_.skip(0, opened.damage);
+    done_ += opened.disk_bytes;
     tell(0);
   }
 
@@ -30,7 +42,16 @@ class Reading {
     sink_.skip(0, std::move(why));
   }
 
-  void text(const std::string& name, std::string_view text, uint64_t disk_bytes) {
+  void finish() {
+    for (auto& [format, reader] : readers_) reader->finish();
+    if (!options_.by_time) return;
+    std::stable_sort(log_.calls.begin(), log_.calls.end(),
+                     [](const Call& a, const Call& b) { return a.at_ms < b.at_ms; });
+  }
+
+ private:
+  void text(const std::string& name, const Opened& opened) {
+    std::string_view text = opened.text;
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     log_.files.push_back({.name = name, .bytes = text.size(), .text = text});
     if (repeats(text)) return;
@@ -38,28 +59,23 @@ class Reading {
     File& file = log_.files.back();
     file.format = options_.format ? *options_.format : detect(text, layout, options_.limits);
     file.by_line = layout == Layout::kLines;
+    if (layout == Layout::kCsv && file.format == Format::kRows && !options_.format)
+      return sink_.skip(1, "a CSV whose columns are those of no known format");
     Reader& reader = reader_of(file.format);
     reader.begin();
-    each_record(text, layout, options_.limits.record_bytes, log_.arena,
-                {.record = [&](const Json& value, uint64_t line) { return record(reader, value, line); },
-                 .bad = [&](uint64_t line, std::string why) { sink_.skip(line, std::move(why)); },
-                 .at =
-                     [&](size_t at) {
-                       tell(static_cast<uint64_t>(static_cast<double>(at) / static_cast<double>(text.size()) *
-                                                  static_cast<double>(disk_bytes)));
-                     }});
+    Visitor visitor;
+    visitor.record = [&](const Json& value, uint64_t line) { return record(reader, value, line); };
+    visitor.bad = [&](uint64_t line, std::string why) { sink_.skip(line, std::move(why)); };
+    visitor.at = [&](size_t at) {
+      if (opened.mapped) log_.mappings.back().release(at);
+      const double share = static_cast<double>(at) / static_cast<double>(text.size());
+      tell(static_cast<uint64_t>(share * static_cast<double>(opened.disk_bytes)));
+    };
+    each_record(text, layout, options_.limits.record_bytes, log_.arena, visitor);
     reader.end();
+    if (opened.mapped) log_.mappings.back().release(opened.text.size());
   }
 
-  void finish() {
-    for (auto& [format, reader] : readers_) reader->finish();
-    std::stable_sort(log_.calls.begin(), log_.calls.end(),
-                     [](const Call& a, const Call& b) { return a.at_ms < b.at_ms; });
-  }
-
-  void expect(uint64_t bytes) { total_ += bytes; }
-
- private:
   bool record(Reader& reader, const Json& value, uint64_t line) {
     if (const Json list = list_in(value))
       list.each([&](const Json& one) { reader.record(one, line); });
@@ -112,25 +128,22 @@ uint64_t Log::skipped_count() const {
   return out;
 }
 
-Log read(const std::vector<std::string>& paths, const Options& options) {
+Log read_sources(const std::vector<Source>& sources, const Options& options) {
   Log log;
   Reading reading(log, options);
-  const FoundFiles found = find_files(paths, options.limits.files, has_log_ending);
-  for (const std::string& name : found.names) {
-    std::error_code error;
-    if (const auto size = std::filesystem::file_size(name, error); !error) reading.expect(size);
-  }
-  for (const auto& [path, why] : found.failed) reading.fail(path, why);
-  for (const std::string& name : found.names) reading.path(name);
+  for (const Source& source : sources) reading.expect(source);
+  for (const Source& source : sources) reading.source(source);
   reading.finish();
   return log;
 }
 
-Log read_text(std::string name, std::string_view text, const Options& options) {
+Log read(const std::vector<std::string>& paths, const Options& options) {
   Log log;
   Reading reading(log, options);
-  reading.text(name, text, text.size());
-  log.bytes_read = text.size();
+  const FoundFiles found = find_files(paths, options.limits.files, has_log_ending);
+  for (const auto& [path, why] : found.failed) reading.fail(path, why);
+  for (const std::string& name : found.names) reading.expect({.name = name});
+  for (const std::string& name : found.names) reading.source({.name = name});
   reading.finish();
   return log;
 }

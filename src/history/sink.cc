@@ -28,8 +28,16 @@ std::pair<size_t, bool> Sink::add_as_is(const Call& call, std::string_view key) 
     }
   }
   ++log_.files[call.file].calls;
-  log_.calls.push_back(call);
+  Call& kept = log_.calls.emplace_back(call);
+  kept.id = arena().keep(call.id);
+  for (std::string_view* const name : {&kept.session, &kept.user, &kept.model, &kept.provider})
+    *name = interned(*name);
   return {index, true};
+}
+
+std::string_view Sink::interned(std::string_view name) {
+  if (const auto known = names_.find(name); known != names_.end()) return *known;
+  return *names_.insert(arena().keep(name)).first;
 }
 
 void Sink::skip_in(uint32_t file, uint64_t line, std::string why) {

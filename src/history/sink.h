@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/hash.h"
 #include "history/log.h"
@@ -35,10 +36,15 @@ class Sink {
   void ignore(std::string_view type);
 
  private:
+  // The short strings of a call are kept apart from its file, so that looking through the calls does not read it
+  // again.
+  std::string_view interned(std::string_view name);
+
   Log& log_;
   const Options& options_;
   base::KeyedHash hash_;
   std::unordered_map<base::Hash128, size_t, base::Hash128Hasher> known_;
+  std::unordered_set<std::string_view> names_;
 };
 
 }  // namespace payonce::history

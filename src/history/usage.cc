@@ -5,7 +5,9 @@
 namespace payonce::history {
 namespace {
 
-int64_t count(const Json& from) { return std::max<int64_t>(0, from.integer()); }
+constexpr int64_t kMaxTokens = 1'000'000'000'000;
+
+int64_t count(const Json& from) { return count_of(from); }
 
 // Anthropic's cache_creation, and LiteLLM's copy of it.
 int64_t long_share(const Json& split) { return count(split["ephemeral_1h_input_tokens"]); }
@@ -64,6 +66,8 @@ llm::Usage gemini(const Json& usage) {
 }
 
 }  // namespace
+
+int64_t count_of(const Json& from) { return std::clamp<int64_t>(from.integer(), 0, kMaxTokens); }
 
 llm::Usage inclusive_usage(int64_t input, int64_t read, int64_t written, int64_t written_long, int64_t output) {
   llm::Usage out;

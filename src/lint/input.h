@@ -1,20 +1,17 @@
 // Files of recorded calls, single requests and templates.  Threads: pure functions; blocking reads.
 #pragma once
 
-#include <iosfwd>
-#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "lint/rows.h"
+#include "history/log.h"
 
 namespace payonce::lint {
 
-struct File {
+struct Template {
   std::string name;  // as given; "-" is the standard input
-  std::unique_ptr<std::string> text;
-  bool is_template = false;
-  size_t rows = 0;
+  std::string_view text;
 };
 
 struct Skipped {
@@ -24,18 +21,22 @@ struct Skipped {
 };
 
 struct Input {
-  std::vector<File> files;
-  std::vector<Row> rows;  // as they stand in the files; they point into `files`
-  std::vector<Skipped> skipped;
+  history::Log log;  // calls as they stand in the files
+  std::vector<Template> templates;
+  std::vector<Skipped> skipped;  // the first of them
+  uint64_t skipped_count = 0;
   bool unreadable = false;  // a file could not be opened
+  history::Log opened;      // owns the texts of all files
+
+  void skip(std::string file, size_t line, std::string why);
 };
 
 inline constexpr size_t kMaxFiles = 10'000;
-inline constexpr size_t kMaxFileBytes = size_t{4} << 30;
 
-// Paths may be files, folders (searched for .jsonl, .ndjson, .json, .log and template endings), globs, or "-".
+// Paths may be files, folders (searched for log endings, packed ones too, and template endings), globs, or "-".
 Input read_input(const std::vector<std::string>& paths);
-// What a file's text holds: a JSON line each, one JSON value (a request, a row, a list of them), or a template.
-void read_text(Input& input, std::string name, std::string text);
+// The same of texts that outlive the input: a JSON line each, one JSON value (a request, a row, a list of them),
+// another log that history knows, or a template.
+Input read_texts(const std::vector<history::Source>& texts);
 
 }  // namespace payonce::lint

@@ -66,8 +66,7 @@ std::string as_text(const Input& input, const Result& result, const Show& show) 
     const prefix::Finding& finding = told.finding;
     const prefix::KindInfo& about = finding.about();
     total += finding.cost_usd;
-    out += fmt::format("{}:{}: {}: {}: {}\n", input.files[told.file].name, told.line, place(told), about.name,
-                       about.what);
+    out += fmt::format("{}:{}: {}: {}: {}\n", told.file, told.line, place(told), about.name, about.what);
     out += excerpt(told, show) + changed(finding, show);
     out += fmt::format("  why: {}\n  fix ({}{}): {}\n", about.why, fix_class_name(about.fix_class),
                        about.safe ? ", safe" : "", about.fix);
@@ -79,11 +78,11 @@ std::string as_text(const Input& input, const Result& result, const Show& show) 
     out += skipped.line == 0 ? fmt::format("{}: {}\n", skipped.file, skipped.why)
                              : fmt::format("{}:{}: skipped: {}\n", skipped.file, skipped.line, skipped.why);
   }
-  if (input.skipped.size() > kMaxSkippedShown)
-    out += fmt::format("… and {} more skipped\n", input.skipped.size() - kMaxSkippedShown);
+  if (input.skipped_count > kMaxSkippedShown)
+    out += fmt::format("… and {} more skipped\n", input.skipped_count - kMaxSkippedShown);
   out += fmt::format("{} requests, {} finding{}, ${:.4f}", result.requests, result.findings.size(),
                      result.findings.size() == 1 ? "" : "s", total);
-  if (!input.skipped.empty()) out += fmt::format(", {} skipped", input.skipped.size());
+  if (input.skipped_count > 0) out += fmt::format(", {} skipped", input.skipped_count);
   return out + "\n";
 }
 
@@ -104,7 +103,7 @@ std::string as_json(const Input& input, const Result& result, const Show& show) 
                      {"safe", about.safe},
                      {"fix", about.fix},
                      {"why", about.why},
-                     {"file", input.files[told.file].name},
+                     {"file", told.file},
                      {"line", told.line},
                      {"detail", finding.detail}};
     if (!show.redact) {
@@ -118,12 +117,12 @@ std::string as_json(const Input& input, const Result& result, const Show& show) 
     lines.push_back(json::object{
         {"file", input.skipped[i].file}, {"line", input.skipped[i].line}, {"why", input.skipped[i].why}});
   return json::serialize(json::object{{"requests", result.requests},
-                                      {"skipped", input.skipped.size()},
+                                      {"skipped", input.skipped_count},
                                       {"skipped_lines", std::move(lines)},
                                       {"findings", std::move(findings)}});
 }
 
-std::string as_sarif(const Input& input, const Result& result) {
+std::string as_sarif(const Result& result) {
   json::array rules, results;
   for (const prefix::KindInfo& about : prefix::all_kinds())
     rules.push_back(json::object{{"id", about.name},
@@ -135,7 +134,7 @@ std::string as_sarif(const Input& input, const Result& result) {
     const std::string message =
         fmt::format("{} at {}: {}. Fix: {}. ${:.4f} in {} requests.", finding.about().what, place(told),
                     finding.about().why, finding.about().fix, finding.cost_usd, finding.occurrences);
-    const json::object file{{"uri", input.files[told.file].name}};
+    const json::object file{{"uri", told.file}};
     results.push_back(json::object{
         {"ruleId", finding.about().name},
         {"level", finding.about().fix_class == prefix::FixClass::kAdvise ? "note" : "warning"},

@@ -17,6 +17,6 @@ std::string as_text(const Input& input, const Result& result, const Show& show);
 // {requests, skipped, findings: […]}
 std::string as_json(const Input& input, const Result& result, const Show& show);
 // SARIF 2.1.0 (OASIS), as code hosts read it.
-std::string as_sarif(const Input& input, const Result& result);
+std::string as_sarif(const Result& result);
 
 }  // namespace payonce::lint

@@ -12,10 +12,10 @@
 namespace payonce::lint {
 
 struct Told {
-  prefix::Finding finding;  // request: index of the row; in a template 0
-  size_t file = 0;
-  size_t line = 0;        // of the row, or in the template
-  std::string_view body;  // what the offset counts in; of the input
+  prefix::Finding finding;  // request: index of the call; in a template 0
+  std::string_view file;    // its name
+  size_t line = 0;          // of the row, or in the template
+  std::string_view body;    // what the offset counts in; of the input
 };
 
 struct Result {
@@ -29,7 +29,7 @@ struct Options {
   prefix::Detector::FactsOf facts_of;  // null: default facts
 };
 
-// Rows whose request cannot be read are added to `input.skipped`. `input` outlives the result.
+// Calls whose request cannot be read are added to `input.skipped`. `input` outlives the result.
 Result run(Input& input, const llm::PriceTable& prices, const Options& options);
 
 }  // namespace payonce::lint

@@ -47,7 +47,7 @@ int run(const Options& options) {
   lint::Input input = lint::read_input(options.paths);
   const llm::PriceTable prices = llm::PriceTable::built_in();
   const lint::Result result = lint::run(input, prices, {.kinds = kinds_of(options.kinds)});
-  if (!options.sarif.empty() && !write_sarif(options.sarif, lint::as_sarif(input, result))) {
+  if (!options.sarif.empty() && !write_sarif(options.sarif, lint::as_sarif(result))) {
     (void)std::fprintf(stderr, "payonce: cannot write '%s'\n", options.sarif.c_str());
     return 1;
   }
@@ -72,15 +72,15 @@ void add_lint(CLI::App& app, int& status) {
   command->footer(
       "LOG holds a recorded call a line: {timestamp, latency_ms, path, session, request, response}; only \"request\" "
       "is\n"
-      "needed. REQUEST is one request body, or a prompt template. Folders and globs are searched; - is the standard "
-      "input.\n"
+      "needed. Logs of LiteLLM, Helicone, Langfuse and batch APIs are read, too, plain or packed: docs/logs.md.\n"
+      "REQUEST is one request body, or a prompt template. Folders and globs are searched; - is the standard input.\n"
       "Exit status: 0 no findings, 1 findings or unreadable input, 2 wrong usage. The kinds: docs/breakers.md.\n\n"
       "Examples:\n"
       "  payonce lint calls.jsonl\n"
       "  payonce lint logs/ --json | jq '.findings[] | {kind, path, cost_usd}'\n"
       "  payonce lint request.json prompts/system.j2\n"
       "  payonce lint logs/*.jsonl --fail-on clock,random_id --sarif lint.sarif\n"
-      "  zcat day.jsonl.gz | payonce lint - --redact");
+      "  payonce lint day.jsonl.gz --redact");
   const auto options = std::make_shared<Options>();
   command->add_option("paths", options->paths, "Logs, requests, templates, folders, globs, or -");
   command->add_flag("--json", options->as_json, "Print JSON");

@@ -1,6 +1,7 @@
 """`payonce lint`: prefix breakers in logs, requests and templates, told to people, programs and code hosts."""
 
 import datetime
+import gzip
 import json
 import pathlib
 
@@ -80,6 +81,32 @@ def test_malformed_lines_are_counted_and_told(tmp_path):
     status, report = lint(log, home=tmp_path)
     assert (status, report["requests"], report["skipped"]) == (0, 4, 3)
     assert [line["line"] for line in report["skipped_lines"]] == [1, 6, 7]
+
+
+def test_packed_logs_and_those_of_other_tools(tmp_path):
+    log = list(rows(stacked))
+    _, plain = lint(write(tmp_path / "log.jsonl", log), home=tmp_path)
+    packed = tmp_path / "day.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "log.jsonl").read_bytes()))
+    spend = [{"request_id": f"r{number}", "call_type": "anthropic_messages", "startTime": row["timestamp"],
+              "endTime": row["timestamp"], "model": row["request"]["model"], "session_id": "one", "spend": 0.01,
+              "proxy_server_request": json.dumps(row["request"]), "messages": {}, "response": {}}
+             for number, row in enumerate(log)]
+    kinds = [finding["kind"] for finding in plain["findings"]]
+    for other in (packed, write(tmp_path / "spend.jsonl", spend)):
+        status, report = lint(other, home=tmp_path)
+        assert (status, report["requests"]) == (1, 4)
+        assert [finding["kind"] for finding in report["findings"]] == kinds
+
+
+def test_a_log_without_bodies_says_so(tmp_path):
+    rollout = [{"timestamp": "2026-03-02T09:00:00Z", "type": "session_meta", "payload": {"id": "s"}},
+               {"timestamp": "2026-03-02T09:00:02Z", "type": "event_msg", "payload": {"type": "token_count", "info": {
+                   "total_token_usage": {"input_tokens": 9, "output_tokens": 1},
+                   "last_token_usage": {"input_tokens": 9, "output_tokens": 1}}}}]
+    status, report = lint(write(tmp_path / "rollout.jsonl", rollout), home=tmp_path)
+    assert (status, report["requests"], report["skipped"]) == (0, 0, 1)
+    assert "no request bodies in it, as codex logs have none" in report["skipped_lines"][0]["why"]
 
 
 def test_kinds_choose_and_fail(tmp_path):
