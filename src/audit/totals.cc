@@ -85,6 +85,10 @@ void add_layers(const ReplayedLog& replay, const std::vector<CallCost>& costs, R
     if (&layer == &prefix) ++prefix.requests;
     const bool hit = &layer != &prefix || call.with.read > call.actual.read;
     if (hit) ++layer.hits;
+    if (hit && &layer == &exact && replay.calls[i].request_is_partial) {
+      exact.certain = false;
+      exact.why = "the log holds messages alone: tools and parameters of these requests may differ";
+    }
     layer.input_tokens_saved +=
         &layer == &prefix ? call.with.read - call.actual.read : call.actual.input() - call.with.input();
     layer.cost_saved_usd += costs[i].all.actual - costs[i].all.with;
@@ -125,12 +129,14 @@ void add_notes(const ReplayedLog& replay, Report& report) {
        " requests have no body in the log: what they cost is counted, what a cache would have done with them is not "
        "known. `payonce serve --record` keeps bodies");
   note(report.without_answer, " requests have no answer in the log, so nothing could be stored for later ones");
-  size_t unpriced = 0, guessed = 0, floor = 0;
+  size_t unpriced = 0, guessed = 0, floor = 0, partial = 0;
   for (size_t i = 0; i < replay.calls.size(); ++i) {
     unpriced += price_row(replay.calls[i], replay.options.prices) == nullptr ? 1U : 0U;
     guessed += replay.replayed[i].actual_is_simulated ? 1U : 0U;
     floor += replay.calls[i].output_is_floor ? 1U : 0U;
+    partial += replay.calls[i].request_is_partial ? 1U : 0U;
   }
+  note(partial, " requests are known by their messages alone, without tools and parameters, which count as equal");
   note(unpriced, " requests are of models without a known price and count as free: give one with --price");
   note(guessed, " requests say nothing of what was billed: their tokens are estimated");
   note(floor, " requests have an output count that the log cut short: costs are at least so much");

@@ -55,7 +55,7 @@ std::string breakers(const Report& report) {
 }  // namespace
 
 std::string as_text(const Report& report) {
-  std::string out = fmt::format("{} requests, {} duplicates left out, {} lines skipped", report.requests,
+  std::string out = fmt::format("{} requests, {} repeated records left out, {} lines skipped", report.requests,
                                 report.duplicates, report.skipped);
   if (report.to_ms > report.from_ms)
     out += fmt::format(", {:.1f} days", static_cast<double>(report.to_ms - report.from_ms) / 86'400'000);
