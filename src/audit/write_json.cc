@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "audit/write.h"
+#include "lint/report.h"
 
 namespace payonce::audit {
 namespace {
@@ -121,26 +122,10 @@ json::array rebuilds(const Report& report, const history::Log& log) {
 json::array findings(const Report& report, const history::Log& log) {
   json::array out;
   for (const Told& told : report.findings) {
-    const prefix::Finding& finding = told.finding;
-    const prefix::KindInfo& about = finding.about();
-    out.push_back(json::object{{"kind", about.name},
-                               {"request", finding.request},
-                               {"path", finding.path},
-                               {"byte_offset", finding.byte_offset},
-                               {"bytes", finding.bytes},
-                               {"occurrences", finding.occurrences},
-                               {"tokens", finding.tokens},
-                               {"cost_usd", finding.cost_usd},
-                               {"fix_class", fix_class_name(about.fix_class)},
-                               {"safe", about.safe},
-                               {"fix", about.fix},
-                               {"what", about.what},
-                               {"why", about.why},
-                               {"file", log.files[told.file].name},
-                               {"line", told.line},
-                               {"detail", finding.detail},
-                               {"before", finding.before},
-                               {"after", finding.after}});
+    json::object row = lint::finding_json(told.finding, true);  // its texts are empty where none may be shown
+    row["file"] = log.files[told.file].name;
+    row["line"] = told.line;
+    out.push_back(std::move(row));
   }
   return out;
 }
