@@ -62,6 +62,10 @@ Guard::Bearer Guard::judge(std::string_view credential, std::string_view remote_
   return Bearer::kAdmin;
 }
 
+bool Guard::may_be_rebound(const net::RequestHead& head) const {
+  return options_.local_sessions && !is_loopback(host_of(head.authority));
+}
+
 base::Result<std::string> Guard::local_session(const net::RequestHead& head, std::string_view remote_address) const {
   const auto refuse = [](std::string_view why) {
     return base::fail(base::Code::kUnauthorized, std::string(why) + ": log in with the admin token");
@@ -70,7 +74,7 @@ base::Result<std::string> Guard::local_session(const net::RequestHead& head, std
   if (!is_loopback(remote_address)) return refuse("you are not on the instance's own machine");
   for (const std::string_view field : {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"})
     if (head.headers.get(field)) return refuse("the request came through a proxy");
-  if (!is_loopback(host_of(head.authority))) return refuse("the page was opened by a name of another machine");
+  if (may_be_rebound(head)) return refuse("the page was opened by a name of another machine");
   const auto origin = head.headers.get("origin");
   if (!origin || is_cross_site(head)) return refuse("the request does not come from this instance's page");
   return session_token_;

@@ -34,6 +34,10 @@ class Guard {
   // (Host), and proxies of this machine (forwarding fields): all of what is checked here.
   base::Result<std::string> local_session(const net::RequestHead& head, std::string_view remote_address) const;
 
+  // An instance on loopback that is asked by a name which is none of loopback: what carries no credential may then be
+  // from a page of another site that made its name resolve to this machine.
+  bool may_be_rebound(const net::RequestHead& head) const;
+
  private:
   const Options options_;
   const std::string session_token_;

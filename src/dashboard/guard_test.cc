@@ -40,6 +40,9 @@ TEST(LocalSession, IsRefusedToRebindingNames) {
   for (const char* authority : {"evil.example:4141", "127.0.0.1.evil.example", "localhost.evil.example", "",
                                 "localhost@evil.example", "10.0.0.7:4141", "[::2]:4141", "[::1"})
     EXPECT_FALSE(guard.local_session(page(authority), "127.0.0.1")) << authority;
+  EXPECT_TRUE(guard.may_be_rebound(page("evil.example:4141")));
+  EXPECT_FALSE(guard.may_be_rebound(page()));
+  EXPECT_FALSE(Guard({.admin_token = "secret"}).may_be_rebound(page("gateway.example")));
 }
 
 TEST(LocalSession, IsRefusedToOtherSitesAndToWhatIsNoPage) {

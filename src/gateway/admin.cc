@@ -98,6 +98,10 @@ void Admin::reply_error(net::Exchange& exchange, int status, std::string_view me
 
 bool Admin::visible_scope(net::Exchange& exchange, std::string* scope, bool* all) {
   const std::string credential = identity::credential_of(exchange.head().headers);
+  if (credential.empty() && guard_.may_be_rebound(exchange.head())) {
+    reply_error(exchange, 403, "this instance listens on loopback: ask it as 127.0.0.1, or send a credential");
+    return false;
+  }
   const auto bearer = guard_.judge(credential, exchange.remote_address(), parts_.clock.monotonic_us() / 1000);
   if (bearer == dashboard::Guard::Bearer::kTooManyTries) {
     reply_error(exchange, 429, "too many different credentials from this address; wait a few seconds");

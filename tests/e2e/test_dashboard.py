@@ -302,6 +302,19 @@ def test_another_site_changes_nothing(gateway):
     assert gateway.post("/payonce/v1/cache/purge", {"all": True}).json()["removed"] == 1  # scripts are as they were
 
 
+def test_a_rebound_name_sees_nothing_of_callers_without_credentials(gateway):
+    gateway.chat(chat_body("asked without a credential"))
+    paths = ("/payonce/v1/cache", "/payonce/v1/requests", "/payonce/v1/events", "/payonce/v1/savings")
+    for path in paths:
+        assert gateway.client.get(path, headers={"Host": "rebound.example"}).status_code == 403, path
+    own = {"Host": "rebound.example", "Origin": "http://rebound.example"}
+    purge = gateway.post("/payonce/v1/cache/purge", {"all": True}, **own)
+    assert (purge.status_code, gateway.entries()) == (403, 1)
+    named = gateway.client.get(paths[0], headers={"Host": "gateway.example"} | KEY)  # a name of the operator's
+    assert named.status_code == 200
+    assert len(gateway.client.get(paths[0]).json()["entries"]) == 1
+
+
 def events(gateway, count, **headers):
     """The data of the first `count` events, or of those that come within a second."""
     text = b""
@@ -394,7 +407,7 @@ def test_listeners_are_bounded(gateway):
     streams = []
     try:
         for _ in range(40):
-            connection = gateway.connect().send(b"GET /payonce/v1/events HTTP/1.1\r\nHost: test\r\n\r\n")
+            connection = gateway.connect().send(b"GET /payonce/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             streams.append(connection)
             if b" 200 " not in connection.read_until(b"\r\n"):
                 break
