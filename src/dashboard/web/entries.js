@@ -62,7 +62,8 @@ export function makeEntries() {
   let starts = [""],
     next = "",
     applied = {},
-    total = 0;
+    total = 0,
+    reads = 0;
 
   function wanted() {
     const filter = {};
@@ -74,8 +75,10 @@ export function makeEntries() {
   }
 
   async function read() {
+    const mine = ++reads;
     try {
       const page = await get("cache", {...applied, limit: PAGE, after: starts.at(-1)});
+      if (mine !== reads) return; // another page was asked for meanwhile
       next = page.next ?? "";
       draw(page.entries);
     } catch (error) {
