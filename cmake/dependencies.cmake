@@ -38,6 +38,7 @@ payonce_require(tl::expected libexpected-dev)
 payonce_find_library(nghttp2 nghttp2/nghttp2.h nghttp2 libnghttp2-dev)
 payonce_find_library(zstd zstd.h zstd libzstd-dev)
 payonce_find_library(xxhash xxhash.h xxhash libxxhash-dev)
+payonce_find_library(zmq zmq.h zmq libzmq3-dev)
 find_path(libpq_INCLUDE libpq-fe.h PATH_SUFFIXES postgresql)
 payonce_find_library(libpq libpq-fe.h pq libpq-dev)
 
