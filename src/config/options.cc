@@ -213,6 +213,9 @@ constexpr Option kOptions[] = {
      "where its prefix is), balance (replicas: the one that is expected to begin first), cost (the cheapest, with "
      "the "
      "rebuilding of the prefix)"},
+    {"routing.tokenize_within", "--routing-tokenize-within", milliseconds<AT(tokenize_within_ms)>(),
+     "how long a request waits, at most, for an engine with kv_events to say which tokens it is; 0: no engine is "
+     "asked"},
     {"tls.certificate_file", "--tls-certificate", text<AT(tls_certificate_file)>(),
      "PEM certificate chain; with tls.key_file the gateway listens with TLS"},
     {"tls.key_file", "--tls-key", text<AT(tls_key_file)>(), "PEM private key of tls.certificate_file"},

@@ -129,6 +129,7 @@ struct Settings {
   route::RetryPolicy retry;  // retry.attempts, retry.base_pause, retry.max_pause, retry.statuses
 
   route::RoutingPolicy routing = route::RoutingPolicy::kOrder;  // routing.policy
+  int64_t tokenize_within_ms = 20;                              // routing.tokenize_within; 0: no engine is asked
 
   base::LogLevel log_level = base::LogLevel::kInfo;     // log.level
   base::LogFormat log_format = base::LogFormat::kText;  // log.format

@@ -16,6 +16,7 @@
 #include "gateway/paced_replay.h"
 #include "gateway/pinger.h"
 #include "gateway/relay.h"
+#include "gateway/tokenizer.h"
 #include "gateway/upstreams.h"
 #include "llm/error_body.h"
 
@@ -31,10 +32,13 @@ bool is_ours(std::string_view path) {
 
 // What a loop has of its own.
 struct LoopState {
-  LoopState(net::EventLoop& event_loop, const base::Gauge& connections)
-      : loop(event_loop), upstreams(event_loop, connections) {}
+  LoopState(net::EventLoop& event_loop, const Gateway::Parts& parts, const base::Gauge& connections)
+      : loop(event_loop),
+        upstreams(event_loop, connections),
+        tokenizer(event_loop, upstreams, parts.pipeline, parts.clock, parts.metrics) {}
   net::EventLoop& loop;
   Upstreams upstreams;
+  Tokenizer tokenizer;
 };
 
 // One request on its way.
@@ -63,6 +67,7 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   void load(Visit visit, pipeline::Load load);
   void search(Visit visit, pipeline::Search search);
   void ask_again(const Visit& visit, pipeline::Forward forward);
+  void ask_tokens(Visit visit, pipeline::Forward forward);
   void forward(Visit visit, pipeline::Forward forward);
   cache::FlightTable::Joined board(const pipeline::Forward& forward, const cache::Flight::Wake& wake,
                                    std::string& flight_key);
@@ -127,9 +132,8 @@ void Gateway::State::handle(std::shared_ptr<net::Exchange> exchange) {
 void Gateway::State::handle_store(std::shared_ptr<net::Exchange> exchange, const VectorStore& store) {
   Visit visit{.exchange = std::move(exchange)};
   describe(visit);
-  LoopState& loop = state_of(visit.exchange->loop());
   const auto kept = visit.exchange;
-  retrieval->handle(kept, store, loop.upstreams,
+  retrieval->handle(kept, store, state_of(kept->loop()).upstreams,
                     [self = shared_from_this(), info = visit.info](int status, std::string_view cache) {
                       self->observer.done(info, {}, {.status = status, .cache = cache});
                     });
@@ -151,7 +155,7 @@ void Gateway::State::act(Visit visit, pipeline::Decision decision) {
   if (auto* on_disk = std::get_if<pipeline::Load>(&decision)) return load(std::move(visit), std::move(*on_disk));
   if (auto* to_search = std::get_if<pipeline::Search>(&decision))
     return search(std::move(visit), std::move(*to_search));
-  forward(std::move(visit), std::get<pipeline::Forward>(std::move(decision)));
+  ask_tokens(std::move(visit), std::get<pipeline::Forward>(std::move(decision)));
 }
 
 void Gateway::State::answer(Visit visit, pipeline::Answer answer) {
@@ -221,6 +225,17 @@ void Gateway::State::search(Visit visit, pipeline::Search search) {
       self->act(std::move(*who), std::move(*what));
     });
   });
+}
+
+// Where engines tell what they hold, it waits a little to learn which tokens it is.
+void Gateway::State::ask_tokens(Visit visit, pipeline::Forward forward) {
+  auto question = parts.pipeline.token_question(forward, visit.exchange->body());
+  if (!question) return this->forward(std::move(visit), std::move(forward));
+  const auto held = std::make_shared<std::pair<Visit, pipeline::Forward>>(std::move(visit), std::move(forward));
+  Tokenizer& tokenizer = state_of(held->first.exchange->loop()).tokenizer;
+  tokenizer.ask(
+      *std::move(question), held->first.exchange->head(), held->second.policy->tokenize_within_ms,
+      [self = shared_from_this(), held] { self->forward(std::move(held->first), std::move(held->second)); });
 }
 
 // Joins the flight of an equal request, or makes one. Only what may be stored is shared.
@@ -333,7 +348,7 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
   State& state = *state_;
   const base::Gauge upstream_connections = parts.metrics.gauge("payonce_connections", {{"side", "upstream"}});
   for (size_t i = 0; i < parts.loops.size(); ++i)
-    state.loop_states.push_back(std::make_unique<LoopState>(parts.loops[i], upstream_connections));
+    state.loop_states.push_back(std::make_unique<LoopState>(parts.loops[i], parts, upstream_connections));
   Admin::Options admin;
   admin.token = state.options.admin_token;
   admin.ready = [raw = state_.get()] { return !raw->draining && raw->options.upstream_ready(); };

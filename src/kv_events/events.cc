@@ -129,7 +129,7 @@ base::Result<std::vector<uint32_t>> tokens_of(std::string_view encoded) {
 }
 
 std::string place_of(std::string_view medium, std::string_view group) {
-  return text_of(medium) + "/" + text_of(group);
+  return fmt::format("{}/{}", text_of(medium), text_of(group));
 }
 
 // What a block's hash covers beside its tokens and the adapter, which vLLM names there once more.

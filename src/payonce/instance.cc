@@ -19,6 +19,7 @@
 #include "embed/api/embeddings_api.h"
 #include "gateway/gateway.h"
 #include "identity/profile.h"
+#include "kv_events/subscriptions.h"
 #include "net/event_loop.h"
 #include "payonce/address.h"
 #include "payonce/make_embedder.h"
@@ -65,7 +66,7 @@ base::Digest digest_of_hex(const std::string& hex) {
 
 // `local`: null, or the engine inside, which comes before all others.
 pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::string& salt,
-                                const route::UpstreamPtr& local) {
+                                const route::UpstreamPtr& local, kv_events::Subscriptions& subscriptions) {
   static std::atomic<uint64_t> generations{0};
   auto policy = std::make_shared<pipeline::Policy>();
   policy->generation = ++generations;
@@ -76,6 +77,12 @@ pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::str
   }
   policy->callers = identity::Callers(std::move(callers));
   std::vector<route::UpstreamPtr> upstreams = settings.upstreams;
+  for (route::UpstreamPtr& upstream : upstreams) {
+    if (upstream->kv_events.empty()) continue;
+    auto listened = std::make_shared<route::Upstream>(*upstream);
+    listened->cache_events = subscriptions.get({.events = upstream->kv_events, .replay = upstream->kv_events_replay});
+    upstream = std::move(listened);
+  }
   if (local) upstreams.insert(upstreams.begin(), local);
   policy->routes = route::Routes(std::move(upstreams));
   policy->prices = llm::PriceTable::built_in();
@@ -84,6 +91,7 @@ pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::str
   policy->limit = settings.default_limit;
   policy->retry = settings.retry;
   policy->routing = settings.routing;
+  policy->tokenize_within_ms = settings.tokenize_within_ms;
   policy->exact = std::find(settings.layers.begin(), settings.layers.end(), "exact") != settings.layers.end();
   policy->semantic = wants_semantic(settings);
   policy->cache_sampled = settings.cache_sampled;
@@ -125,7 +133,7 @@ struct Instance::Parts {
                   .profiles = identity::Profiles::built_in().value(),
                   .semantic = semantic ? &semantic->stage() : nullptr,
                   .prefix = prefix ? &prefix->stage() : nullptr},
-                 make_policy(given, salt, nullptr)) {}
+                 make_policy(given, salt, nullptr, subscriptions)) {}
 
   void add_engine(LocalEngine::Hooks hooks) {
     const bool on_disk = !directory.empty() && settings.engine.kv_disk_bytes > 0;
@@ -144,7 +152,7 @@ struct Instance::Parts {
     upstream->forward_credential = false;
     upstream->local = engine.get();
     local = std::move(upstream);
-    pipeline.set_policy(make_policy(settings, salt, local));
+    pipeline.set_policy(make_policy(settings, salt, local, subscriptions));
     return {};
   }
   std::unique_ptr<embed::Embedder> embedder_of(const config::Settings& given) {
@@ -194,6 +202,7 @@ struct Instance::Parts {
   std::unique_ptr<cache::ResponseStore> store;
   record::Ledger ledger;
   route::Limits limits;
+  kv_events::Subscriptions subscriptions{clock};
   net::EventLoops loops;
   base::Status embedder_status;                          // why there is none, where one was named
   std::unique_ptr<embed::Embedder> embedder;             // null: none
@@ -280,7 +289,7 @@ const LocalEngine* Instance::engine() const { return parts_->engine.get(); }
 std::string Instance::url() const { return url_of(parts_->settings, parts_->gateway->port()); }
 
 void Instance::reload(const config::Settings& settings) {
-  parts_->pipeline.set_policy(make_policy(settings, parts_->salt, parts_->local));
+  parts_->pipeline.set_policy(make_policy(settings, parts_->salt, parts_->local, parts_->subscriptions));
 }
 
 void Instance::drain() {

@@ -34,9 +34,9 @@ struct Stop {
   Candidate candidate;
   std::shared_ptr<Place> place;
   PrefixMemory::Found found;  // or, in its tokens, what its engine told
-  double cached_tokens = 0;  // what was found; where money decides, times what is usually kept
-  double score = 0;          // balance: expected time; order, cost: true cost
-  bool open = false;         // its breaker
+  double cached_tokens = 0;   // what was found; where money decides, times what is usually kept
+  double score = 0;           // balance: expected time; order, cost: true cost
+  bool open = false;          // its breaker
 };
 
 }  // namespace payonce::route
