@@ -143,10 +143,11 @@ struct Subscriber::State {
       zmq_poll(items.data(), static_cast<int>(items.size()), kReplay_ms);
       if (items[0].revents == 0 || items[1].revents != 0) return false;
       const Frames frames = receive(socket.get());
-      if (frames.size() != 3 || frames[1].size() != kNumber_bytes) return false;
-      const uint64_t number = number_in(frames[1]);
-      if (number == UINT64_MAX) return true;
-      take(number, frames[2]);
+      if (frames.size() < 3 || frames.size() > 4) return false;  // with the topic, or without
+      const std::string& number = frames[frames.size() - 2];
+      if (number.size() != kNumber_bytes) return false;
+      if (number_in(number) == UINT64_MAX) return true;
+      take(number_in(number), frames.back());
     }
   }
   void stop() const {

@@ -1,6 +1,7 @@
 // A subscription to one engine's KV events over ZeroMQ (vLLM: --kv-events-config, SGLang: the same), on a thread of
 // its own. Frames: topic, number (8 bytes, big-endian), payload. Missed batches are asked for at a ROUTER socket: an
-// empty frame and the first number; the answers are number and payload, the last one's number is −1.
+// empty frame and the first number; the answers are an empty frame, the topic (vLLM 0.32, not 0.14), number and
+// payload, and the last one's number is −1.
 //
 // A lost connection is made again by libzmq, after 0.1 s, then twice as long each time up to 10 s. A peer that does
 // not answer heartbeats for 30 s counts as lost; an engine with nothing to say answers them.

@@ -19,7 +19,8 @@ namespace {
 
 class Publisher {
  public:
-  explicit Publisher(const Endpoints& endpoints) : context_(zmq_ctx_new()) {
+  explicit Publisher(const Endpoints& endpoints, bool replays_topic = true)
+      : replays_topic_(replays_topic), context_(zmq_ctx_new()) {
     pub_ = bound(ZMQ_PUB, endpoints.events);
     router_ = bound(ZMQ_ROUTER, endpoints.replay);
     thread_ = std::thread([this] { answer(); });
@@ -68,10 +69,12 @@ class Publisher {
   void send(std::string_view identity, const std::string& number, const std::string& payload) {
     zmq_send(router_, identity.data(), identity.size(), ZMQ_SNDMORE);
     zmq_send(router_, "", 0, ZMQ_SNDMORE);
+    if (replays_topic_) zmq_send(router_, "topic", 5, ZMQ_SNDMORE);
     zmq_send(router_, number.data(), number.size(), ZMQ_SNDMORE);
     zmq_send(router_, payload.data(), payload.size(), 0);
   }
 
+  const bool replays_topic_;
   void* const context_;
   void* pub_ = nullptr;
   void* router_ = nullptr;
@@ -104,8 +107,10 @@ struct SubscriberTest : testing::Test {
   const Endpoints endpoints{"ipc://" + directory.path() + "/events", "ipc://" + directory.path() + "/replay"};
 };
 
-TEST_F(SubscriberTest, ItCatchesUpFollowsAndFillsGaps) {
-  Publisher publisher(endpoints);
+struct ReplayTest : SubscriberTest, testing::WithParamInterface<bool> {};
+
+TEST_P(ReplayTest, ItCatchesUpFollowsAndFillsGaps) {
+  Publisher publisher(endpoints, GetParam());
   publisher.publish(block(1, 0, 1));  // before anyone listens
   const Subscriber subscriber(endpoints, clock);
   ASSERT_TRUE(eventually([&] { return held(subscriber) == 2; }));
@@ -118,6 +123,8 @@ TEST_F(SubscriberTest, ItCatchesUpFollowsAndFillsGaps) {
   }));
   EXPECT_TRUE(subscriber.index().state().complete);
 }
+
+INSTANTIATE_TEST_SUITE_P(WithTopicOrWithout, ReplayTest, testing::Bool());
 
 TEST_F(SubscriberTest, ItComesBackToAnotherEngine) {
   auto publisher = std::make_unique<Publisher>(endpoints);

@@ -41,7 +41,8 @@ def cleared(style):
 class Publisher:
     """PUB and ROUTER sockets on a thread of their own, as vLLM's ZmqEventPublisher."""
 
-    def __init__(self, events, replay):
+    def __init__(self, events, replay, replays_topic):
+        self._before_replay = (b"", b"kv-events") if replays_topic else (b"",)
         self._context = zmq.Context()
         self._pub = self._context.socket(zmq.PUB)
         self._pub.bind(events)
@@ -68,8 +69,8 @@ class Publisher:
             if self._router.poll(2):
                 identity, _, first = self._router.recv_multipart()
                 for number, payload in list(enumerate(self._kept))[int.from_bytes(first, "big"):]:
-                    self._router.send_multipart((identity, b"", number.to_bytes(8, "big"), payload))
-                self._router.send_multipart((identity, b"", END, b""))
+                    self._router.send_multipart((identity, *self._before_replay, number.to_bytes(8, "big"), payload))
+                self._router.send_multipart((identity, *self._before_replay, END, b""))
             while self._queue:
                 payload, lose = self._queue.popleft()
                 self._kept.append(payload)
@@ -94,7 +95,10 @@ class Engine(upstream.Upstream):
         self._hash_bytes = hash_bytes
         self._fills = fills
         self.known = set()
-        self.publisher = Publisher(self.events, self.replay)
+        self.publisher = self._publisher()
+
+    def _publisher(self):
+        return Publisher(self.events, self.replay, replays_topic=self.style == "maps")
 
     def stop(self):
         super().stop()
@@ -104,7 +108,7 @@ class Engine(upstream.Upstream):
         """The same endpoints, another process: nothing is cached and numbers begin anew."""
         self.publisher.close()
         self.known.clear()
-        self.publisher = Publisher(self.events, self.replay)
+        self.publisher = self._publisher()
 
     def chain(self, messages):
         """The engine's own names of the blocks, each over all before it."""
