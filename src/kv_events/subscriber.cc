@@ -18,7 +18,7 @@ namespace {
 constexpr int kQueue_batches = 20'000;  // that wait for us; more make a gap
 constexpr int64_t kMaxMessage_bytes = 64 << 20;
 constexpr int kHeartbeat_ms = 10'000, kHeartbeatTimeout_ms = 30'000;
-constexpr int kReconnect_ms = 100, kMaxReconnect_ms = 10'000;
+constexpr int kReconnect_ms = 100, kMaxReconnect_ms = 5'000;
 constexpr int kReplay_ms = 2'000;  // without a frame
 constexpr int kWatched_events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
 constexpr const char* kMonitor = "inproc://events";

@@ -3,7 +3,7 @@
 // empty frame and the first number; the answers are an empty frame, the topic (vLLM 0.32, not 0.14), number and
 // payload, and the last one's number is −1.
 //
-// A lost connection is made again by libzmq, after 0.1 s, then twice as long each time up to 10 s. A peer that does
+// A lost connection is made again by libzmq, after 0.1 s, then twice as long each time up to 5 s. A peer that does
 // not answer heartbeats for 30 s counts as lost; an engine with nothing to say answers them.
 // Threads: constructor and destructor one, the rest any.  Owner: Subscriptions.  Errors: an endpoint that libzmq does
 // not take is logged, and nothing comes.
