@@ -133,6 +133,8 @@ struct Settings {
 
   base::LogLevel log_level = base::LogLevel::kInfo;     // log.level
   base::LogFormat log_format = base::LogFormat::kText;  // log.format
+  std::string record_file;                              // record.file; empty: nothing is recorded
+  uint64_t record_max_bytes = uint64_t{1} << 30;        // record.max_size, of it and the one before
   bool log_requests = false;    // log.requests: one line a request; never bodies or credentials
   std::string traces_endpoint;  // traces.endpoint, or OTEL_EXPORTER_OTLP_ENDPOINT
 

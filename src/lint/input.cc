@@ -11,6 +11,7 @@
 #include <iterator>
 #include <system_error>
 
+#include "lint/unpack.h"
 #include "llm/json_tape.h"
 
 namespace payonce::lint {
@@ -21,10 +22,12 @@ using llm::JsonType;
 using llm::Tape;
 
 constexpr std::array<std::string_view, 4> kLogEndings = {".jsonl", ".ndjson", ".json", ".log"};
+constexpr std::string_view kPacked = ".zst";  // behind one of those
 constexpr std::array<std::string_view, 7> kTemplateEndings = {".j2",     ".jinja",    ".jinja2", ".tmpl",
                                                               ".prompt", ".mustache", ".hbs"};
 
-bool ends_as(const std::string& name, const auto& endings) {
+bool ends_as(std::string_view name, const auto& endings) {
+  if (name.ends_with(kPacked)) name.remove_suffix(kPacked.size());
   return std::any_of(endings.begin(), endings.end(), [&](std::string_view end) { return name.ends_with(end); });
 }
 
@@ -85,7 +88,10 @@ void read_file(Input& input, const std::string& name) {
   if (!error && size > kMaxFileBytes) return fail(input, name, "larger than 4 GiB: split it");
   std::ifstream stream(name, std::ios::binary);
   if (!stream) return fail(input, name, "cannot be opened");
-  read_stream(input, name, stream);
+  if (!name.ends_with(kPacked)) return read_stream(input, name, stream);
+  auto text = unpack(std::string{std::istreambuf_iterator<char>(stream), {}}, kMaxFileBytes);
+  if (!text) return fail(input, name, text.error().message);
+  read_text(input, name, *std::move(text));
 }
 
 void read_folder(Input& input, const std::string& folder) {

@@ -1,9 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zstd.h>
 
+#include "lint/live.h"
 #include "lint/report.h"
 #include "lint/run.h"
 #include "lint/static_rules.h"
+#include "lint/unpack.h"
 
 namespace payonce::lint {
 namespace {
@@ -97,6 +100,43 @@ TEST(StaticRulesTest, OneRequestShowsWhatSaysThatItIsVolatile) {
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].path, "system");
   EXPECT_EQ(request->body.view().substr(found[0].byte_offset, found[0].bytes), "2026-03-03T14:05:09Z");
+}
+
+std::string packed(std::string_view text) {
+  std::string out(ZSTD_compressBound(text.size()), '\0');
+  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
+  return out;
+}
+
+TEST(UnpackTest, FramesFollowOneAnotherAndATornEndIsLeftOut) {
+  const std::string first = packed("first\n"), second = packed("second\n");
+  EXPECT_EQ(unpack(first + second, 100).value(), "first\nsecond\n");
+  for (size_t cut = 1; cut < second.size(); ++cut) {
+    const std::string text = unpack((first + second).substr(0, first.size() + second.size() - cut), 100).value();
+    EXPECT_TRUE(text.starts_with("first\n") && std::string_view("first\nsecond\n").starts_with(text)) << text;
+  }
+  EXPECT_EQ(unpack("", 100).value(), "");
+  EXPECT_EQ(unpack("plain", 100).error().code, base::Code::kInvalid);
+  EXPECT_EQ(unpack(packed(std::string(1'000'000, 'a')), 1000).error().code, base::Code::kTooLarge);
+}
+
+TEST(LiveTest, TheFindingsOfAnInstanceAreToldAsThoseOfALog) {
+  const auto live = read_live(
+      R"({"requests":9,"skipped":2,"findings":[{"kind":"clock","request":1,"path":"system","byte_offset":7,)"
+      R"("bytes":3,"occurrences":4,"tokens":50,"cost_usd":0.5,"detail":"","before":"a","now":"b"},)"
+      R"({"kind":"tool_order","request":1,"path":"tools[0]","byte_offset":7,"bytes":3,"occurrences":4,"tokens":50,)"
+      R"("cost_usd":1.5,"detail":"","before":"","now":""},{"kind":"of a later version"}]})",
+      "http://h:1", {});
+  ASSERT_TRUE(live) << live.error().message;
+  EXPECT_THAT(kinds(live->result), ElementsAre(Kind::kToolOrder, Kind::kClock));
+  const std::string text = as_text(live->input, live->result, {});
+  EXPECT_THAT(text, HasSubstr("http://h:1: system:7: clock: "));
+  EXPECT_THAT(text, HasSubstr("  from: a\n    to: b\n"));
+  EXPECT_THAT(text, HasSubstr("9 requests, 2 findings, $2.0000, 2 skipped"));
+  EXPECT_THAT(as_json(live->input, live->result, {}), HasSubstr(R"("requests":9,"skipped":2)"));
+  EXPECT_THAT(as_sarif(live->input, live->result), testing::Not(HasSubstr("startLine")));
+  EXPECT_EQ(read_live("[]", "h", {}).error().code, base::Code::kCorrupt);
+  EXPECT_EQ(read_live("{}", "h", {}).error().code, base::Code::kCorrupt);
 }
 
 }  // namespace

@@ -57,6 +57,11 @@ std::string place(const Told& told) {
   return fmt::format("{}:{}", told.finding.path.empty() ? "body" : told.finding.path, told.finding.byte_offset);
 }
 
+std::string where(const Input& input, const Told& told) {
+  const std::string& name = input.files[told.file].name;
+  return told.line == 0 ? name : fmt::format("{}:{}", name, told.line);
+}
+
 }  // namespace
 
 std::string as_text(const Input& input, const Result& result, const Show& show) {
@@ -66,8 +71,7 @@ std::string as_text(const Input& input, const Result& result, const Show& show) 
     const prefix::Finding& finding = told.finding;
     const prefix::KindInfo& about = finding.about();
     total += finding.cost_usd;
-    out += fmt::format("{}:{}: {}: {}: {}\n", input.files[told.file].name, told.line, place(told), about.name,
-                       about.what);
+    out += fmt::format("{}: {}: {}: {}\n", where(input, told), place(told), about.name, about.what);
     out += excerpt(told, show) + changed(finding, show);
     out += fmt::format("  why: {}\n  fix ({}{}): {}\n", about.why, fix_class_name(about.fix_class),
                        about.safe ? ", safe" : "", about.fix);
@@ -83,7 +87,8 @@ std::string as_text(const Input& input, const Result& result, const Show& show) 
     out += fmt::format("… and {} more skipped\n", input.skipped.size() - kMaxSkippedShown);
   out += fmt::format("{} requests, {} finding{}, ${:.4f}", result.requests, result.findings.size(),
                      result.findings.size() == 1 ? "" : "s", total);
-  if (!input.skipped.empty()) out += fmt::format(", {} skipped", input.skipped.size());
+  if (const size_t skipped = input.skipped.size() + result.skipped; skipped > 0)
+    out += fmt::format(", {} skipped", skipped);
   return out + "\n";
 }
 
@@ -118,7 +123,7 @@ std::string as_json(const Input& input, const Result& result, const Show& show) 
     lines.push_back(json::object{
         {"file", input.skipped[i].file}, {"line", input.skipped[i].line}, {"why", input.skipped[i].why}});
   return json::serialize(json::object{{"requests", result.requests},
-                                      {"skipped", input.skipped.size()},
+                                      {"skipped", input.skipped.size() + result.skipped},
                                       {"skipped_lines", std::move(lines)},
                                       {"findings", std::move(findings)}});
 }
@@ -135,14 +140,13 @@ std::string as_sarif(const Input& input, const Result& result) {
     const std::string message =
         fmt::format("{} at {}: {}. Fix: {}. ${:.4f} in {} requests.", finding.about().what, place(told),
                     finding.about().why, finding.about().fix, finding.cost_usd, finding.occurrences);
-    const json::object file{{"uri", input.files[told.file].name}};
-    results.push_back(json::object{
-        {"ruleId", finding.about().name},
-        {"level", finding.about().fix_class == prefix::FixClass::kAdvise ? "note" : "warning"},
-        {"message", json::object{{"text", message}}},
-        {"locations", json::array{json::object{
-                          {"physicalLocation", json::object{{"artifactLocation", file},
-                                                            {"region", json::object{{"startLine", told.line}}}}}}}}});
+    json::object at{{"artifactLocation", json::object{{"uri", input.files[told.file].name}}}};
+    if (told.line > 0) at["region"] = json::object{{"startLine", told.line}};
+    results.push_back(
+        json::object{{"ruleId", finding.about().name},
+                     {"level", finding.about().fix_class == prefix::FixClass::kAdvise ? "note" : "warning"},
+                     {"message", json::object{{"text", message}}},
+                     {"locations", json::array{json::object{{"physicalLocation", std::move(at)}}}}});
   }
   const json::object driver{{"name", "payonce lint"}, {"rules", std::move(rules)}};
   return json::serialize(json::object{{"version", "2.1.0"},

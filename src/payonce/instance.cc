@@ -30,6 +30,7 @@
 #include "pipeline/keep_alive_stage.h"
 #include "pipeline/pipeline.h"
 #include "record/ledger.h"
+#include "record/recorder.h"
 #include "record/trace.h"
 #include "route/limits.h"
 
@@ -203,6 +204,7 @@ struct Instance::Parts {
   record::Ledger ledger;
   route::Limits limits;
   kv_events::Subscriptions subscriptions{clock};
+  record::Recorder recorder{env, clock, metrics};
   net::EventLoops loops;
   base::Status embedder_status;                          // why there is none, where one was named
   std::unique_ptr<embed::Embedder> embedder;             // null: none
@@ -266,11 +268,13 @@ base::Status Instance::start() {
                               .store = *p.store,
                               .ledger = p.ledger,
                               .tracer = p.tracer.get(),
+                              .recorder = &p.recorder,
                               .pipeline = p.pipeline,
                               .loops = p.loops,
                               .retrieval = p.retrieval ? &p.retrieval->stage() : nullptr,
                               .keep_alive = p.keep_alive.get()},
       std::move(options));
+  p.recorder.configure({.file = p.settings.record_file, .max_bytes = p.settings.record_max_bytes});
   PAYONCE_CHECK_OK(p.gateway->start());
   if (p.engine) PAYONCE_CHECK_OK(p.start_engine());
   p.loops.start();
@@ -289,6 +293,7 @@ const LocalEngine* Instance::engine() const { return parts_->engine.get(); }
 std::string Instance::url() const { return url_of(parts_->settings, parts_->gateway->port()); }
 
 void Instance::reload(const config::Settings& settings) {
+  parts_->recorder.configure({.file = settings.record_file, .max_bytes = settings.record_max_bytes});
   parts_->pipeline.set_policy(make_policy(settings, parts_->salt, parts_->local, parts_->subscriptions));
 }
 
