@@ -245,13 +245,13 @@ constexpr Option kOptions[] = {
     {"log.level", "--log-level", choice<AT(log_level), kLevels>(), "debug, info, warn, error, off", "--log-level"},
     {"log.format", "--log-format", choice<AT(log_format), kFormats>(), "text, or json: one object a line",
      "--log-format"},
+    {"log.requests", "--log-requests", boolean<AT(log_requests)>(),
+     "one line a request; never bodies or credentials"},
     {"record.file", "--record", text<AT(record_file)>(),
      "each finished request and its answer, a JSON line each, for audit and lint (docs/recording.md); a name in .zst "
      "is packed; default: nothing is recorded"},
     {"record.max_size", "--record-max-size", size<AT(record_max_bytes)>(),
      "of record.file and the one before, FILE.1, together"},
-    {"log.requests", "--log-requests", boolean<AT(log_requests)>(),
-     "one line a request; never bodies or credentials"},
     {"admin.token_file", "--admin-token-file", text<AT(admin_token_file)>(),
      "file with the token of the admin API; $PAYONCE_ADMIN_TOKEN is the token itself; without both one is made at "
      "start"},
