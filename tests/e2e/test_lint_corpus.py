@@ -1,6 +1,6 @@
-"""The real `payonce lint` over the corpus of prefix/breakers, written out as logs by tests/lint_corpus: nothing is said
-of clean sequences of agents, chats and retrieval in three dialects; each kind planted alone is found in the bytes that
-were changed; of three at a time each is found and located."""
+"""The real `payonce lint` over the corpus of prefix/breakers, written out as logs by tests/lint_corpus: nothing is
+said of clean sequences of agents, chats and retrieval in three dialects; each kind planted alone is found in the bytes
+that were changed; of three at a time each is found and located."""
 
 import json
 import os
