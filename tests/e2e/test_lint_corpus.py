@@ -1,6 +1,6 @@
 """The real `payonce lint` over the corpus of prefix/breakers, written out as logs by tests/lint_corpus: nothing is
-said of clean sequences of agents, chats and retrieval in three dialects; each kind planted alone is found in the bytes
-that were changed; of three at a time each is found and located."""
+said of clean sequences of agents, chats and retrieval in three dialects; each kind planted alone is found in the
+bytes that were changed; of three at a time each is found and located."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 from harness import run_cli
 
 NO_PLACE = {"ttl_expired", "fan_out", "prefix_rate", "provider_flip"}  # of time and route: the body is as it was
-SLACK = 48  # bytes: what is told may begin with the line or value of which the plant changed a part, or be its marker
+SLACK = 48  # bytes: what is told may begin with the line or value of which a part was changed, or be its marker
 PAIRED = {"history_respelled": {"json_key_order"}}  # docs/breakers.md: told twice
 
 
