@@ -136,17 +136,22 @@ struct CacheAware final : Router {
   }
 };
 
-// Ours, with nothing but what a gateway sees.
+// Ours, with nothing but what a gateway sees; or with what engines tell of their caches (KV events).
 class Balance final : public Router {
  public:
-  explicit Balance(size_t replicas) {
+  explicit Balance(size_t replicas, bool told = false) : told_(told) {
     for (size_t i = 0; i < replicas; ++i) {
       auto upstream = std::make_shared<Upstream>();
       upstream->name = upstream->identity = std::to_string(i);
       candidates_.push_back({.upstream = std::move(upstream)});
     }
   }
-  size_t choose(const Row& row, std::vector<Replica>&) override {
+  size_t choose(const Row& row, std::vector<Replica>& replicas) override {
+    for (size_t i = 0; told_ && i < replicas.size(); ++i)
+      candidates_[i].told = Told{.complete = true,
+                                 .tokens = replicas[i].cache.size() * kBlock_tokens,
+                                 .known = 1,
+                                 .held = static_cast<double>(replicas[i].cached_tokens(row)) / row.tokens};
     Chain chain;
     for (size_t i = 0; i < row.blocks.size(); ++i)
       chain.push_back({hash_of(row.blocks[i]), std::min(row.tokens, static_cast<uint32_t>(i + 1) * kBlock_tokens)});
@@ -171,9 +176,29 @@ class Balance final : public Router {
   uint64_t moved(Moved why) const { return placement_->stats().moved[static_cast<size_t>(why)]; }
 
  private:
+  const bool told_;
   std::shared_ptr<Placement> placement_ = std::make_shared<Placement>(Placement::Options{});
   std::vector<Candidate> candidates_;
   std::unique_ptr<Trip> trip_;
+};
+
+// Several gateways that know nothing of each other and get the requests in turns.
+class Gateways final : public Router {
+ public:
+  Gateways(size_t count, size_t replicas, bool told) {
+    for (size_t i = 0; i < count; ++i) gateways_.push_back(std::make_unique<Balance>(replicas, told));
+  }
+  size_t choose(const Row& row, std::vector<Replica>& replicas) override {
+    last_ = (last_ + 1) % gateways_.size();
+    return gateways_[last_]->choose(row, replicas);
+  }
+  std::function<void(int64_t, bool)> follow(const Row& row, uint32_t cached) override {
+    return gateways_[last_]->follow(row, cached);
+  }
+
+ private:
+  std::vector<std::unique_ptr<Balance>> gateways_;
+  size_t last_ = 0;
 };
 
 struct Event {
@@ -264,6 +289,12 @@ void compare(const Setup& setup) {
   if (rows.front().session >= 0) show("hash of the session id", session);
   show("SGLang's rule, all-knowing", cache_aware);
   show("balance", balance);
+  Balance told(setup.replicas, true);
+  show("balance with KV events", told);
+  constexpr size_t kGateways = 4;
+  Gateways apart(kGateways, setup.replicas, false), apart_told(kGateways, setup.replicas, true);
+  show("balance in four gateways", apart);
+  show("balance in four gateways with KV events", apart_told);
   RoundRobin one;
   report("one cache of the same size, one queue as quick as all",
          run(rows, setup, one, 1, setup.blocks * setup.replicas));

@@ -54,7 +54,11 @@ constexpr MetricInfo kTable[] = {
     {"payonce_route_moves_total", "counter", "why",
      "Requests that did not go to the first upstream of the configuration or not to their prefix: sticky, balanced, "
      "cheaper, spilled."},
+    {"payonce_route_tokenize_total", "counter", "outcome",
+     "Questions to engines which tokens a prompt is: in_time, late (the request had gone on), failed."},
     {"payonce_route_in_flight", "gauge", "upstream", "Requests that an upstream works on."},
+    {"payonce_record_rows_total", "counter", "outcome",
+     "Rows of record.file: written, dropped (the queue was full), failed (the file could not be written)."},
     {"payonce_connections", "gauge", "side", "Open connections: client, upstream."},
     {"payonce_worker_queue", "gauge", "", "Jobs waiting for the worker pool."},
     {"payonce_rejected_total", "counter", "reason",

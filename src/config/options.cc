@@ -213,6 +213,9 @@ constexpr Option kOptions[] = {
      "where its prefix is), balance (replicas: the one that is expected to begin first), cost (the cheapest, with "
      "the "
      "rebuilding of the prefix)"},
+    {"routing.tokenize_within", "--routing-tokenize-within", milliseconds<AT(tokenize_within_ms)>(),
+     "how long a request waits, at most, for an engine with kv_events to say which tokens it is; 0: no engine is "
+     "asked"},
     {"tls.certificate_file", "--tls-certificate", text<AT(tls_certificate_file)>(),
      "PEM certificate chain; with tls.key_file the gateway listens with TLS"},
     {"tls.key_file", "--tls-key", text<AT(tls_key_file)>(), "PEM private key of tls.certificate_file"},
@@ -244,6 +247,11 @@ constexpr Option kOptions[] = {
      "--log-format"},
     {"log.requests", "--log-requests", boolean<AT(log_requests)>(),
      "one line a request; never bodies or credentials"},
+    {"record.file", "--record", text<AT(record_file)>(),
+     "each finished request and its answer, a JSON line each, for audit and lint (docs/recording.md); a name in .zst "
+     "is packed; default: nothing is recorded"},
+    {"record.max_size", "--record-max-size", size<AT(record_max_bytes)>(),
+     "of record.file and the one before, FILE.1, together"},
     {"admin.token_file", "--admin-token-file", text<AT(admin_token_file)>(),
      "file with the token of the admin API; $PAYONCE_ADMIN_TOKEN is the token itself; without both one is made at "
      "start"},

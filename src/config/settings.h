@@ -129,9 +129,12 @@ struct Settings {
   route::RetryPolicy retry;  // retry.attempts, retry.base_pause, retry.max_pause, retry.statuses
 
   route::RoutingPolicy routing = route::RoutingPolicy::kOrder;  // routing.policy
+  int64_t tokenize_within_ms = 20;                              // routing.tokenize_within; 0: no engine is asked
 
   base::LogLevel log_level = base::LogLevel::kInfo;     // log.level
   base::LogFormat log_format = base::LogFormat::kText;  // log.format
+  std::string record_file;                              // record.file; empty: nothing is recorded
+  uint64_t record_max_bytes = uint64_t{1} << 30;        // record.max_size, of it and the one before
   bool log_requests = false;    // log.requests: one line a request; never bodies or credentials
   std::string traces_endpoint;  // traces.endpoint, or OTEL_EXPORTER_OTLP_ENDPOINT
 

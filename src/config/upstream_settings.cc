@@ -26,6 +26,10 @@ constexpr Key kKeys[] = {
      "what the prefix layer may do to its requests: off, observe, safe or aggressive"},
     {"price_factor", "a number", "1",
      "its prices, as a multiple of the model's in the list or in [prices]; for what is spent and for routing"},
+    {"kv_events", "a text", "",
+     "where a vLLM or SGLang engine publishes what its cache holds (its publisher's endpoint, such as "
+     "\"tcp://engine:5557\"); for routing.policy = \"balance\""},
+    {"kv_events_replay", "a text", "", "its replay endpoint, where missed batches are asked for"},
     {"connect_timeout", "a duration", "10s", "to connect, with TLS"},
     {"first_byte_timeout", "a duration", "10m", "from the sent request to the answer's first byte"},
     {"idle_timeout", "a duration", "5m", "between two parts of an answer"},
@@ -152,6 +156,22 @@ void read_prefix_mode(const TableReader& reader, route::Upstream& out) {
   out.prefix_mode = known->second;
 }
 
+// An address of ZeroMQ, as the engine's --kv-events-config has it; there "*" stands for every address to listen at.
+std::string read_endpoint(const TableReader& reader, std::string_view key) {
+  const std::string out = reader.text(key).value_or("");
+  const bool tcp = out.starts_with("tcp://") && out.find('*') == std::string::npos && out.rfind(':') > 5;
+  if (out.empty() || tcp || (out.starts_with("ipc://") && out.size() > 6)) return out;
+  reader.wrong(key, fmt::format("expected an endpoint such as \"tcp://engine:5557\", found \"{}\"", out));
+  return {};
+}
+
+void read_kv_events(const TableReader& reader, route::Upstream& out) {
+  out.kv_events = read_endpoint(reader, "kv_events");
+  out.kv_events_replay = read_endpoint(reader, "kv_events_replay");
+  if (!out.kv_events_replay.empty() && !reader.has("kv_events"))
+    reader.wrong("kv_events_replay", "it asks for what kv_events missed; set that, too");
+}
+
 }  // namespace
 
 void read_connection(const TableReader& reader, base::Env& files, route::Upstream& out) {
@@ -188,6 +208,7 @@ std::vector<route::UpstreamPtr> read_upstreams(const toml::table& root, const st
       upstream->provider = *provider;
     }
     upstream->price_factor = reader.number("price_factor").value_or(1);
+    read_kv_events(reader, *upstream);
     read_connection(reader, files, *upstream);
     out.push_back(std::move(upstream));
   }

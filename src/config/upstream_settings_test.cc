@@ -46,6 +46,26 @@ std::string file_with(const std::string& content) {
   return path;
 }
 
+TEST(Upstreams, SayWhereTheirEnginesTellOfTheirCaches) {
+  const Read got = read(R"([upstreams.a]
+base_url = "http://a/v1"
+kv_events = "tcp://a:5557"
+kv_events_replay = "ipc:///run/replay"
+[upstreams.b]
+base_url = "http://b/v1"
+)");
+  ASSERT_EQ(got.problems, "");
+  EXPECT_EQ(got.upstreams[0]->kv_events, "tcp://a:5557");
+  EXPECT_EQ(got.upstreams[0]->kv_events_replay, "ipc:///run/replay");
+  EXPECT_EQ(got.upstreams[1]->kv_events, "");
+  for (const std::string wrong : {"tcp://*:5557", "tcp://a", "a:5557", "ipc://", "http://a:1"})
+    EXPECT_THAT(read("[upstreams.a]\nurl = \"http://a/v1\"\nkv_events = \"" + wrong + "\"\n").problems,
+                HasSubstr("expected an endpoint such as"))
+        << wrong;
+  EXPECT_THAT(read("[upstreams.a]\nurl = \"http://a/v1\"\nkv_events_replay = \"tcp://a:1\"\n").problems,
+              HasSubstr("set that, too"));
+}
+
 TEST(Upstreams, KeepTheOrderOfTheFile) {
   const Read got = read(R"([upstreams.zulu]
 base_url = "https://z.example/v1"

@@ -3,21 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 #include <variant>
-#include <vector>
 
 #include "base/log.h"
-#include "gateway/admin.h"
 #include "gateway/answer_headers.h"
-#include "gateway/fetch.h"
 #include "gateway/forwarded.h"
-#include "gateway/observer.h"
 #include "gateway/paced_replay.h"
-#include "gateway/pinger.h"
-#include "gateway/relay.h"
-#include "gateway/upstreams.h"
+#include "gateway/state.h"
 #include "llm/error_body.h"
 
 namespace payonce::gateway {
@@ -30,61 +23,7 @@ bool is_ours(std::string_view path) {
          path.starts_with("/payonce/") || path.starts_with("/dashboard/");
 }
 
-// What a loop has of its own.
-struct LoopState {
-  LoopState(net::EventLoop& event_loop, const base::Gauge& connections)
-      : loop(event_loop), upstreams(event_loop, connections) {}
-  net::EventLoop& loop;
-  Upstreams upstreams;
-};
-
-// One request on its way.
-struct Visit {
-  std::shared_ptr<net::Exchange> exchange;
-  RequestInfo info;
-  Timing timing;
-  bool first = true;  // false: asks again after the leader of its flight failed
-};
-
 }  // namespace
-
-struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
-  State(Parts p, Options o)
-      : parts(p),
-        options(std::move(o)),
-        recent(p.clock.unix_ms()),
-        observer(p.clock, p.metrics, {.log_requests = options.log_requests, .tracer = p.tracer, .recent = &recent}) {}
-
-  void handle(std::shared_ptr<net::Exchange> exchange);
-  void handle_store(std::shared_ptr<net::Exchange> exchange, const VectorStore& store);
-  void describe(Visit& visit) const;
-  void decide(Visit visit);
-  void act(Visit visit, pipeline::Decision decision);
-  void answer(Visit visit, pipeline::Answer answer);
-  void refuse(const Visit& visit, const pipeline::Refusal& refusal);
-  void load(Visit visit, pipeline::Load load);
-  void search(Visit visit, pipeline::Search search);
-  void ask_again(const Visit& visit, pipeline::Forward forward);
-  void forward(Visit visit, pipeline::Forward forward);
-  cache::FlightTable::Joined board(const pipeline::Forward& forward, const cache::Flight::Wake& wake,
-                                   std::string& flight_key);
-  void fetch(const Visit& visit, pipeline::Forward forward, const std::shared_ptr<cache::Flight>& flight,
-             const std::string& flight_key, const std::shared_ptr<pipeline::Judged>& judged);
-  LoopState& state_of(const net::EventLoop& loop);
-
-  Parts parts;
-  Options options;
-  dashboard::RecentRequests recent;
-  Observer observer;
-  std::vector<std::unique_ptr<LoopState>> loop_states;
-  cache::FlightTable flights;
-  std::shared_ptr<RetrievalProxy> retrieval;  // null: no vector stores
-  std::shared_ptr<Pinger> pinger;             // null: no prefix layer
-  std::unique_ptr<Admin> admin;
-  std::unique_ptr<net::Server> server;
-  std::atomic<size_t> in_flight{0};
-  std::atomic<bool> draining{false};
-};
 
 LoopState& Gateway::State::state_of(const net::EventLoop& loop) {
   for (const auto& state : loop_states)
@@ -130,9 +69,8 @@ void Gateway::State::handle(std::shared_ptr<net::Exchange> exchange) {
 void Gateway::State::handle_store(std::shared_ptr<net::Exchange> exchange, const VectorStore& store) {
   Visit visit{.exchange = std::move(exchange)};
   describe(visit);
-  LoopState& loop = state_of(visit.exchange->loop());
   const auto kept = visit.exchange;
-  retrieval->handle(kept, store, loop.upstreams,
+  retrieval->handle(kept, store, state_of(kept->loop()).upstreams,
                     [self = shared_from_this(), info = visit.info](int status, std::string_view cache) {
                       const std::string_view layer = cache == "hit" ? "retrieval" : "";
                       self->observer.done(info, {}, {.status = status, .cache = cache, .layer = layer});
@@ -155,7 +93,7 @@ void Gateway::State::act(Visit visit, pipeline::Decision decision) {
   if (auto* on_disk = std::get_if<pipeline::Load>(&decision)) return load(std::move(visit), std::move(*on_disk));
   if (auto* to_search = std::get_if<pipeline::Search>(&decision))
     return search(std::move(visit), std::move(*to_search));
-  forward(std::move(visit), std::get<pipeline::Forward>(std::move(decision)));
+  ask_tokens(std::move(visit), std::get<pipeline::Forward>(std::move(decision)));
 }
 
 void Gateway::State::answer(Visit visit, pipeline::Answer answer) {
@@ -166,7 +104,9 @@ void Gateway::State::answer(Visit visit, pipeline::Answer answer) {
   head.headers.reserve(384);
   head.headers.add("Content-Type", answer.content_type);
   add_hit_headers(head.headers, answer, visit.timing, id);
-  const auto done = [this, id](const Visit& of, const pipeline::Answer& what, int status) {
+  const auto done = [this, id, begun = capture.begin(*visit.exchange, answer.prepared.get())](
+                        const Visit& of, const pipeline::Answer& what, int status) {
+    capture.answered(begun, of.info, what, status);
     observer.done(of.info, of.timing,
                   {.status = status,
                    .cache = "hit",
@@ -233,6 +173,17 @@ void Gateway::State::search(Visit visit, pipeline::Search search) {
   });
 }
 
+// Where engines tell what they hold, it waits a little to learn which tokens it is.
+void Gateway::State::ask_tokens(Visit visit, pipeline::Forward forward) {
+  auto question = parts.pipeline.token_question(forward, visit.exchange->body());
+  if (!question) return this->forward(std::move(visit), std::move(forward));
+  const auto held = std::make_shared<std::pair<Visit, pipeline::Forward>>(std::move(visit), std::move(forward));
+  Tokenizer& tokenizer = state_of(held->first.exchange->loop()).tokenizer;
+  tokenizer.ask(
+      *std::move(question), held->first.exchange->head(), held->second.policy->tokenize_within_ms,
+      [self = shared_from_this(), held] { self->forward(std::move(held->first), std::move(held->second)); });
+}
+
 // Joins the flight of an equal request, or makes one. Only what may be stored is shared.
 cache::FlightTable::Joined Gateway::State::board(const pipeline::Forward& forward, const cache::Flight::Wake& wake,
                                                  std::string& flight_key) {
@@ -284,8 +235,12 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
       self->decide({.exchange = std::move(exchange), .info = info, .first = false});
     };
   relay_options.done = [self, info, what = forwarded(forward, !joined.leader), prepared = forward.prepared,
-                        scope = forward.scope, judged](int status, const MissStatus&, const Timing& timing) mutable {
+                        scope = forward.scope, judged, flight = joined.flight, leader = joined.leader,
+                        begun = capture.begin(*visit.exchange, forward.prepared.get())](
+                           int status, const MissStatus& miss, const Timing& timing) mutable {
     self->in_flight.fetch_sub(1, std::memory_order_relaxed);
+    self->capture.forwarded(begun, info, timing, flight,
+                            leader ? pipeline::forwarded_name(miss.why) : std::string_view("collapsed"), status);
     what.status = status;
     what.scope = scope;
     what.usage = judged->usage;
@@ -338,60 +293,6 @@ void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
     if (const auto alive = weak.lock()) alive->cancel();
   });
   call->start();
-}
-
-Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(parts, std::move(options))) {
-  State& state = *state_;
-  const base::Gauge upstream_connections = parts.metrics.gauge("payonce_connections", {{"side", "upstream"}});
-  for (size_t i = 0; i < parts.loops.size(); ++i)
-    state.loop_states.push_back(std::make_unique<LoopState>(parts.loops[i], upstream_connections));
-  Admin::Options admin;
-  admin.guard = {.admin_token = state.options.admin_token, .local_sessions = state.options.local_sessions};
-  admin.ready = [raw = state_.get()] { return !raw->draining && raw->options.upstream_ready(); };
-  admin.engine_stats = state.options.engine_stats;
-  admin.before_scrape = [&pool = parts.pool, &pipeline = parts.pipeline,
-                         gauge = parts.metrics.gauge("payonce_worker_queue")] {
-    gauge.set(static_cast<double>(pool.queued()));
-    if (const pipeline::SemanticStage* semantic = pipeline.semantic()) semantic->show();
-  };
-  if (parts.retrieval != nullptr)
-    state.retrieval = std::make_shared<RetrievalProxy>(
-        RetrievalProxy::Parts{parts.clock, parts.metrics, parts.pipeline, *parts.retrieval}, state.options.stores,
-        state.options.max_in_flight);
-  if (parts.keep_alive != nullptr)
-    state.pinger = std::make_shared<Pinger>(
-        Pinger::Parts{parts.loops[0], state.loop_states.front()->upstreams, parts.pool, *parts.keep_alive,
-                      [&pipeline = parts.pipeline] { return pipeline.policy(); }});
-  state.admin =
-      std::make_unique<Admin>(Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store, parts.ledger,
-                                           parts.pipeline, state.recent, state.retrieval.get(), parts.keep_alive},
-                              std::move(admin));
-  net::Server::Options server = state.options.server;
-  server.error = [](int status, std::string_view message, std::string_view target) {
-    return base::Bytes(llm::error_body(llm::classify("POST", path_of(target)), status, message));
-  };
-  server.connections = parts.metrics.gauge("payonce_connections", {{"side", "client"}});
-  state.server = std::make_unique<net::Server>(
-      parts.loops, std::move(server), [weak = std::weak_ptr<State>(state_)](std::shared_ptr<net::Exchange> exchange) {
-        if (const auto alive = weak.lock()) alive->handle(std::move(exchange));
-      });
-}
-
-Gateway::~Gateway() = default;
-
-base::Status Gateway::start() {
-  PAYONCE_CHECK_OK(state_->server->start());
-  if (state_->pinger) state_->pinger->start();
-  return {};
-}
-
-uint16_t Gateway::port() const { return state_->server->port(); }
-
-void Gateway::drain(int64_t deadline_ms, std::function<void()> done) {
-  state_->draining = true;
-  if (state_->pinger) state_->pinger->stop();
-  state_->admin->stop();
-  state_->server->drain(deadline_ms, std::move(done));
 }
 
 }  // namespace payonce::gateway

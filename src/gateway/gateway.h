@@ -18,6 +18,7 @@
 #include "pipeline/keep_alive_stage.h"
 #include "pipeline/pipeline.h"
 #include "record/ledger.h"
+#include "record/recorder.h"
 #include "record/trace.h"
 
 namespace payonce::gateway {
@@ -30,7 +31,8 @@ class Gateway {
     base::WorkerPool& pool;
     cache::ResponseStore& store;
     record::Ledger& ledger;
-    record::Tracer* tracer = nullptr;  // null: no spans
+    record::Tracer* tracer = nullptr;      // null: no spans
+    record::Recorder* recorder = nullptr;  // null: requests are never recorded
     pipeline::Pipeline& pipeline;
     net::EventLoops& loops;
     retrieval::RetrievalStage* retrieval = nullptr;  // null: no vector stores

@@ -55,6 +55,7 @@ json::object breakers_json(const pipeline::PrefixStage& stage) {
                                     {"byte_offset", finding.byte_offset},
                                     {"bytes", finding.bytes},
                                     {"occurrences", finding.occurrences},
+                                    {"tokens", finding.tokens},
                                     {"cost_usd", finding.cost_usd},
                                     {"fix_class", prefix::fix_class_name(about.fix_class)},
                                     {"safe", about.safe},

@@ -3,8 +3,24 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "kv_events/subscriber.h"
+
 namespace payonce::gateway {
 namespace json = boost::json;
+
+namespace {
+
+json::object events_json(const kv_events::Subscriber& subscriber) {
+  const kv_events::Feed::Stats feed = subscriber.stats();
+  const kv_events::BlockIndex::State index = subscriber.index().state();
+  return {{"connected", feed.connected},   {"complete", index.complete}, {"blocks", index.blocks},
+          {"tokens", index.tokens},        {"batches", feed.batches},    {"events", index.events},
+          {"orphans", index.orphans},      {"gaps", feed.gaps},          {"lost_batches", feed.lost},
+          {"unreadable", feed.unreadable}, {"restarts", feed.restarts},  {"cleared", index.losses},
+          {"lag_ms", feed.lag_ms},         {"last_ms", feed.came_ms}};
+}
+
+}  // namespace
 
 json::object routing_json(const pipeline::Pipeline& pipeline) {
   const route::Placement::Stats stats = pipeline.route().stats();
@@ -22,6 +38,10 @@ json::object routing_json(const pipeline::Pipeline& pipeline) {
   json::object moved;
   for (size_t i = 1; i < route::kMoves; ++i) moved[route::move_name(static_cast<route::Moved>(i))] = stats.moved[i];
   json::object out{{"upstreams", std::move(upstreams)}, {"moved", std::move(moved)}};
+  json::object events;
+  for (const route::UpstreamPtr& upstream : pipeline.policy()->routes.all())
+    if (upstream->cache_events) events[upstream->name] = events_json(*upstream->cache_events);
+  if (!events.empty()) out["kv_events"] = std::move(events);
   for (const auto& [name, policy] : route::kRoutingPolicies)
     if (policy == pipeline.policy()->routing) out["policy"] = name;
   return out;

@@ -15,6 +15,11 @@ std::string_view host_of(std::string_view path) {
   return path.substr(0, path.find('/'));
 }
 
+// What `payonce serve --record` says of answers that were not bought.
+bool is_own_layer(std::string_view cache) {
+  return cache == "exact" || cache == "semantic" || cache == "collapsed";
+}
+
 constexpr std::string_view kNoRequest = "no request in it: expected \"request\", or \"messages\" or \"input\"";
 
 class Rows : public Reader {
@@ -64,7 +69,7 @@ class Rows : public Reader {
     if (call.provider.empty()) call.provider = host_of(url);
     call.status = static_cast<int>(row.first({"status", "status_code"}).integer(200));
     call.batch = row["batch"].flag();
-    call.from_cache = row.first({"from_cache", "cache_hit"}).flag();
+    call.from_cache = row.first({"from_cache", "cache_hit"}).flag() || is_own_layer(row["cache"].text(arena));
     call.billed_usd = row.first({"cost_usd", "cost"}).number(-1);
   }
 

@@ -1,4 +1,5 @@
-// Files of recorded calls, single requests and templates.  Threads: pure functions; blocking reads.
+// Files of recorded calls (packed with zstd, too: calls.jsonl.zst), single requests and templates.  Threads: pure
+// functions; blocking reads.
 #pragma once
 
 #include <string>

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "lint/live.h"
 #include "lint/report.h"
 #include "lint/run.h"
 #include "lint/static_rules.h"
@@ -78,6 +79,25 @@ TEST(StaticRulesTest, OneRequestShowsWhatSaysThatItIsVolatile) {
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].path, "system");
   EXPECT_EQ(request->body.view().substr(found[0].byte_offset, found[0].bytes), "2026-03-03T14:05:09Z");
+}
+
+TEST(LiveTest, TheFindingsOfAnInstanceAreToldAsThoseOfALog) {
+  const auto live = read_live(
+      R"({"requests":9,"skipped":2,"findings":[{"kind":"clock","request":1,"path":"system","byte_offset":7,)"
+      R"("bytes":3,"occurrences":4,"tokens":50,"cost_usd":0.5,"detail":"","before":"a","now":"b"},)"
+      R"({"kind":"tool_order","request":1,"path":"tools[0]","byte_offset":7,"bytes":3,"occurrences":4,"tokens":50,)"
+      R"("cost_usd":1.5,"detail":"","before":"","now":""},{"kind":"of a later version"}]})",
+      "http://h:1", {});
+  ASSERT_TRUE(live) << live.error().message;
+  EXPECT_THAT(kinds(live->result), ElementsAre(Kind::kToolOrder, Kind::kClock));
+  const std::string text = as_text(live->input, live->result, {});
+  EXPECT_THAT(text, HasSubstr("http://h:1: system:7: clock: "));
+  EXPECT_THAT(text, HasSubstr("  from: a\n    to: b\n"));
+  EXPECT_THAT(text, HasSubstr("9 requests, 2 findings, $2.0000, 2 skipped"));
+  EXPECT_THAT(as_json(live->input, live->result, {}), HasSubstr(R"("requests":9,"skipped":2)"));
+  EXPECT_THAT(as_sarif(live->result), testing::Not(HasSubstr("startLine")));
+  EXPECT_EQ(read_live("[]", "h", {}).error().code, base::Code::kCorrupt);
+  EXPECT_EQ(read_live("{}", "h", {}).error().code, base::Code::kCorrupt);
 }
 
 }  // namespace

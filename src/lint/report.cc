@@ -57,6 +57,10 @@ std::string place(const Told& told) {
   return fmt::format("{}:{}", told.finding.path.empty() ? "body" : told.finding.path, told.finding.byte_offset);
 }
 
+std::string where(const Told& told) {
+  return told.line == 0 ? std::string(told.file) : fmt::format("{}:{}", told.file, told.line);
+}
+
 }  // namespace
 
 std::string as_text(const Input& input, const Result& result, const Show& show) {
@@ -66,7 +70,7 @@ std::string as_text(const Input& input, const Result& result, const Show& show) 
     const prefix::Finding& finding = told.finding;
     const prefix::KindInfo& about = finding.about();
     total += finding.cost_usd;
-    out += fmt::format("{}:{}: {}: {}: {}\n", told.file, told.line, place(told), about.name, about.what);
+    out += fmt::format("{}: {}: {}: {}\n", where(told), place(told), about.name, about.what);
     out += excerpt(told, show) + changed(finding, show);
     out += fmt::format("  why: {}\n  fix ({}{}): {}\n", about.why, fix_class_name(about.fix_class),
                        about.safe ? ", safe" : "", about.fix);
@@ -82,7 +86,8 @@ std::string as_text(const Input& input, const Result& result, const Show& show) 
     out += fmt::format("… and {} more skipped\n", input.skipped_count - kMaxSkippedShown);
   out += fmt::format("{} requests, {} finding{}, ${:.4f}", result.requests, result.findings.size(),
                      result.findings.size() == 1 ? "" : "s", total);
-  if (input.skipped_count > 0) out += fmt::format(", {} skipped", input.skipped_count);
+  if (const size_t skipped = input.skipped_count + result.skipped; skipped > 0)
+    out += fmt::format(", {} skipped", skipped);
   return out + "\n";
 }
 
@@ -122,7 +127,7 @@ std::string as_json(const Input& input, const Result& result, const Show& show) 
     lines.push_back(json::object{
         {"file", input.skipped[i].file}, {"line", input.skipped[i].line}, {"why", input.skipped[i].why}});
   return json::serialize(json::object{{"requests", result.requests},
-                                      {"skipped", input.skipped_count},
+                                      {"skipped", input.skipped_count + result.skipped},
                                       {"skipped_lines", std::move(lines)},
                                       {"findings", std::move(findings)}});
 }
@@ -139,14 +144,13 @@ std::string as_sarif(const Result& result) {
     const std::string message =
         fmt::format("{} at {}: {}. Fix: {}. ${:.4f} in {} requests.", finding.about().what, place(told),
                     finding.about().why, finding.about().fix, finding.cost_usd, finding.occurrences);
-    const json::object file{{"uri", told.file}};
-    results.push_back(json::object{
-        {"ruleId", finding.about().name},
-        {"level", finding.about().fix_class == prefix::FixClass::kAdvise ? "note" : "warning"},
-        {"message", json::object{{"text", message}}},
-        {"locations", json::array{json::object{
-                          {"physicalLocation", json::object{{"artifactLocation", file},
-                                                            {"region", json::object{{"startLine", told.line}}}}}}}}});
+    json::object at{{"artifactLocation", json::object{{"uri", told.file}}}};
+    if (told.line > 0) at["region"] = json::object{{"startLine", told.line}};
+    results.push_back(
+        json::object{{"ruleId", finding.about().name},
+                     {"level", finding.about().fix_class == prefix::FixClass::kAdvise ? "note" : "warning"},
+                     {"message", json::object{{"text", message}}},
+                     {"locations", json::array{json::object{{"physicalLocation", std::move(at)}}}}});
   }
   const json::object driver{{"name", "payonce lint"}, {"rules", std::move(rules)}};
   return json::serialize(json::object{{"version", "2.1.0"},

@@ -14,12 +14,13 @@ namespace payonce::lint {
 struct Told {
   prefix::Finding finding;  // request: index of the call; in a template 0
   std::string_view file;    // its name
-  size_t line = 0;          // of the row, or in the template
+  size_t line = 0;          // of the row, or in the template; 0: there are no lines
   std::string_view body;    // what the offset counts in; of the input
 };
 
 struct Result {
   size_t requests = 0;
+  size_t skipped = 0;          // beside those that the input names
   std::vector<Told> findings;  // dearest first
 };
 

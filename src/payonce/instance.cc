@@ -20,6 +20,7 @@
 #include "embed/api/embeddings_api.h"
 #include "gateway/gateway.h"
 #include "identity/profile.h"
+#include "kv_events/subscriptions.h"
 #include "net/event_loop.h"
 #include "payonce/address.h"
 #include "payonce/make_embedder.h"
@@ -30,6 +31,7 @@
 #include "pipeline/keep_alive_stage.h"
 #include "pipeline/pipeline.h"
 #include "record/ledger.h"
+#include "record/recorder.h"
 #include "record/trace.h"
 #include "route/limits.h"
 
@@ -66,7 +68,7 @@ base::Digest digest_of_hex(const std::string& hex) {
 
 // `local`: null, or the engine inside, which comes before all others.
 pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::string& salt,
-                                const route::UpstreamPtr& local) {
+                                const route::UpstreamPtr& local, kv_events::Subscriptions& subscriptions) {
   static std::atomic<uint64_t> generations{0};
   auto policy = std::make_shared<pipeline::Policy>();
   policy->generation = ++generations;
@@ -77,6 +79,12 @@ pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::str
   }
   policy->callers = identity::Callers(std::move(callers));
   std::vector<route::UpstreamPtr> upstreams = settings.upstreams;
+  for (route::UpstreamPtr& upstream : upstreams) {
+    if (upstream->kv_events.empty()) continue;
+    auto listened = std::make_shared<route::Upstream>(*upstream);
+    listened->cache_events = subscriptions.get({.events = upstream->kv_events, .replay = upstream->kv_events_replay});
+    upstream = std::move(listened);
+  }
   if (local) upstreams.insert(upstreams.begin(), local);
   policy->routes = route::Routes(std::move(upstreams));
   policy->prices = llm::PriceTable::built_in();
@@ -85,6 +93,7 @@ pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::str
   policy->limit = settings.default_limit;
   policy->retry = settings.retry;
   policy->routing = settings.routing;
+  policy->tokenize_within_ms = settings.tokenize_within_ms;
   policy->exact = std::find(settings.layers.begin(), settings.layers.end(), "exact") != settings.layers.end();
   policy->semantic = wants_semantic(settings);
   policy->cache_sampled = settings.cache_sampled;
@@ -126,7 +135,7 @@ struct Instance::Parts {
                   .profiles = identity::Profiles::built_in().value(),
                   .semantic = semantic ? &semantic->stage() : nullptr,
                   .prefix = prefix ? &prefix->stage() : nullptr},
-                 make_policy(given, salt, nullptr)) {}
+                 make_policy(given, salt, nullptr, subscriptions)) {}
 
   void add_engine(LocalEngine::Hooks hooks) {
     const bool on_disk = !directory.empty() && settings.engine.kv_disk_bytes > 0;
@@ -145,7 +154,7 @@ struct Instance::Parts {
     upstream->forward_credential = false;
     upstream->local = engine.get();
     local = std::move(upstream);
-    pipeline.set_policy(make_policy(settings, salt, local));
+    pipeline.set_policy(make_policy(settings, salt, local, subscriptions));
     return {};
   }
   std::unique_ptr<embed::Embedder> embedder_of(const config::Settings& given) {
@@ -195,6 +204,8 @@ struct Instance::Parts {
   std::unique_ptr<cache::ResponseStore> store;
   record::Ledger ledger;
   route::Limits limits;
+  kv_events::Subscriptions subscriptions{clock};
+  record::Recorder recorder{env, clock, metrics};
   net::EventLoops loops;
   base::Status embedder_status;                          // why there is none, where one was named
   std::unique_ptr<embed::Embedder> embedder;             // null: none
@@ -259,11 +270,13 @@ base::Status Instance::start() {
                               .store = *p.store,
                               .ledger = p.ledger,
                               .tracer = p.tracer.get(),
+                              .recorder = &p.recorder,
                               .pipeline = p.pipeline,
                               .loops = p.loops,
                               .retrieval = p.retrieval ? &p.retrieval->stage() : nullptr,
                               .keep_alive = p.keep_alive.get()},
       std::move(options));
+  p.recorder.configure({.file = p.settings.record_file, .max_bytes = p.settings.record_max_bytes});
   PAYONCE_CHECK_OK(p.gateway->start());
   if (p.engine) PAYONCE_CHECK_OK(p.start_engine());
   p.loops.start();
@@ -282,7 +295,8 @@ const LocalEngine* Instance::engine() const { return parts_->engine.get(); }
 std::string Instance::url() const { return url_of(parts_->settings, parts_->gateway->port()); }
 
 void Instance::reload(const config::Settings& settings) {
-  parts_->pipeline.set_policy(make_policy(settings, parts_->salt, parts_->local));
+  parts_->recorder.configure({.file = settings.record_file, .max_bytes = settings.record_max_bytes});
+  parts_->pipeline.set_policy(make_policy(settings, parts_->salt, parts_->local, parts_->subscriptions));
 }
 
 void Instance::drain() {

@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "lint/live.h"
 #include "lint/report.h"
 #include "lint/run.h"
 #include "payonce/commands.h"
+#include "payonce/remote.h"
 
 namespace payonce {
 namespace {
@@ -17,7 +19,8 @@ namespace {
 struct Options {
   std::vector<std::string> paths, kinds, fail_on;
   std::string sarif;
-  bool as_json = false, list_kinds = false;
+  Remote instance;
+  bool live = false, as_json = false, list_kinds = false;
   lint::Show show;
 };
 
@@ -43,10 +46,7 @@ bool write_sarif(const std::string& to, const std::string& text) {
   return file.good();
 }
 
-int run(const Options& options) {
-  lint::Input input = lint::read_input(options.paths);
-  const llm::PriceTable prices = llm::PriceTable::built_in();
-  const lint::Result result = lint::run(input, prices, {.kinds = kinds_of(options.kinds)});
+int tell(const Options& options, const lint::Input& input, const lint::Result& result) {
   if (!options.sarif.empty() && !write_sarif(options.sarif, lint::as_sarif(result))) {
     (void)std::fprintf(stderr, "payonce: cannot write '%s'\n", options.sarif.c_str());
     return 1;
@@ -62,6 +62,20 @@ int run(const Options& options) {
     return fatal.empty() || std::find(fatal.begin(), fatal.end(), told.finding.kind) != fatal.end();
   });
   return failed || input.unreadable ? 1 : 0;
+}
+
+int run(const Options& options) {
+  if (options.live) {
+    auto answer = call(options.instance, "GET", "/payonce/v1/breakers");
+    auto live = answer ? lint::read_live(*answer, address_of(options.instance), kinds_of(options.kinds))
+                       : base::fail(std::move(answer.error()));
+    if (live) return tell(options, live->input, live->result);
+    (void)std::fprintf(stderr, "payonce: %s\n", live.error().message.c_str());
+    return 1;
+  }
+  lint::Input input = lint::read_input(options.paths);
+  const llm::PriceTable prices = llm::PriceTable::built_in();
+  return tell(options, input, lint::run(input, prices, {.kinds = kinds_of(options.kinds)}));
 }
 
 }  // namespace
@@ -80,9 +94,18 @@ void add_lint(CLI::App& app, int& status) {
       "  payonce lint logs/ --json | jq '.findings[] | {kind, path, cost_usd}'\n"
       "  payonce lint request.json prompts/system.j2\n"
       "  payonce lint logs/*.jsonl --fail-on clock,random_id --sarif lint.sarif\n"
+      "  payonce lint calls.jsonl.zst           what payonce serve --record wrote\n"
+      "  payonce lint --live                    a running instance's own findings\n"
       "  payonce lint day.jsonl.gz --redact");
   const auto options = std::make_shared<Options>();
   command->add_option("paths", options->paths, "Logs, requests, templates, folders, globs, or -");
+  CLI::Option* live =
+      command->add_option("--live", options->instance.url,
+                          "The findings of a running instance, instead of files; default $PAYONCE_URL, "
+                          "else http://127.0.0.1:4141");
+  live->expected(0, 1);
+  command->add_option("--token", options->instance.token,
+                      "Of --live: its admin token; default $PAYONCE_ADMIN_TOKEN, else this user's");
   command->add_flag("--json", options->as_json, "Print JSON");
   command->add_option("--sarif", options->sarif, "Write SARIF 2.1.0 to this file (-: print it)");
   command->add_option("--kind", options->kinds, "Only these kinds")
@@ -95,12 +118,14 @@ void add_lint(CLI::App& app, int& status) {
   command->add_flag("--show-text", options->show.text, "Longer excerpts of the prompts");
   command->add_flag("--redact", options->show.redact, "No excerpts of the prompts");
   command->add_flag("--kinds", options->list_kinds, "Print the table of all kinds");
-  command->callback([options, &status] {
+  command->callback([options, live, &status] {
     if (options->list_kinds) {
       (void)std::fputs(prefix::catalogue_markdown().c_str(), stdout);
       return;
     }
-    if (options->paths.empty()) throw CLI::RequiredError("paths");
+    options->live = live->count() > 0;
+    if (options->live && !options->paths.empty()) throw CLI::ExcludesError("--live", "paths");
+    if (!options->live && options->paths.empty()) throw CLI::RequiredError("paths");
     status = run(*options);
   });
 }

@@ -57,10 +57,14 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
+std::string address_of(const Remote& remote) {
+  std::string url = remote.url.empty() ? environment("PAYONCE_URL") : remote.url;
+  return url.empty() ? "http://127.0.0.1:4141" : url;
+}
+
 base::Result<std::string> call(const Remote& remote, std::string_view method, const std::string& target,
                                std::string body) {
-  std::string url = remote.url.empty() ? environment("PAYONCE_URL") : remote.url;
-  if (url.empty()) url = "http://127.0.0.1:4141";
+  const std::string url = address_of(remote);
   std::string prefix;
   PAYONCE_TRY(const net::Origin origin, net::Origin::parse(url, &prefix));
   std::string token = remote.token.empty() ? environment("PAYONCE_ADMIN_TOKEN") : remote.token;

@@ -18,6 +18,9 @@ struct Remote {
 base::Result<std::string> call(const Remote& remote, std::string_view method, const std::string& target,
                                std::string body = {});
 
+// The URL that call() uses.
+std::string address_of(const Remote& remote);
+
 std::string percent_encoded(std::string_view text);
 
 }  // namespace payonce

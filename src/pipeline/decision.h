@@ -53,6 +53,7 @@ enum class Forwarded : uint8_t { kMiss, kBypass, kStale, kRequest };
 std::string_view forwarded_name(Forwarded why);
 
 struct Forward;
+struct ReadPrompt;  // route_stage.h
 using PrefixPlanPtr = std::shared_ptr<const prefix::Plan>;
 
 // An answer from a cache layer.
@@ -111,10 +112,11 @@ struct Forward {
   std::string_view detail;  // for Cache-Status, or empty (static text)
   cache::MissReason exact_miss = cache::MissReason::kCold;  // of kMiss, where the exact layer was asked
   uint64_t id = 0;                                          // of its explanation; 0: none
-  PrefixPlanPtr prefix;               // what the prefix layer made of it, for candidates.front(); null: nothing (yet)
-  std::shared_ptr<route::Trip> trip;  // from arrange() on: what becomes of it, for where the next ones go
-  base::Bytes body;                   // as the client sent it; empty: no layer looks at it
-  bool observe_only = false;          // the prefix layer plans when the answer is out, to learn
+  PrefixPlanPtr prefix;  // what the prefix layer made of it, for candidates.front(); null: nothing (yet)
+  std::shared_ptr<const ReadPrompt> read;  // until arrange(): the body as routing reads it; null: not yet
+  std::shared_ptr<route::Trip> trip;       // from arrange() on: what becomes of it, for where the next ones go
+  base::Bytes body;                        // as the client sent it; empty: no layer looks at it
+  bool observe_only = false;               // the prefix layer plans when the answer is out, to learn
 };
 
 using Decision = std::variant<Answer, Refusal, Load, Search, Forward>;

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -51,6 +52,10 @@ class Pipeline {
   Decision without_load(const Load& load);
   // After a Search. `done` gets what before() would have said, on this thread or on one of the embedder's.
   void search(const Search& search, std::function<void(Decision)> done);
+  // Before arrange(): what an engine is asked for, so that it knows what each engine holds of the prompt. Nothing: it
+  // knows, or that does not count. Its answer, in time or not, goes to tokens_came().
+  std::optional<TokenQuestion> token_question(Forward& forward, const base::Bytes& body);
+  void tokens_came(const TokenQuestion& question, std::vector<uint32_t> tokens);
   // Before a forwarded request is sent: its candidates are ranked, and its front is made equal to that of earlier
   // ones, where the layer may.
   void arrange(Forward& forward, const base::Bytes& body);

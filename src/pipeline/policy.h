@@ -26,9 +26,10 @@ struct Policy {
   std::map<std::string, route::Limit> limits;  // of a virtual key, by its name; a zero in it means `limit`'s
   route::RetryPolicy retry;
   route::RoutingPolicy routing = route::RoutingPolicy::kOrder;
-  bool exact = true;          // --layers names it
-  bool semantic = false;      // the same, and there is a stage for it
-  bool cache_sampled = true;  // policy.sampled
+  int64_t tokenize_within_ms = 20;  // how long a request waits to learn which tokens it is; 0: not
+  bool exact = true;                // --layers names it
+  bool semantic = false;            // the same, and there is a stage for it
+  bool cache_sampled = true;        // policy.sampled
   struct Prefix {
     route::PrefixMode mode =
         route::PrefixMode::kOff;       // of upstreams that have none of their own; kOff: no such layer

@@ -16,6 +16,7 @@ struct Place {
   std::string name;
   uint64_t id = 0;  // a hash of name and identity, the same in every process
   PrefixMemory memory;
+  uint64_t losses = 0;  // of its cache, as its engine told, when it was last looked at
   int64_t asked_ms = 0;
   int64_t in_flight = 0;
   double queue_tokens = 0;   // that wait for the first byte of their answers
@@ -32,10 +33,10 @@ struct Place {
 struct Stop {
   Candidate candidate;
   std::shared_ptr<Place> place;
-  PrefixMemory::Found found;
-  double cached_tokens = 0;  // what was found; where money decides, times what is usually kept
-  double score = 0;          // balance: expected time; order, cost: true cost
-  bool open = false;         // its breaker
+  PrefixMemory::Found found;  // or, in its tokens, what its engine told
+  double cached_tokens = 0;   // what was found; where money decides, times what is usually kept
+  double score = 0;           // balance: expected time; order, cost: true cost
+  bool open = false;          // its breaker
 };
 
 }  // namespace payonce::route

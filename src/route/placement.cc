@@ -66,6 +66,28 @@ void sort_by_time(Stops stops, const Chain& chain) {
               stops.begin() + static_cast<ptrdiff_t>(best) + 1);
 }
 
+// Our counts of tokens are estimates, and an engine keeps whole blocks only.
+constexpr uint64_t kSlack = 2;
+
+// What the engine lost is forgotten: everything, or what it cannot hold any more.
+void hold_against(Place& place, const Told& told) {
+  if (std::exchange(place.losses, told.losses) != told.losses) place.memory.shrink_to(0);
+  if (told.complete) place.memory.shrink_to(kSlack * told.tokens);
+}
+
+// What is cached there of a prompt of so many tokens. The engine's word stands, but for what is on its way there, and
+// for what lies behind the tokens that are known; where it may hold more than it told, the guess may be right, too.
+void correct(PrefixMemory::Found& found, const Told& told, double tokens) {
+  constexpr double kAll = 0.9;  // the last block is not whole
+  const auto held = static_cast<uint32_t>(told.held * tokens);
+  const bool open_end = told.known < 1 && told.held >= kAll * told.known;
+  const bool on_its_way = found.links > 0 && !found.served;
+  const bool final_word = told.complete && told.known > 0 && !open_end && !on_its_way;
+  if (!final_word && held <= found.tokens) return;
+  found.tokens = held;
+  found.served = held > 0;
+}
+
 // REQUIRES: not empty; sorted, `first` is the one of the configuration.
 Moved moved_of(Stops stops, const Asked& asked, const Upstream* first) {
   const Stop& chosen = stops.front();
@@ -132,11 +154,14 @@ Turns Placement::ahead(const Asked& asked, std::span<const Stop> stops) const {
 
 std::vector<Stop> Placement::look(const Asked& asked, int64_t now_ms) {
   std::vector<Stop> stops;
+  const double tokens = asked.chain.empty() ? 0 : asked.chain.back().tokens;
   for (const Candidate& candidate : asked.candidates) {
     Stop stop{.candidate = candidate, .place = place_of(*candidate.upstream, now_ms)};
     Place& place = *stop.place;
     stop.open = candidate.upstream->breaker->is_open(now_ms);
+    if (candidate.told) hold_against(place, *candidate.told);
     stop.found = place.memory.find(asked.chain, candidate.account, candidate.ttl_ms, now_ms);
+    if (candidate.told) correct(stop.found, *candidate.told, tokens);
     if (stop.found.tokens < candidate.min_tokens) stop.found = {};
     // Where time decides, what is lost shows as the cache's size; where money decides, as the share that is billed.
     stop.cached_tokens = (asked.policy == RoutingPolicy::kBalance ? 1 : place.kept) * stop.found.tokens;

@@ -11,6 +11,7 @@
 //   missing prefix more than once, since who comes next waits for it as well. SGLang's router (smg) goes by prefix
 //   alone until the counts of requests differ too much.
 // - cost: the least true cost.
+// What an engine tells of its cache itself comes before what is believed of it (Told).
 // Upstreams whose breaker is open come last under each. What is believed of a cache is held against the bills: where
 // less than half of what was expected was read, all that was not used since is forgotten, and what is left is taken
 // for the cache's size, which grows again by kCapacityGrowth with each prompt that was read as expected.
@@ -22,6 +23,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +44,15 @@ enum class RoutingPolicy : uint8_t { kOrder, kBalance, kCost };
 inline constexpr std::array<std::pair<std::string_view, RoutingPolicy>, 3> kRoutingPolicies{
     {{"order", RoutingPolicy::kOrder}, {"balance", RoutingPolicy::kBalance}, {"cost", RoutingPolicy::kCost}}};
 
+// What an engine itself says of its cache (KV events). Shares are of the prompt's tokens.
+struct Told {
+  uint64_t losses = 0;    // how often it lost everything
+  bool complete = false;  // what it holds is known to the last block; false: it may hold more
+  uint64_t tokens = 0;    // that it holds
+  double known = 0;       // from the prompt's front, whose token ids are known; 0: none
+  double held = 0;        // of these, from the front, that it holds
+};
+
 // One that may serve a request, and what its cache and its prices are for it.
 struct Candidate {
   UpstreamPtr upstream;
@@ -49,6 +60,7 @@ struct Candidate {
   int64_t ttl_ms = 0;      // since the last use; 0: until evicted
   int64_t min_tokens = 0;  // a shorter prefix is not cached
   Rates rates;
+  std::optional<Told> told;  // nothing: its cache is guessed
 };
 
 struct Asked {

@@ -69,4 +69,12 @@ void PrefixMemory::forget_not_used_after(int64_t used_ms) {
   }
 }
 
+void PrefixMemory::shrink_to(uint64_t tokens) {
+  while (uses_.weight() > tokens) {
+    const Use* oldest = uses_.oldest();
+    if (oldest == nullptr || !oldest->served) return;
+    uses_.drop_oldest();
+  }
+}
+
 }  // namespace payonce::route

@@ -45,6 +45,8 @@ class PrefixMemory {
   void forget(std::span<const Link> chain, const base::Hash128& account, size_t keep);
   // Everything that was not used after `used_ms`: of a cache that evicts by use, what lost this has lost that.
   void forget_not_used_after(int64_t used_ms);
+  // Forgets what was not used for longest, until no more than `tokens` are left, or what comes next is on its way.
+  void shrink_to(uint64_t tokens);
   // The tokens that the cache can hold, as far as is known; what was not used for longest is forgotten beyond that.
   void set_capacity(uint64_t tokens);
   size_t size() const { return uses_.size(); }

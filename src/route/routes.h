@@ -17,6 +17,10 @@ namespace payonce::net {
 class LocalService;  // carried for the gateway; route itself calls nothing of it
 }
 
+namespace payonce::kv_events {
+class Subscriber;  // carried for the pipeline, the same
+}
+
 namespace payonce::route {
 
 enum class UpstreamKind : uint8_t { kOpenAi, kAnthropic };
@@ -53,6 +57,8 @@ struct Upstream {
   std::string provider;     // whose prompt cache it has, by id; empty: by host and model
   double price_factor = 1;  // its prices, as a multiple of the model's in the table
   PrefixMode prefix_mode = PrefixMode::kDefault;
+  std::string kv_events, kv_events_replay;  // where its engine publishes what its cache holds; empty: nowhere
+  std::shared_ptr<const kv_events::Subscriber> cache_events;  // what came from there; null: nobody listens
   bool http2 = false;  // h2c by prior knowledge on http://; on https:// ALPN decides
   bool verify_tls = true;
   std::string ca_file;

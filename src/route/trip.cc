@@ -100,6 +100,7 @@ void Trip::billed(const llm::Usage& usage) {
   place.expected += static_cast<uint64_t>(expected);
   place.read += static_cast<uint64_t>(read);
   place.kept += kSteady * (read / expected - place.kept);
+  if (stop.candidate.told && stop.candidate.told->complete) return;  // it tells itself what it lost
   if (read < kLost * expected) {
     place.memory.forget_not_used_after(stop.found.used_ms);
     place.capacity_tokens = static_cast<double>(place.memory.tokens());

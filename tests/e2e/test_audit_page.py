@@ -20,7 +20,8 @@ def report(tmp_path_factory):
     """The demo's report. PAYONCE_KEEP_SCREENSHOTS=FOLDER keeps pictures of it there (docs/images)."""
     folder = tmp_path_factory.mktemp("demo")
     flags = ["--model", os.environ["PAYONCE_MODEL"]] if "PAYONCE_MODEL" in os.environ else ["--no-model"]
-    ended = run_cli("demo", "--no-open", "--out", folder, "--questions", 400, *flags, home=folder, timeout_s=300)
+    embedder = {"PAYONCE_SEMANTIC_EMBEDDER": os.environ.get("PAYONCE_EMBEDDER", "")}
+    ended = run_cli("demo", "--no-open", "--out", folder, *flags, home=folder, env=embedder, timeout_s=300)
     assert ended.returncode == 0, ended.stderr
     return (folder / "report.html").as_uri()
 

@@ -162,6 +162,11 @@ void Flight::on_abandoned(Wake wake) {
   if (now) wake();
 }
 
+uint64_t Flight::size_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return total_bytes_;
+}
+
 bool Flight::recordable() const {
   const std::lock_guard lock(mutex_);
   return keep_ && dropped_ == 0;

@@ -56,6 +56,7 @@ class Flight {
   void on_writer_resume(Wake wake);  // called once, when the slowest reader has caught up
   void on_abandoned(Wake wake);      // called once, when the last reader left an answer that is not complete
   bool recordable() const;           // keeps everything
+  uint64_t size_bytes() const;       // of the answer so far
   // The whole recording; valid when recordable(). A copy.
   struct Recording {
     net::ResponseHead head;

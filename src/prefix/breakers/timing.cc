@@ -13,8 +13,9 @@ constexpr size_t kMaxPrefixes = 8192;
 constexpr int64_t kMinuteMs = 60'000;
 constexpr int64_t kUnknownFirstByteMs = 1000, kLongFirstByteMs = 4000;
 constexpr size_t kLongTextBytes = 400, kMaxKeptTextBytes = 16'384, kMaxKeptBlocks = 512;
-constexpr uint32_t kFanOut = 3;    // calls from which it is worth holding them …
-constexpr int64_t kBurstMs = 250;  // … two, if they are sent at once
+constexpr int64_t kRoundingMs = 2;  // of two starts and a latency, each in whole ms
+constexpr uint32_t kFanOut = 3;     // calls from which it is worth holding them …
+constexpr int64_t kBurstMs = 250;   // … two, if they are sent at once
 
 // Indexes of the blocks up to which the request asks to write.
 std::vector<uint32_t> written_blocks(const KeptRequest& kept) {
@@ -140,7 +141,7 @@ void TimingRules::fanned_out(const KeptRequest& now, uint32_t site, const Provid
       return false;
     }
     prefix.last_ms = now.meta.unix_ms;
-    if (now.meta.unix_ms >= prefix.ready_ms || whole == prefix.first) return false;
+    if (now.meta.unix_ms + kRoundingMs >= prefix.ready_ms || whole == prefix.first) return false;
     const bool burst = now.meta.unix_ms - prefix.cold_ms <= kBurstMs;
     if (++prefix.sent < kFanOut && !burst) return false;
     Break made =
