@@ -16,9 +16,7 @@ std::string_view host_of(std::string_view path) {
 }
 
 // What `payonce serve --record` says of answers that were not bought.
-bool is_own_layer(std::string_view cache) {
-  return cache == "exact" || cache == "semantic" || cache == "collapsed";
-}
+bool is_own_layer(std::string_view cache) { return cache == "exact" || cache == "semantic" || cache == "collapsed"; }
 
 constexpr std::string_view kNoRequest = "no request in it: expected \"request\", or \"messages\" or \"input\"";
 

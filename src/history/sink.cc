@@ -22,7 +22,9 @@ std::pair<size_t, bool> Sink::add_as_is(const Call& call, std::string_view key) 
     const base::Hash128 name = key.empty() ? hash_.parts(std::array<std::string_view, 4>{
                                                  bytes_of(call.at_ms), call.session, call.request, call.response})
                                            : hash_(key);
-    if (const auto [known, fresh] = known_.try_emplace(name, index); !fresh) {
+    const auto [known, fresh] = known_.try_emplace(name, index);
+    // Equal rows of one file are two equal calls within a millisecond, as caches answer them.
+    if (!fresh && (!key.empty() || log_.calls[known->second].file != call.file)) {
       ++log_.duplicates.records;
       return {known->second, false};
     }

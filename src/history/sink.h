@@ -21,8 +21,8 @@ class Sink {
   uint32_t file() const { return static_cast<uint32_t>(log_.files.size() - 1); }
 
   // Appends the call, as one of the file that is read, unless a call with this key is known. `key` names the call
-  // wherever it was written down. Empty: calls are one when their time, session, request and answer are equal to the
-  // byte; one without time or answer is always another. Returns its index, and whether it is new.
+  // wherever it was written down. Empty: calls of two files are one when their time, session, request and answer are
+  // equal to the byte; one without time or answer is always another. Returns its index, and whether it is new.
   std::pair<size_t, bool> add(Call call, std::string_view key) {
     call.file = file();
     return add_as_is(call, key);

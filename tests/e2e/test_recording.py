@@ -169,3 +169,18 @@ def test_a_running_instance_is_asked_for_its_findings(make_recording, tmp_path):
     gone = run_cli("lint", "--live", gateway.root, home=gateway.folder)
     assert gone.returncode == 1 and gateway.root in gone.stderr
     assert run_cli("lint", "--live", gateway.root, "--json", "log.jsonl", home=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("file", ["calls.jsonl", "calls.jsonl.zst"])
+def test_an_audit_reads_it_and_knows_what_was_not_bought(make_recording, tmp_path, file):
+    gateway = make_recording(file)
+    for number in range(6):
+        assert gateway.chat(chat_body(f"Question {number % 2}?", model="gpt-4o"), **KEY).status_code == 200
+    gateway.stop()  # writes what is left
+    ended = run_cli("audit", tmp_path / file, "--layers", "exact", "--quick", "--json", "-", home=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(ended.stdout)
+    exact = report["layers"][0]
+    assert (report["requests"], report["skipped"], exact["hits"]) == (6, 0, 4)
+    assert report["cost_usd"]["actual"] == pytest.approx(report["cost_usd"]["with_payonce"])  # the cache was there
+    assert report["cost_usd"]["uncached"] == pytest.approx(3 * report["cost_usd"]["actual"])
