@@ -139,7 +139,7 @@ bool looks_volatile(std::string_view segment) {
   return found;
 }
 
-bool is_git_state(std::string_view segment) {
+bool is_git_state(std::string_view segment, bool below_another) {
   const auto skip = [&](std::string_view of) {
     segment.remove_prefix(std::min(segment.find_first_not_of(of), segment.size()));
   };
@@ -157,8 +157,10 @@ bool is_git_state(std::string_view segment) {
     return segment.find_first_of("./") != std::string_view::npos &&  // a path, not a sentence after an initial
            segment.find(' ', space + 1) == std::string_view::npos;
   const auto is_hash_digit = [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); };
+  const bool mixed =
+      std::any_of(first.begin(), first.end(), is_digit) && std::any_of(first.begin(), first.end(), is_letter);
   return first.size() >= 7 && first.size() <= 40 && std::all_of(first.begin(), first.end(), is_hash_digit) &&
-         std::any_of(first.begin(), first.end(), is_digit) && std::any_of(first.begin(), first.end(), is_letter);
+         (mixed || below_another);
 }
 
 std::vector<Segment> segments_of(std::string_view text, const base::KeyedHash& hash) {
@@ -170,7 +172,7 @@ std::vector<Segment> segments_of(std::string_view text, const base::KeyedHash& h
     segment.exact = hash(bytes);
     segment.slot = hash.parts<2>({"slot", masked(bytes)});
     segment.looks_volatile = looks_volatile(bytes);
-    segment.is_git_state = is_git_state(bytes);
+    segment.is_git_state = is_git_state(bytes, !out.empty() && out.back().is_git_state);
     out.push_back(segment);
     begin = end;
   }

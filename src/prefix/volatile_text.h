@@ -33,6 +33,7 @@ std::string masked(std::string_view segment);
 bool looks_volatile(std::string_view segment);
 // A line of `git log --oneline` or `git status --short`, or the label above them, as coding agents write them into
 // their system prompts ("Recent commits:", "- Git status:", "Status:").
-bool is_git_state(std::string_view segment);
+// `below_another`: a line like that stands above it; then a hash of digits alone is one, too.
+bool is_git_state(std::string_view segment, bool below_another = false);
 
 }  // namespace payonce::prefix

@@ -45,5 +45,16 @@ TEST(VolatileTextTest, WhatGitSaysOfAWorkingTreeIsKnownAtSight) {
     EXPECT_FALSE(is_git_state(text)) << text;
 }
 
+TEST(VolatileTextTest, AHashOfDigitsAloneIsOneBelowOthers) {
+  EXPECT_FALSE(is_git_state("  1234567 s1 work\n"));
+  EXPECT_TRUE(is_git_state("  1234567 s1 work\n", true));
+  const base::KeyedHash hash("test");
+  const auto segments =
+      segments_of("Be kind.\n- Recent commits:\n  1234567 s1 work\n  21c60dd begin\n\nBe brief.\n", hash);
+  std::vector<bool> found;
+  for (const Segment& segment : segments) found.push_back(segment.is_git_state);
+  EXPECT_EQ(found, (std::vector<bool>{false, true, true, true, false, false}));
+}
+
 }  // namespace
 }  // namespace payonce::prefix
