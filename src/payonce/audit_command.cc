@@ -78,7 +78,8 @@ void add_log_options(CLI::App& command, Options& options) {
   const std::map<std::string, audit::Sharing> kinds = {
       {"user", audit::Sharing::kUser}, {"session", audit::Sharing::kSession}, {"all", audit::Sharing::kAll}};
   command.add_option("--share", options.audit.sharing, "Whose answers may be given to whom: user, session or all")
-      ->transform(CLI::CheckedTransformer(kinds))
+      ->transform(CLI::CheckedTransformer(kinds).description(""))
+      ->type_name("user|session|all")
       ->default_str("user");
   command.add_option("--price", options.prices, "MODEL=IN,OUT[,READ[,WRITE[,WRITE1H]]] in USD per million tokens")
       ->type_name("PRICE")
@@ -113,7 +114,9 @@ void add_audit(CLI::App& app, int& status) {
       "Formats: rows {timestamp, latency_ms, path, session, request, response}, LiteLLM, Helicone, Langfuse, batch "
       "files,\n"
       "Claude Code, Codex, Gemini CLI, OpenCode, OpenTelemetry; docs/logs.md says how to export each.\n"
-      "The settings are those of `payonce serve`. Nothing leaves this machine.\n\n"
+      "The settings are those of `payonce serve`; the prefix layer is safe unless told otherwise. Nothing leaves "
+      "this "
+      "machine.\n\n"
       "Examples:\n"
       "  payonce audit ~/.claude/projects --out report.html\n"
       "  payonce audit spendlogs.csv.gz --json - | jq .cost_usd\n"

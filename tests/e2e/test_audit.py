@@ -94,6 +94,35 @@ def test_savings_add_up(tmp_path):
     assert saved == pytest.approx(cost["actual"] - cost["with_payonce"])
 
 
+def test_streams_and_messages_are_read_as_well(tmp_path):
+    events = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in (
+        {"id": "c", "object": "chat.completion.chunk", "model": MODEL,
+         "choices": [{"index": 0, "delta": {"role": "assistant", "content": "It does."}, "finish_reason": None}]},
+        {"id": "c", "object": "chat.completion.chunk", "model": MODEL,
+         "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+        {"id": "c", "object": "chat.completion.chunk", "model": MODEL, "choices": [],
+         "usage": {"prompt_tokens": 600, "completion_tokens": 20, "total_tokens": 620}})) + "data: [DONE]\n\n"
+    rows = [row(number, "Does it stream?", response=events) for number in range(3)]
+    for one in rows:
+        one["request"] |= {"stream": True, "stream_options": {"include_usage": True}}
+    marked = [{"type": "text", "text": SYSTEM * 3, "cache_control": {"type": "ephemeral"}}]
+    for number in range(4):
+        used = {"input_tokens": 20, "output_tokens": 9, "cache_creation_input_tokens": 0 if number else 1500,
+                "cache_read_input_tokens": 1500 if number else 0}
+        rows.append({"timestamp": START + 900 + 60 * number, "path": "/v1/messages", "latency_ms": 800,
+                     "request": {"model": "claude-sonnet-4-5", "max_tokens": 50, "temperature": 0, "system": marked,
+                                 "messages": [{"role": "user", "content": f"Number {number}?"}]},
+                     "response": {"id": f"msg_{number}", "type": "message", "role": "assistant", "usage": used,
+                                  "model": "claude-sonnet-4-5", "stop_reason": "end_turn",
+                                  "content": [{"type": "text", "text": f"It is {number}."}]}})
+    report = audit(write(tmp_path / "log.jsonl", rows), "--layers", "exact,prefix", "--quick", home=tmp_path)
+    assert (report["requests"], layer(report, "exact")["hits"]) == (7, 2)
+    assert report["tokens"] == {"fresh": 1880, "read": 4500, "write_short": 1500, "write_long": 0, "output": 96}
+    simulated = report["simulator"]  # marked as the provider wants it: what is read and written is what was billed
+    assert simulated["read"] == pytest.approx(simulated["billed_read"], rel=0.05)
+    assert simulated["written"] == pytest.approx(simulated["billed_written"], rel=0.05)
+
+
 def test_bad_lines_are_told_and_the_rest_is_read(tmp_path):
     text = json.dumps(row(0, "Who?")) + "\n{\"request\": \n" + json.dumps(row(1, "Why?")) + "\nnot json\n"
     with gzip.open(tmp_path / "log.jsonl.gz", "wt") as packed:
