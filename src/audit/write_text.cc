@@ -25,6 +25,22 @@ std::string headline(std::string_view name, const std::string& before, const std
   return fmt::format("  {:<20} {:>12}  →  {:>12}   {:>9}\n", name, before, after, change);
 }
 
+std::string headlines(const Report& report) {
+  const Money& cost = report.cost;
+  if (report.layers.empty())  // nothing could be replayed
+    return fmt::format("  {:<20} {:>12}\n  {:<20} {:>12}   {:>9}\n", "without any cache", usd(cost.uncached), "paid",
+                       usd(cost.actual), change(cost.uncached, cost.actual));
+  std::string out = fmt::format("  {:<20} {:>12}     {:>12}\n", "", "ACTUAL", "WITH PAYONCE");
+  const Latency& latency = report.latency;
+  if (latency.calls > 0)
+    out += headline("average latency", time(latency.actual_mean_ms), time(latency.with_mean_ms),
+                    change(latency.actual_mean_ms, latency.with_mean_ms));
+  out += headline("input-token cost", usd(report.input_cost.actual), usd(report.input_cost.with),
+                  change(report.input_cost.actual, report.input_cost.with));
+  out += headline("total cost", usd(cost.actual), usd(cost.with), change(cost.actual, cost.with));
+  return out + fmt::format("  {:<20} {:>12}\n\n", "without any cache", usd(cost.uncached));
+}
+
 std::string rebuilds(const Report& report) {
   if (report.rebuilds.empty()) return "";
   std::map<std::string_view, size_t> causes;
@@ -59,17 +75,7 @@ std::string as_text(const Report& report) {
                                 report.duplicates, report.skipped);
   if (report.to_ms > report.from_ms)
     out += fmt::format(", {:.1f} days", static_cast<double>(report.to_ms - report.from_ms) / 86'400'000);
-  out += "\n\n" + fmt::format("  {:<20} {:>12}     {:>12}\n", "", "ACTUAL", "WITH PAYONCE");
-  const Latency& latency = report.latency;
-  if (latency.calls > 0)
-    out += headline("average latency", time(latency.actual_mean_ms), time(latency.with_mean_ms),
-                    change(latency.actual_mean_ms, latency.with_mean_ms));
-  out += headline("input-token cost", usd(report.input_cost.actual), usd(report.input_cost.with),
-                  change(report.input_cost.actual, report.input_cost.with));
-  out += headline("total cost", usd(report.cost.actual), usd(report.cost.with),
-                  change(report.cost.actual, report.cost.with));
-  out += fmt::format("  {:<20} {:>12}\n\n", "without any cache", usd(report.cost.uncached));
-
+  out += "\n\n" + headlines(report);
   if (!report.layers.empty())
     out += fmt::format("  {:<10} {:>8} {:>9} {:>14} {:>11} {:>11}  {}\n", "LAYER", "HITS", "OF", "INPUT TOKENS",
                        "COST", "TIME", "");
@@ -81,8 +87,8 @@ std::string as_text(const Report& report) {
   out += fmt::format("\nInput tokens: {} fresh, {} read, {} written (short), {} written (long); output {}{}\n",
                      tokens.fresh, tokens.read, tokens.write_short, tokens.write_long,
                      report.output_is_floor ? "≥ " : "", tokens.output);
-  if (latency.models.usable())
-    out += fmt::format("Latency model: median error {:.0f} % a call\n", 100 * latency.models.median_error());
+  if (report.latency.models.usable())
+    out += fmt::format("Latency model: median error {:.0f} % a call\n", 100 * report.latency.models.median_error());
   out += rebuilds(report);
   out += breakers(report);
   for (const std::string& note : report.notes) out += fmt::format("note: {}\n", note);

@@ -1,5 +1,70 @@
 // The other sections, and all of them in order.
 
+const repeats = data => {
+  const {equal, paraphrases} = data.repeats;
+  if (equal.length + paraphrases.length + data.tools.repeated === 0) return leaveOut("repeats");
+  const hidden = note("Texts are left out; payonce audit --show-text puts them in.");
+  const shown = equal.some(row => row.example) || paraphrases.some(row => row.question);
+  section(
+    "repeats",
+    "Asked more than once",
+    shown ? null : hidden,
+    equal.length
+      ? longTable(
+          "Equal requests: one answer serves them all",
+          [
+            ["First asked in request", row => count(row.requests[0])],
+            ["Times", row => count(row.requests.length), "number"],
+            ["Paid again", row => usd(row.cost_usd), "number"],
+            ...(shown ? [["Question", row => row.example, "words"]] : []),
+          ],
+          equal,
+          8,
+        )
+      : null,
+    paraphrases.length
+      ? el("p", {
+          text:
+            `Paraphrases answered by the semantic layer, the least alike first. In ` +
+            `${count(paraphrases.filter(row => row.same_answer).length)} of these ${count(paraphrases.length)} the log's own answer ` +
+            `is word for word the same; in the others it is worded differently, or it differs: look at them.`,
+        })
+      : null,
+    paraphrases.length
+      ? longTable(
+          "Paraphrases",
+          [
+            ["Request", row => count(row.request)],
+            ["Answered from", row => count(row.source), "number"],
+            ["Cosine", row => row.similarity.toFixed(3), "number"],
+            ["Log's own answer", row => (row.same_answer ? "the same words" : "other words")],
+            ...(shown
+              ? [
+                  ["Question", row => row.question, "words"],
+                  ["Stored question", row => row.matched, "words"],
+                ]
+              : []),
+          ],
+          paraphrases,
+          8,
+        )
+      : null,
+    data.tools.calls
+      ? note(
+          `Tool calls: ${count(data.tools.calls)}, of which ${count(data.tools.repeated)} had been made with ` +
+            `the same arguments in the same session` +
+            (data.tools.by_tool.length
+              ? ` (${data.tools.by_tool
+                  .slice(0, 5)
+                  .map(row => `${row.tool} ${count(row.repeated)}`)
+                  .join(", ")})`
+              : "") +
+            ".",
+        )
+      : null,
+  );
+};
+
 const gaps = data => {
   const buckets = data.gaps.buckets;
   if (!buckets.some(bucket => bucket.count > 0)) return leaveOut("gaps");
