@@ -14,10 +14,6 @@
 #include "kv_events/subscriptions.h"
 #include "kv_events/test_batches.h"
 
-// ThreadSanitizer sees no fences of a library that was built without it, and takes its queues for races.
-extern "C" const char* __tsan_default_suppressions();
-extern "C" const char* __tsan_default_suppressions() { return "race:libzmq.so\n"; }
-
 namespace payonce::kv_events {
 namespace {
 

@@ -27,6 +27,7 @@ namespace json = boost::json;
 using std::chrono::steady_clock;
 
 constexpr int64_t kDay_ms = 86'400'000;
+constexpr int64_t kLongestAnswer_ms = 600'000;  // of a large model on a small machine
 
 struct Options {
   std::string model, folder = "payonce-demo";
@@ -59,7 +60,7 @@ base::Result<demo::Sample> sample(const config::Settings& settings, const std::v
   PAYONCE_CHECK_OK(server.start());
   if (!loaded.get_future().get())
     return base::fail(server.engine().failure().value_or(base::Error{base::Code::kUnavailable, "the model"}));
-  const Remote engine{.url = server.url(), .token = "demo"};
+  const Remote engine{.url = server.url(), .token = "demo", .timeout_ms = kLongestAnswer_ms};
   ProgressBar bar;
   demo::Sample out;
   // The first of two with the same front: how much longer it takes is what computing that front costs.

@@ -79,7 +79,8 @@ base::Result<std::string> call(const Remote& remote, std::string_view method, co
     if (!token.empty()) head.headers.add("Authorization", "Bearer " + token);
     if (!body.empty()) head.headers.add("Content-Type", "application/json");
     (void)client.send(origin, std::move(head), base::Bytes(std::move(body)),
-                      {.connect_ms = 3'000, .first_byte_ms = 30'000, .idle_ms = 30'000}, answer);
+                      {.connect_ms = 3'000, .first_byte_ms = remote.timeout_ms, .idle_ms = remote.timeout_ms},
+                      answer);
     loop.run();
   }
   if (!answer->error.empty())

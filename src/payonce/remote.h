@@ -1,6 +1,7 @@
 // Calls to the admin API of a running instance, for the command line.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -9,8 +10,9 @@
 namespace payonce {
 
 struct Remote {
-  std::string url;    // "http://127.0.0.1:4141"; empty: $PAYONCE_URL, else the default
-  std::string token;  // empty: $PAYONCE_ADMIN_TOKEN, else the file that an instance of this user left
+  std::string url;              // "http://127.0.0.1:4141"; empty: $PAYONCE_URL, else the default
+  std::string token;            // empty: $PAYONCE_ADMIN_TOKEN, else the file that an instance of this user left
+  int64_t timeout_ms = 30'000;  // to the first byte of an answer, and between two
 };
 
 // The body of a 200 answer. kUnavailable when no instance answers (with what to do), kInvalid with the instance's
