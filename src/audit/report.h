@@ -2,6 +2,7 @@
 // Threads: values.  Money: USD. Requests are named by their index in the order of time, from 0.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -147,6 +148,7 @@ struct Report {
   Money cost, input_cost;
   Latency latency;
   std::vector<Layer> layers;
+  std::array<size_t, prefix::kActs> acts{};  // requests to which the prefix layer would have done this
   std::vector<ModelShare> models;
   std::vector<SessionShare> sessions;  // the dearest first
   size_t sessions_in_all = 0;

@@ -129,14 +129,16 @@ void add_notes(const ReplayedLog& replay, Report& report) {
        " requests have no body in the log: what they cost is counted, what a cache would have done with them is not "
        "known. `payonce serve --record` keeps bodies");
   note(report.without_answer, " requests have no answer in the log, so nothing could be stored for later ones");
-  size_t unpriced = 0, guessed = 0, floor = 0, partial = 0;
+  size_t unpriced = 0, guessed = 0, floor = 0, partial = 0, again = 0;
   for (size_t i = 0; i < replay.calls.size(); ++i) {
     unpriced += price_row(replay.calls[i], replay.options.prices) == nullptr ? 1U : 0U;
     guessed += replay.replayed[i].actual_is_simulated ? 1U : 0U;
     floor += replay.calls[i].output_is_floor ? 1U : 0U;
     partial += replay.calls[i].request_is_partial ? 1U : 0U;
+    again += replay.replayed[i].asked_again ? 1U : 0U;
   }
   note(partial, " requests are known by their messages alone, without tools and parameters, which count as equal");
+  note(again, " answers by meaning would have been asked for upstream as well, to learn from: counted as bought");
   note(unpriced, " requests are of models without a known price and count as free: give one with --price");
   note(guessed, " requests say nothing of what was billed: their tokens are estimated");
   note(floor, " requests have an output count that the log cut short: costs are at least so much");
@@ -187,6 +189,7 @@ void add_totals(const ReplayedLog& replay, Report& report) {
     report.input_cost += costs.back().input;
     add(report.actual, replayed.actual);
     add(report.with, replayed.with);
+    for (size_t act = 0; act < replayed.acts.size(); ++act) report.acts[act] += replayed.acts[act] > 0 ? 1U : 0U;
     report.without_body += replayed.took == Took::kNoBody ? 1U : 0U;
     report.without_answer += !call.request.empty() && call.response.empty() ? 1U : 0U;
     if (call.at_ms > 0) {

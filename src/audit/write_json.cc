@@ -75,6 +75,13 @@ json::array layers(const Report& report) {
   return out;
 }
 
+json::object acts(const Report& report) {
+  json::object out;
+  for (size_t act = 0; act < report.acts.size(); ++act)
+    if (report.acts[act] > 0) out[prefix::act_name(static_cast<prefix::Act>(act))] = report.acts[act];
+  return out;
+}
+
 json::array sessions(const Report& report) {
   json::array out;
   for (const SessionShare& session : report.sessions) {
@@ -268,6 +275,7 @@ json::object as_json(const Report& report, const history::Log& log, const Option
           {"input_cost_usd", money(report.input_cost)},
           {"latency_ms", latency(report.latency)},
           {"layers", layers(report)},
+          {"acts", acts(report)},
           {"projection", projection(report)},
           {"models", models(report)},
           {"sessions", sessions(report)},

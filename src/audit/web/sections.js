@@ -150,6 +150,15 @@ const waterfall = data => {
       ],
       data.layers,
     ),
+    Object.keys(data.acts).length > 0
+      ? note(
+          "What the prefix layer would have done, in how many requests: " +
+            Object.entries(data.acts)
+              .map(([act, requests]) => `${act.replaceAll("_", " ")} ${count(requests)}`)
+              .join(", ") +
+            ".",
+        )
+      : null,
   );
   draw("Total cost");
 };
