@@ -9,6 +9,7 @@
 #include <deque>
 
 #include "audit/replay.h"
+#include "audit/stack.h"
 #include "audit/summarise.h"
 #include "audit/write.h"
 
@@ -137,6 +138,25 @@ TEST(Replay, AFrontThatTheClientRespellsIsReadAgain) {
   for (const Replayed& one : log.play()) read += one.sent.read;
   for (const Replayed& one : log.play(off)) read_without += one.sent.read;
   EXPECT_GT(read, read_without + 1000);
+}
+
+TEST(Replay, ABodyMayCallItsModelOtherwiseThanTheLog) {
+  Calls log;
+  for (int i = 0; i < 2; ++i) {
+    history::Call& call = log.add(10 * i, "Who?");
+    call.model = "azure/gpt-4o-eu";
+    call.provider = "azure";
+  }
+  EXPECT_EQ(log.play()[1].took, Took::kExact);
+}
+
+TEST(Provider, IsWhatOtherSystemsCallIt) {
+  EXPECT_EQ(provider_id("anthropic", "claude-sonnet-4-5"), "anthropic");
+  EXPECT_EQ(provider_id("bedrock", "anthropic.claude-haiku-4-5-v1:0"), "bedrock_claude");
+  EXPECT_EQ(provider_id("bedrock", "amazon.nova-lite-v1:0"), "bedrock_nova");
+  EXPECT_EQ(provider_id("azure", "gpt-4o"), "azure_openai");
+  EXPECT_EQ(provider_id("vertex_ai", "gemini-2.5-pro"), "gemini");
+  EXPECT_EQ(provider_id("somebody", "gpt-4o"), "");
 }
 
 TEST(Replay, ACallWithoutABodyIsCountedAsBilled) {

@@ -52,8 +52,9 @@ ModelsOf models_of(std::span<const Call> calls) {
   ModelsOf out;
   std::map<std::string, std::string, std::less<>> known;  // a model goes where it was first seen
   for (const Call& call : calls)
-    if (known.emplace(call.model, call.provider).second) out[std::string(call.provider)].emplace(call.model);
-  out[""];  // whatever has no model of that name
+    if (const auto [it, first] = known.emplace(call.model, provider_id(call.provider, call.model)); first)
+      out[it->second].emplace(call.model);
+  out[""];  // for models that the log calls otherwise than the body
   return out;
 }
 

@@ -18,7 +18,7 @@
 
 namespace payonce::audit {
 
-// Which models were asked for at which provider, as a log names it ("" for none).
+// Which models were asked for at which provider, by its id ("": not known, then host and model decide).
 using ModelsOf = std::map<std::string, std::set<std::string>>;
 
 class Stack {
