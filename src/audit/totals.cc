@@ -89,8 +89,9 @@ void add_layers(const ReplayedLog& replay, const std::vector<CallCost>& costs, R
       exact.certain = false;
       exact.why = "the log holds messages alone: tools and parameters of these requests may differ";
     }
-    layer.input_tokens_saved +=
-        &layer == &prefix ? call.with.read - call.actual.read : call.actual.input() - call.with.input();
+    if (!replay.calls[i].from_cache)  // else it was not bought either
+      layer.input_tokens_saved +=
+          &layer == &prefix ? call.with.read - call.actual.read : call.actual.input() - call.with.input();
     layer.cost_saved_usd += costs[i].all.actual - costs[i].all.with;
     layer.input_cost_saved_usd += costs[i].input.actual - costs[i].input.with;
     if (replay.calls[i].latency_ms >= 0)
@@ -109,7 +110,7 @@ void add_models(const ReplayedLog& replay, const std::vector<CallCost>& costs, R
     const history::Call& call = replay.calls[i];
     ModelShare& share = by_model[{std::string(call.model), std::string(replay.replayed[i].provider)}];
     ++share.requests;
-    add(share.usage, replay.replayed[i].actual);
+    if (!call.from_cache) add(share.usage, replay.replayed[i].actual);
     share.cost += costs[i].all;
     share.priced = share.priced && costs[i].priced;
   }
@@ -187,8 +188,10 @@ void add_totals(const ReplayedLog& replay, Report& report) {
     costs.push_back(cost_of(call, replayed, replay.options.prices));
     report.cost += costs.back().all;
     report.input_cost += costs.back().input;
-    add(report.actual, replayed.actual);
-    add(report.with, replayed.with);
+    if (!call.from_cache) {  // what a cache of the log's own answered was not bought
+      add(report.actual, replayed.actual);
+      add(report.with, replayed.with);
+    }
     for (size_t act = 0; act < replayed.acts.size(); ++act) report.acts[act] += replayed.acts[act] > 0 ? 1U : 0U;
     report.without_body += replayed.took == Took::kNoBody ? 1U : 0U;
     report.without_answer += !call.request.empty() && call.response.empty() ? 1U : 0U;

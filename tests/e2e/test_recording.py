@@ -184,3 +184,4 @@ def test_an_audit_reads_it_and_knows_what_was_not_bought(make_recording, tmp_pat
     assert (report["requests"], report["skipped"], exact["hits"]) == (6, 0, 4)
     assert report["cost_usd"]["actual"] == pytest.approx(report["cost_usd"]["with_payonce"])  # the cache was there
     assert report["cost_usd"]["uncached"] == pytest.approx(3 * report["cost_usd"]["actual"])
+    assert exact["input_tokens_saved"] == 0 and exact["cost_saved_usd"] == pytest.approx(0)
