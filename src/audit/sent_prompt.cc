@@ -104,6 +104,18 @@ SentPrompt read_sent(const llm::Request& request, const prompt_cache::Provider& 
   return out;
 }
 
+prompt_cache::SimRequest sim_request(const SentPrompt& prompt) {
+  prompt_cache::SimRequest out;
+  out.routing_key = prompt.routing_key;
+  out.blocks = prompt.blocks;
+  out.invalidates_all = prompt.invalidates_all;
+  out.invalidates_system = prompt.invalidates_system;
+  out.invalidates_messages = prompt.invalidates_messages;
+  out.automatic = prompt.automatic;
+  out.automatic_ttl = prompt.automatic_ttl;
+  return out;
+}
+
 bool is_stream(std::string_view response) {
   return response.starts_with("data:") || response.starts_with("event:") || response.starts_with(":");
 }

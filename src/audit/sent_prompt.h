@@ -24,6 +24,8 @@ struct SentPrompt {
 
 SentPrompt read_sent(const llm::Request& request, const prompt_cache::Provider& provider,
                      const base::KeyedHash& hash);
+// What a simulation needs of the prompt; times, model, account and answer are the caller's. Views point to `prompt`.
+prompt_cache::SimRequest sim_request(const SentPrompt& prompt);
 // A recorded answer as it would stand in the next prompt, `tokens` long; empty where it holds more than one text.
 std::vector<prompt_cache::SimBlock> answer_blocks(llm::Dialect dialect, std::string_view response, int64_t tokens,
                                                   const base::KeyedHash& hash);

@@ -53,20 +53,14 @@ class Recorder {
     const auto request = llm::parse_request(dialect, base::Bytes::unowned(asked.request));
     if (!request) return {};
     const audit::SentPrompt sent = audit::read_sent(*request, provider, hash_);
-    const auto result = simulator->run({.at_ms = asked.at_ms,
-                                        .readable_ms = asked.at_ms + 500,
-                                        .done_ms = asked.at_ms + 1000,
-                                        .model = request->model,
-                                        .account = asked.user,
-                                        .routing_key = sent.routing_key,
-                                        .blocks = sent.blocks,
-                                        .answer = {},
-                                        .invalidates_all = sent.invalidates_all,
-                                        .invalidates_system = sent.invalidates_system,
-                                        .invalidates_messages = sent.invalidates_messages,
-                                        .automatic = sent.automatic,
-                                        .automatic_ttl = sent.automatic_ttl,
-                                        .output_tokens = output});
+    prompt_cache::SimRequest simulated = audit::sim_request(sent);
+    simulated.at_ms = asked.at_ms;
+    simulated.readable_ms = asked.at_ms + 500;
+    simulated.done_ms = asked.at_ms + 1000;
+    simulated.model = request->model;
+    simulated.account = asked.user;
+    simulated.output_tokens = output;
+    const auto result = simulator->run(simulated);
     return result ? result->usage() : llm::Usage{};
   }
 

@@ -12,6 +12,7 @@
 #include <random>
 #include <sstream>
 
+#include "base/temporary_directory.h"
 #include "history/rebuilds.h"
 #include "history/records.h"
 #include "history/totals.h"
@@ -27,21 +28,16 @@ namespace fs = std::filesystem;
 
 class Folder {
  public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "payonce_history_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
   std::string write(const std::string& name, std::string_view text) const {
-    const fs::path path = path_ / name;
+    const fs::path path = fs::path(directory_.path()) / name;
     fs::create_directories(path.parent_path());
     std::ofstream(path, std::ios::binary) << text;
     return path.string();
   }
-  std::string path() const { return path_.string(); }
+  std::string path() const { return directory_.path(); }
 
  private:
-  fs::path path_;
+  base::TemporaryDirectory directory_;
 };
 
 std::string text_of(const std::string& name) {

@@ -23,7 +23,7 @@ struct Options {
   bool quick = false;
 };
 
-int usage(const std::string& what) { return complain({base::Code::kInvalid, what}, kUsage); }
+int usage(const std::string& what) { return complain(what, kUsage); }
 
 int simulate(Options& options) {
   if (!options.audit.logs.empty()) return usage("--simulate takes one trace; give no further files");

@@ -12,14 +12,10 @@
 #include "base/metrics.h"
 #include "payonce/make_embedder.h"
 #include "payonce/progress_bar.h"
+#include "payonce/run.h"
 
 namespace payonce {
 namespace {
-
-int complain(const std::string& what) {
-  (void)std::fprintf(stderr, "payonce: %s\n", what.c_str());
-  return 1;
-}
 
 bool write_file(const std::string& name, const std::string& text) {
   std::ofstream file(name, std::ios::binary | std::ios::trunc);
@@ -69,14 +65,14 @@ int run_audit(const AuditOptions& options, const config::Settings& settings) {
       {.format = options.format, .progress = [&](uint64_t done, uint64_t all) { bar.show("reading", done, all); }});
   tell_skipped(log);
   if (log.calls.empty())
-    return complain("no recorded call was found; docs/logs.md lists the formats, --format NAME forces one");
+    return complain("no recorded call was found; docs/logs.md lists the formats, --format NAME forces one", kFailed);
 
   audit::Options replay = replay_options(options, settings);
   base::Metrics metrics;
   std::unique_ptr<embed::Embedder> embedder;
   if (replay.semantic) {
     auto made = make_embedder(settings, metrics);
-    if (!made) return complain(made.error().message);
+    if (!made) return complain(made.error(), kFailed);
     embedder = *std::move(made);
     replay.semantic = embedder != nullptr;
     if (!embedder && settings.embedder.source.empty())
@@ -91,9 +87,9 @@ int run_audit(const AuditOptions& options, const config::Settings& settings) {
   const boost::json::object json = audit::as_json(report, log, replay);
   const std::string text = boost::json::serialize(json) + "\n";
   if (!options.json_file.empty() && options.json_file != "-" && !write_file(options.json_file, text))
-    return complain(fmt::format("cannot write '{}'", options.json_file));
+    return complain(fmt::format("cannot write '{}'", options.json_file), kFailed);
   if (!options.html_file.empty() && !write_file(options.html_file, audit::as_html(json)))
-    return complain(fmt::format("cannot write '{}'", options.html_file));
+    return complain(fmt::format("cannot write '{}'", options.html_file), kFailed);
   (void)std::fputs((options.json_file == "-" ? text : audit::as_text(report)).c_str(), stdout);
   if (!options.html_file.empty() && options.json_file != "-")
     (void)std::fprintf(stdout, "\nThe report: %s\n", options.html_file.c_str());

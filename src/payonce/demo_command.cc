@@ -114,8 +114,7 @@ int run_demo(const Options& options) {
   const std::string log = options.folder + "/day.jsonl", page = options.folder + "/report.html";
   std::ofstream file(log, std::ios::binary | std::ios::trunc);
   if (!(file << demo::as_log(demo::plan(day, topics), answers, options.seed)) || !file.flush())
-    return complain({base::Code::kUnavailable, fmt::format("cannot write '{}'; choose a folder with --out", log)},
-                    kFailed);
+    return complain(fmt::format("cannot write '{}'; choose a folder with --out", log), kFailed);
   say("Replaying yesterday through the layers …\n\n");
   AuditOptions audit{.logs = {log}, .format = {}, .html_file = page, .json_file = options.folder + "/report.json"};
   audit.wanted.show_text = true;

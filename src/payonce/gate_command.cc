@@ -8,16 +8,12 @@
 #include <vector>
 
 #include "payonce/gate_simulation.h"
+#include "payonce/run.h"
 
 namespace payonce {
 namespace {
 
 namespace json = boost::json;
-
-int complain(const std::string& what, int status) {
-  (void)std::fprintf(stderr, "payonce: %s\n", what.c_str());
-  return status;
-}
 
 std::string decision_line(std::span<const uint32_t> marks) {
   std::string line = R"({"marks":[)";
@@ -68,7 +64,7 @@ int run_gate(const GateOptions& options) {
   std::ofstream decisions;
   if (!options.decisions.empty()) {
     decisions.open(options.decisions, std::ios::binary | std::ios::trunc);
-    if (!decisions) return complain(fmt::format("cannot write '{}'", options.decisions), 1);
+    if (!decisions) return complain(fmt::format("cannot write '{}'", options.decisions), kFailed);
   }
   const prefix::Terms terms{.prices = options.prices, .ttl_ms = static_cast<int64_t>(options.ttl_s * 1000)};
   const GateObserver observer{
@@ -83,15 +79,15 @@ int run_gate(const GateOptions& options) {
   const auto result = simulate_gate(options.trace, terms, observer);
   if (!result) {
     if (result.error().code == base::Code::kCancelled)
-      return complain(fmt::format("writing '{}' failed", options.decisions), 1);
-    return complain(result.error().message, 1);
+      return complain(fmt::format("writing '{}' failed", options.decisions), kFailed);
+    return complain(result.error().message, kFailed);
   }
   if (!options.decisions.empty() && !decisions.flush())
-    return complain(fmt::format("writing '{}' failed", options.decisions), 1);
+    return complain(fmt::format("writing '{}' failed", options.decisions), kFailed);
   if (!options.json_file.empty()) {
     std::ofstream out(options.json_file, std::ios::binary | std::ios::trunc);
     if (!(out << json::serialize(as_json(*result, options)) << '\n') || !out.flush())
-      return complain(fmt::format("cannot write '{}'", options.json_file), 1);
+      return complain(fmt::format("cannot write '{}'", options.json_file), kFailed);
   }
   print(*result, options);
   return 0;

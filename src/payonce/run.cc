@@ -40,10 +40,12 @@ void say(const std::string& text) {
   (void)std::fflush(stdout);
 }
 
-int complain(const base::Error& error, int status) {
-  (void)std::fprintf(stderr, "payonce: %s\n", error.message.c_str());
+int complain(const std::string& what, int status) {
+  (void)std::fprintf(stderr, "payonce: %s\n", what.c_str());
   return status;
 }
+
+int complain(const base::Error& error, int status) { return complain(error.message, status); }
 
 sigset_t prepare_process() {
   raise_file_limit();

@@ -17,7 +17,8 @@ inline constexpr int kUsage = 2;
 
 base::Result<config::Settings> load_settings(const config::Flags& flags);
 void say(const std::string& text);
-int complain(const base::Error& error, int status);  // to standard error; returns status
+int complain(const std::string& what, int status);  // to standard error; returns status
+int complain(const base::Error& error, int status);
 
 // Before any other thread starts: signals are waited for by main's thread alone. Also lets the process open as many
 // files as the system allows.
