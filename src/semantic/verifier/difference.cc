@@ -197,6 +197,11 @@ size_t common_subsequence(const std::vector<const Word*>& a, const std::vector<c
   return row[n];
 }
 
+bool stands_before(const Text& a, const Text& b) {
+  return std::lexicographical_compare(a.words.begin(), a.words.end(), b.words.begin(), b.words.end(),
+                                      [](const Word& x, const Word& y) { return x.form < y.form; });
+}
+
 void compare_matter(const Text& first, const Text& second, Difference& out) {
   out.only_first = words_of(first, true);
   out.only_second = words_of(second, true);
@@ -205,11 +210,15 @@ void compare_matter(const Text& first, const Text& second, Difference& out) {
   out.in_order = longer == 0 ? 1.0f : static_cast<float>(in_order) / static_cast<float>(longer);
   out.shared = take_equal(out.only_first, out.only_second);
   out.same_order = out.only_first.empty() && out.only_second.empty() && in_order == longer;
-  out.prefixed = take_pairs(out.only_first, out.only_second, are_prefixed);
-  take_compounds(out.only_first, out.only_second);
-  take_compounds(out.only_second, out.only_first);
-  (void)take_pairs(out.only_first, out.only_second, are_derived);
-  out.typos = take_pairs(out.only_first, out.only_second, are_typo);
+  // Each word takes the first partner that will do: two texts have one difference only if the same one always chooses.
+  const bool turned = stands_before(second, first);
+  auto& choosing = turned ? out.only_second : out.only_first;
+  auto& chosen = turned ? out.only_first : out.only_second;
+  out.prefixed = take_pairs(choosing, chosen, are_prefixed);
+  take_compounds(choosing, chosen);
+  take_compounds(chosen, choosing);
+  (void)take_pairs(choosing, chosen, are_derived);
+  out.typos = take_pairs(choosing, chosen, are_typo);
 }
 
 void compare_function_words(const Text& first, const Text& second, Difference& out) {

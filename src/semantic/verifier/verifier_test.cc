@@ -76,6 +76,21 @@ RC_GTEST_PROP(Verifier, AnyTwoTextsGetAFiniteNumberInEitherOrder,
   RC_ASSERT(there.conflict == back.conflict);
 }
 
+// Words that may each be another's misspelling: who is whose partner must not depend on who asks.
+RC_GTEST_PROP(Verifier, LikeWordsPairTheSameWayInEitherOrder, ()) {
+  const auto letters = rc::gen::container<std::string>(5, rc::gen::element('k', 'o', 'l'));
+  const auto words = *rc::gen::pair(rc::gen::container<std::vector<std::string>>(letters),
+                                    rc::gen::container<std::vector<std::string>>(letters));
+  const auto joined = [](const std::vector<std::string>& parts) {
+    std::string out;
+    for (const std::string& part : parts) (out += part) += ' ';
+    return out;
+  };
+  const Question a = question(joined(words.first));
+  const Question b = question(joined(words.second));
+  RC_ASSERT(built_in().judge(a, b, {.cosine = 0.9f}).logit == built_in().judge(b, a, {.cosine = 0.9f}).logit);
+}
+
 TEST(Verifier, NeighboursWithTheSameAnswerAreVotes) {
   const Other others[] = {{0.9f, true}, {0.85f, false}, {0.7f, true}};
   const Neighbourhood near = neighbourhood(0.95f, others);
