@@ -118,16 +118,18 @@ def test_keys_of_the_gateway_share_by_their_scopes(make_gateway, upstream, tmp_p
 
 def test_bad_calls_are_told_what_is_wrong(gateway):
     call = Http(gateway.root)
-    for verb, body, part in [
-            ("lookup", {"kind": "plan"}, "parts"), ("lookup", {"kind": "x", "parts": {"a": 1}}, "kind"),
-            ("lookup", plan(bogus=1), "bogus"), ("lookup", plan(deps=[{"type": "file", "path": "a"}]), "deps[0].path"),
-            ("lookup", plan(versions={"a": 1}), "versions.a"), ("lookup", plan(scope="nonsense"), "nonsense"),
-            ("commit", {"ticket": "t-1"}, "outcome"), ("commit", {"ticket": "t-1", "outcome": "success"}, "value"),
-            ("invalidate", {}, "exactly one"), ("invalidate", {"kind": "plan", "path": "/a"}, "exactly one"),
-            ("abort", {}, "ticket"), ("hint", {"session": "7"}, "next"), ("hint", {"event": "end"}, "session")]:
+    calls = [
+        ("lookup", {"kind": "plan"}, "parts"), ("lookup", {"kind": "x", "parts": {"a": 1}}, "kind"),
+        ("lookup", plan(bogus=1), "bogus"), ("lookup", plan(deps=[{"type": "file", "path": "a"}]), "deps[0].path"),
+        ("lookup", plan(versions={"a": 1}), "versions.a"), ("lookup", plan(scope="nonsense"), "nonsense"),
+        ("commit", {"ticket": "t-1"}, "outcome"), ("commit", {"ticket": "t-1", "outcome": "success"}, "value"),
+        ("invalidate", {}, "exactly one"), ("invalidate", {"kind": "plan", "path": "/a"}, "exactly one"),
+        ("abort", {}, "ticket"), ("hint", {"session": "7"}, "next"), ("hint", {"event": "end"}, "session")]
+    for verb, body, part in calls:
         answer = call.raw(verb, body)
         error = answer.json()["error"]
-        assert answer.status_code == 400 and error["type"] == "invalid_request" and part in error["message"], answer.text
+        assert (answer.status_code, error["type"]) == (400, "invalid_request"), answer.text
+        assert part in error["message"]
     answer = call.raw("commit", {"ticket": "t-1", "outcome": "success", "value": 1})
     assert answer.status_code == 404 and answer.json()["error"]["type"] == "unknown_ticket"
     assert httpx.get(f"{gateway.root}/payonce/v1/lookup").status_code == 405
