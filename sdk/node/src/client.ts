@@ -99,6 +99,11 @@ export class Client {
     return this.#other<Abort>("abort", what);
   }
 
+  /** abort of a ticket without waiting; whatever fails, the ticket expires. */
+  giveBack(ticket: string | undefined): void {
+    if (ticket !== undefined) this.abort({ ticket }).catch(() => {});
+  }
+
   invalidate(what: InvalidateRequest): Promise<Invalidation> {
     return this.#other<Invalidation>("invalidate", what);
   }
@@ -129,13 +134,13 @@ export class Client {
     try {
       value = await compute({ depends: (...more) => void deps.push(...more) });
     } catch (error) {
-      void this.abort({ ticket: found.ticket });
+      this.giveBack(found.ticket);
       throw error;
     }
     if (!isJson(value)) {
       // A hit would give something else than what was computed.
       this.#tell(new PayonceError("not_json", `a ${request.kind} that is not plain JSON is not cached`));
-      void this.abort({ ticket: found.ticket });
+      this.giveBack(found.ticket);
     } else {
       const outcome = (asked.run ?? currentRun()?.id) ? "pending" : "success";
       const commit: CommitRequest = { ticket: found.ticket, value, outcome };
@@ -209,7 +214,7 @@ export class Client {
   // Nobody will commit the ticket of a lookup that came too late, and others may wait for it.
   #late(verb: Verb, answer: unknown): void {
     const ticket = verb === "lookup" ? (answer as { ticket?: string }).ticket : undefined;
-    if (ticket !== undefined) void this.abort({ ticket });
+    this.giveBack(ticket);
   }
 
   #open<Value>(error: unknown, instead: Value): Value {

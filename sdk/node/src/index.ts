@@ -8,6 +8,7 @@ export { PayonceError } from "./errors.js";
 export { currentRun, Run, type RunOptions } from "./run.js";
 export { defaultClient, type ToolOptions, tool } from "./tool.js";
 export * from "./types.js";
+export { type WrapOptions, type Wrappable, wrap } from "./wrap.js";
 
 /** `Client.cached` of the default client. */
 export function cached<Value>(
