@@ -7,6 +7,7 @@ import type {
   LanguageModelV4Middleware,
   LanguageModelV4StreamPart,
   LanguageModelV4StreamResult,
+  LanguageModelV4Usage,
 } from "@ai-sdk/provider";
 import type { Client } from "./client.js";
 import { fromPlain, toPlain } from "./plain.js";
@@ -73,7 +74,7 @@ interface Found {
   hit: unknown;
   abort(): void;
   /** Undefined: not to be kept. */
-  finish(value: unknown, usage?: unknown): Promise<void>;
+  finish(value: unknown, usage?: LanguageModelV4Usage): Promise<void>;
 }
 
 async function lookup(
@@ -112,7 +113,7 @@ async function lookup(
         return abort();
       }
       const ttl = options.ttl === undefined ? {} : { ttl: options.ttl };
-      const told = usage === undefined ? {} : { usage: toPlain(usage) as Record<string, unknown> };
+      const told = usage === undefined ? {} : { usage: billed(usage) };
       isDone = true;
       await client.commit({ ticket, value: plain, outcome, ...ttl, ...told });
     },
@@ -143,6 +144,16 @@ function describe(
     ...(options.scope === undefined ? {} : { scope: options.scope }),
     ...(options.versions === undefined ? {} : { versions: options.versions }),
     ...(options.wait === undefined ? {} : { wait: options.wait }),
+  };
+}
+
+// As Anthropic counts: what was read from or written to the provider's cache is apart.
+function billed({ inputTokens, outputTokens }: LanguageModelV4Usage): Record<string, number> {
+  return {
+    input_tokens: inputTokens.noCache ?? inputTokens.total ?? 0,
+    cache_read_input_tokens: inputTokens.cacheRead ?? 0,
+    cache_creation_input_tokens: inputTokens.cacheWrite ?? 0,
+    output_tokens: outputTokens.total ?? 0,
   };
 }
 

@@ -11,4 +11,4 @@ export const dir = (path: string): Dependency => ({ type: "dir", path: resolve(p
 export const git = (path: string): Dependency => ({ type: "git", path: resolve(path) });
 
 /** An epoch or digest of your own, such as value("kb", "2026-11"). */
-export const value = (name: string, is: string): Dependency => ({ type: "value", name, value: is });
+export const value = (name: string, is: unknown): Dependency => ({ type: "value", name, value: is });

@@ -7,7 +7,7 @@ export type Dependency =
   | { type: "file"; path: string }
   | { type: "dir"; path: string }
   | { type: "git"; path: string }
-  | { type: "value"; name: string; value: string };
+  | { type: "value"; name: string; value: unknown };
 
 /** A tool as the model sees it; all of it together is the tool's version. */
 export interface ToolDescription {
@@ -59,6 +59,8 @@ export interface Hit<Value = unknown> extends Answered {
   pending?: boolean;
   detail?: "exact" | "semantic";
   similarity?: number;
+  /** What the call that made it was billed, where commit told. */
+  saved?: { input_tokens: number; output_tokens: number; usd: number };
 }
 
 export interface Miss extends Partial<Answered> {
@@ -92,15 +94,13 @@ export interface CommitRequest {
   deps?: readonly Dependency[];
   /** Seconds. */
   ttl?: number;
+  /** As OpenAI or Anthropic write it, with `cost_usd` beside it where that is known. */
   usage?: Record<string, unknown>;
   /** Names of the tools that were used; for tools_mode "used". */
   used?: readonly string[];
 }
 
-export type Commit =
-  | { status: "stored"; entry: string; key: string }
-  | { status: "pending"; entry?: string; key?: string }
-  | { status: "dropped"; reason: string };
+export type Commit = { status: "stored"; entry: string; key: string } | { status: "dropped"; reason: string };
 
 export type RunCommit = { status: "stored"; entries: number } | { status: "dropped"; reason: string };
 export type Abort = { status: "aborted"; entries: number } | { status: "dropped"; reason: string };

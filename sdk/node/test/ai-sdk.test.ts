@@ -12,9 +12,9 @@ import { Instance } from "./instance.js";
 import { saysHash, Upstream } from "./upstream.js";
 
 const upstream = new Upstream((call) => {
-  const { tools, messages } = call.body;
-  if (tools?.length && messages.at(-1)?.role === "user")
-    return { tool: { name: "weather", arguments: { city: "Ulm" } } };
+  const last = JSON.stringify(call.body.messages.at(-1));
+  const isAnswered = /"role":"tool"|"tool_result"/.test(last);
+  if (call.body.tools?.length && !isAnswered) return { tool: { name: "weather", arguments: { city: "Ulm" } } };
   return saysHash(call);
 });
 let instance: Instance;

@@ -39,6 +39,7 @@ after(async () => {
   await upstream.stop();
 });
 beforeEach(async () => {
+  refuses = () => false;
   await instance?.stop();
   instance = await new Instance(["--upstream", upstream.url, "--layers", "exact"]).start();
   workspace = new Workspace({
@@ -48,12 +49,17 @@ beforeEach(async () => {
   });
 });
 
-async function session(prompt: string, more: Partial<Setup> = {}): Promise<{ calls: Call[]; output: string }> {
+interface Session {
+  calls: Call[];
+  output: string;
+}
+
+async function session(prompt: string, more: Partial<Setup> = {}, exit = 0): Promise<Session> {
   upstream.calls.length = 0;
   const plugin = { url: instance.url, providers: ["scripted"] };
   const env = { XDG_RUNTIME_DIR: instance.home };
   const ran = await opencode({ workspace, baseURL: upstream.url, plugin, env, ...more }, prompt);
-  assert.equal(ran.code, 0, ran.errors);
+  assert.equal(ran.code, exit, ran.errors);
   return { calls: [...upstream.calls], output: ran.output };
 }
 
@@ -111,7 +117,7 @@ test("what a failed turn has found is seen by nobody", async () => {
   const isLast = ({ body }: Call) =>
     body.messages.filter((message) => message.role === "tool").length === TOOLS.length;
   refuses = isLast;
-  const ran = await session(PROMPT);
+  const ran = await session(PROMPT, {}, 1);
   refuses = () => false;
   assert.equal(ran.calls.length, CALLS);
   assert.deepEqual(await toolStats(), { hits: 0, misses: 5, entries: 0 });
