@@ -19,6 +19,7 @@ async function server(input: PluginInput, given?: Record<string, unknown>): Prom
   const client = new Client({
     ...(options.url === undefined ? {} : { url: options.url }),
     ...(options.credential === undefined ? {} : { credential: options.credential }),
+    ...(options.lookupTimeoutMs === undefined ? {} : { lookupTimeoutMs: options.lookupTimeoutMs }),
     timeoutMs: PRESENT_WITHIN_MS,
   });
   const sessions = new Sessions(client);

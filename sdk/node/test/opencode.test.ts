@@ -4,16 +4,39 @@ import { after, before, beforeEach, test } from "node:test";
 import { Client } from "payonce";
 import { Instance } from "./instance.js";
 import { opencode, type Setup, Workspace } from "./opencode.js";
+import { ScriptedInstance, say } from "./scripted-instance.js";
 import { type Call, type Said, Upstream } from "./upstream.js";
 
 const PROMPT = "Explain calc.py";
-const TOOLS = [
+const TOOLS: NonNullable<Said["tool"]>[] = [
   { name: "read", arguments: { filePath: "calc.py" } },
   { name: "read", arguments: { filePath: "lib/util.py" } },
   { name: "grep", arguments: { pattern: "def " } },
   { name: "glob", arguments: { pattern: "**/*.py" } },
   { name: "read", arguments: { filePath: "." } },
 ];
+
+// More of the same, for comparing them with OpenCode's own.
+const ODD: typeof TOOLS = [
+  { name: "read", arguments: { filePath: "calc.pyx" } },
+  { name: "read", arguments: { filePath: "nothing/there.txt" } },
+  { name: "read", arguments: { filePath: "long.txt", offset: 3, limit: 2 } },
+  { name: "read", arguments: { filePath: "long.txt", offset: 99 } },
+  { name: "read", arguments: { filePath: "many.txt" } },
+  { name: "read", arguments: { filePath: "empty.txt" } },
+  { name: "read", arguments: { filePath: "crlf.txt" } },
+  { name: "read", arguments: { filePath: "zero.bin" } },
+  { name: "read", arguments: { filePath: "lib", offset: 2, limit: 1 } },
+  { name: "grep", arguments: { pattern: "nowhere to be found" } },
+  { name: "grep", arguments: { pattern: "(unclosed" } },
+  { name: "grep", arguments: { pattern: "def", path: "lib/util.py" } },
+  { name: "grep", arguments: { pattern: "def", path: "lib", include: "*.py" } },
+  { name: "grep", arguments: { pattern: "line", include: "many.txt" } },
+  { name: "glob", arguments: { pattern: "*.none" } },
+  { name: "glob", arguments: { pattern: "*.py", path: "calc.py" } },
+  { name: "glob", arguments: { pattern: "many/*" } },
+];
+let steps = TOOLS;
 
 // Uses every tool, then answers. A title is asked for without tools.
 let refuses: (call: Call) => boolean = () => false;
@@ -23,7 +46,7 @@ function agent(call: Call): Said {
   if (!body.tools?.length) return { text: "A title" };
   if (refuses(call)) return { status: 400 };
   const results = body.messages.filter((message) => message.role === "tool").length;
-  const tool = TOOLS[results];
+  const tool = steps[results];
   return tool ? { tool } : { text: `Done: ${results} results.` };
 }
 const CALLS = TOOLS.length + 2;
@@ -40,6 +63,7 @@ after(async () => {
 });
 beforeEach(async () => {
   refuses = () => false;
+  steps = TOOLS;
   await instance?.stop();
   instance = await new Instance(["--upstream", upstream.url, "--layers", "exact"]).start();
   workspace = new Workspace({
@@ -56,7 +80,7 @@ interface Session {
 
 async function session(prompt: string, more: Partial<Setup> = {}, exit = 0): Promise<Session> {
   upstream.calls.length = 0;
-  const plugin = { url: instance.url, providers: ["scripted"] };
+  const plugin = { url: instance.url, providers: ["scripted"], lookupTimeoutMs: 5000 };
   const env = { XDG_RUNTIME_DIR: instance.home };
   const ran = await opencode({ workspace, baseURL: upstream.url, plugin, env, ...more }, prompt);
   assert.equal(ran.code, exit, ran.errors);
@@ -113,6 +137,32 @@ test("the model sees OpenCode's own tools and what they say", async () => {
   assert.match(results(ours)?.[1] ?? "", /Say please/);
 });
 
+test("odd cases are told as OpenCode's own tools tell them", async () => {
+  steps = ODD;
+  const line = "x".repeat(2500);
+  workspace.write("long.txt", `one\n\n${line}\nfour\nfive\n`);
+  workspace.write("many.txt", "a line of text\n".repeat(5000));
+  workspace.write("empty.txt", "");
+  workspace.write("crlf.txt", "one\r\ntwo\r\n");
+  workspace.write("zero.bin", "a\0b");
+  for (let n = 0; n < 120; n++) workspace.write(`many/${n}.txt`, `${n}`);
+  const told = async (more?: Partial<Setup>) => {
+    const { calls } = await session(PROMPT, more);
+    return calls
+      .at(-1)
+      ?.body.messages.flatMap((message) => (message.role === "tool" ? [String(message.content)] : []));
+  };
+  const own = await told({ plugin: undefined as never });
+  const ours = await told();
+  assert.equal(own?.length, ODD.length);
+  for (const [index, tool] of ODD.entries()) {
+    if (tool.name === "glob" && index === ODD.length - 1) {
+      // Which hundred of them is by chance there.
+      assert.equal(ours?.[index]?.split("\n").length, own?.[index]?.split("\n").length);
+    } else assert.equal(ours?.[index], own?.[index], JSON.stringify(tool));
+  }
+});
+
 test("what a failed turn has found is seen by nobody", async () => {
   const isLast = ({ body }: Call) =>
     body.messages.filter((message) => message.role === "tool").length === TOOLS.length;
@@ -138,4 +188,54 @@ test("switched off, nothing is asked of the instance", async () => {
   const again = await session(PROMPT, { env: { XDG_RUNTIME_DIR: instance.home, PAYONCE_OPENCODE: "off" } });
   assert.equal(again.calls.length, CALLS);
   assert.deepEqual(await toolStats(), { hits: 0, misses: 0, entries: 0 });
+});
+
+test("what the instance is told: the session's events, its run, its agent", async () => {
+  // Told by HTTP what belongs to LLM calls, by the socket what belongs to the agent API.
+  const socket = await new ScriptedInstance((frame, connection) => {
+    const answers: Record<string, unknown> = {
+      S: { layers: {} },
+      L: { status: "miss", reason: "cold", ticket: `t-${socket.frames.length}` },
+      C: { status: "stored", entries: 1 },
+    };
+    say(connection, frame.verb, answers[frame.verb] ?? { status: "ok" });
+  }).start();
+  const plugin = { url: upstream.root, providers: ["scripted"], scope: "session", versions: { kb: "7" } };
+  try {
+    const { calls } = await session(PROMPT, { plugin, env: { PAYONCE_SOCKET: socket.path } });
+    const headers = calls.map((call) => call.headers["x-payonce-version"]).sort();
+    assert.deepEqual([...new Set(headers)], ["kb=7, agent=build", "kb=7, agent=title"]);
+    const id = /^session:(ses_\w+)$/.exec(String(calls[0]?.headers["x-payonce-scope"]))?.[1];
+    assert.ok(id, JSON.stringify(calls[0]?.headers));
+
+    const told = socket.frames.map(({ verb, body }) => ({ verb, body: JSON.parse(body) }));
+    const hints = told.filter((frame) => frame.verb === "H").map((frame) => frame.body);
+    assert.deepEqual(
+      hints.slice(0, 3).map((hint) => [hint.session, hint.event]),
+      [
+        [id, "open"],
+        [id, "turn"],
+        [id, "waiting"],
+      ],
+    );
+    const lookups = told.filter((frame) => frame.verb === "L").map((frame) => frame.body);
+    assert.deepEqual(
+      lookups.map((lookup) => lookup.parts.tool),
+      TOOLS.map((tool) => tool.name),
+    );
+    const run = hints[1].run;
+    assert.ok(
+      lookups.every((lookup) => lookup.run === run && lookup.scope === `session:${id}` && lookup.versions.kb),
+    );
+    assert.deepEqual(lookups[0].deps, [{ type: "file", path: `${workspace.project}/calc.py` }]);
+    assert.deepEqual(lookups[2].deps, [{ type: "git", path: workspace.project }]);
+    const commits = told.filter((frame) => frame.verb === "C").map((frame) => frame.body);
+    assert.deepEqual(
+      commits.map((commit) => commit.outcome),
+      [...TOOLS.map(() => "pending"), "success"],
+    );
+    assert.equal(commits.at(-1).run, run);
+  } finally {
+    await socket.stop();
+  }
 });

@@ -16,11 +16,13 @@ export interface PluginOptions {
   scope?: string;
   /** Version tags that are part of every key, such as { kb: "2026-11" }. */
   versions?: Record<string, string>;
+  /** A lookup that takes longer is a miss. Default 50. */
+  lookupTimeoutMs?: number;
   /** false switches everything off; so does PAYONCE_OPENCODE=off. */
   enabled?: boolean;
 }
 
-const KNOWN = ["url", "credential", "providers", "tools", "scope", "versions", "enabled"];
+const KNOWN = ["url", "credential", "providers", "tools", "scope", "versions", "lookupTimeoutMs", "enabled"];
 
 export function parseOptions(given: Record<string, unknown> | undefined): PluginOptions {
   const options = (given ?? {}) as PluginOptions;

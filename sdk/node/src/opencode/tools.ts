@@ -15,6 +15,8 @@ import type { Sessions } from "./sessions.js";
 // Part of every key: another output of the same tool is another tool.
 const VERSION = "1";
 export const MARK = "payonce:";
+// A larger file costs more to check than to read, since `read` shows 50 KB of it at most.
+const MAX_FILE_BYTES = 8 * 1024 * 1024;
 
 export class CachedTools {
   readonly instructions = new Instructions();
@@ -46,8 +48,7 @@ export class CachedTools {
     const where = target(args.filePath, at);
     await askOutside(where, at);
     await at.ask({ permission: "read", patterns: [relative(at.worktree, where.path)], always: ["*"], metadata: {} });
-    const deps =
-      where.kind === "file" ? [file(where.path)] : where.kind === "directory" ? [dir(where.path)] : undefined;
+    const deps = readDependencies(where);
     const result = await this.#cached("read", { ...args, filePath: where.path }, where, deps, at, () =>
       readTarget(args, where, at),
     );
@@ -97,6 +98,11 @@ export class CachedTools {
     if (this.options.versions !== undefined) request.versions = this.options.versions;
     return this.client.cached(request, compute);
   }
+}
+
+function readDependencies(where: Target): Dependency[] | undefined {
+  if (where.kind === "directory") return [dir(where.path)];
+  return where.kind === "file" && where.size <= MAX_FILE_BYTES ? [file(where.path)] : undefined;
 }
 
 function need(args: object, name: string): void {
