@@ -99,6 +99,7 @@ function toolHooks(client: Client, sessions: Sessions, options: PluginOptions): 
       output.parameters = definition.parameters;
       output.jsonSchema = definition.jsonSchema;
     },
+    "tool.execute.after": async ({ callID }, output) => tools.restore(callID, output),
     "experimental.session.compacting": async ({ sessionID }) => tools.instructions.forget(sessionID),
   };
 }

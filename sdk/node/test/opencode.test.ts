@@ -1,9 +1,11 @@
 // The real OpenCode, headless, before a scripted provider, with the real instance between them.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { Client } from "payonce";
 import { Instance } from "./instance.js";
-import { opencode, type Setup, Workspace } from "./opencode.js";
+import { opencode, opencodeWith, PACKAGE, type Setup, Workspace } from "./opencode.js";
 import { ScriptedInstance, say } from "./scripted-instance.js";
 import { type Call, type Said, Upstream } from "./upstream.js";
 
@@ -15,6 +17,11 @@ const TOOLS: NonNullable<Said["tool"]>[] = [
   { name: "glob", arguments: { pattern: "**/*.py" } },
   { name: "read", arguments: { filePath: "." } },
 ];
+
+// OpenAI's are messages of their own, Anthropic's stand in the user's.
+function resultsIn({ body }: Call): number {
+  return JSON.stringify(body.messages).match(/"role":"tool"|"type":"tool_result"/g)?.length ?? 0;
+}
 
 // More of the same, for comparing them with OpenCode's own.
 const ODD: typeof TOOLS = [
@@ -45,7 +52,7 @@ function agent(call: Call): Said {
   const { body } = call;
   if (!body.tools?.length) return { text: "A title" };
   if (refuses(call)) return { status: 400 };
-  const results = body.messages.filter((message) => message.role === "tool").length;
+  const results = resultsIn(call);
   const tool = steps[results];
   return tool ? { tool } : { text: `Done: ${results} results.` };
 }
@@ -118,6 +125,15 @@ test("an identical session costs no LLM call, another prompt does, a changed fil
   assert.match(told(changed.calls[0]), /return b \+ a/);
   const stats = await toolStats();
   assert.equal(stats.hits, 12, "lib/util.py and the folder are as they were"); // glob and grep: the repository is not
+});
+
+test("the same with Anthropic's dialect", async () => {
+  const anthropic = { sdk: "@ai-sdk/anthropic" as const };
+  const first = await session(PROMPT, anthropic);
+  assert.equal(first.calls.length, CALLS);
+  assert.ok(first.calls.every((call) => call.path === "/v1/messages"));
+  const again = await session(PROMPT, anthropic);
+  assert.deepEqual([again.calls.length, again.output], [0, first.output]);
 });
 
 test("the model sees OpenCode's own tools and what they say", async () => {
@@ -238,4 +254,18 @@ test("what the instance is told: the session's events, its run, its agent", asyn
   } finally {
     await socket.stop();
   }
+});
+
+test("the guide's configuration, as it stands there", async () => {
+  const guide = readFileSync(join(PACKAGE, "../../docs/agents/opencode.md"), "utf8");
+  const file = /```json\n([^`]+)```/.exec(guide)?.[1] ?? "";
+  upstream.calls.length = 0;
+  const env = { PAYONCE_URL: instance.url, XDG_RUNTIME_DIR: instance.home, ANTHROPIC_API_KEY: "sk-ant-guide" };
+  for (let n = 0; n < 2; n++) {
+    const ran = await opencodeWith(file, workspace, env, ["-m", "anthropic/claude-sonnet-4-5", PROMPT]);
+    assert.equal(ran.code, 0, ran.errors);
+    assert.match(ran.output, /Done: 5 results/);
+    assert.equal(upstream.calls.length, CALLS, "the second time is free");
+  }
+  assert.equal(upstream.calls[0]?.headers["x-api-key"], "sk-ant-guide");
 });

@@ -1,6 +1,6 @@
 // Runs the real OpenCode headless, in a throw-away home, with the plugin as its package is built here.
 import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { environment } from "./instance.js";
 
 const require = createRequire(import.meta.url);
-const PACKAGE = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const PACKAGE = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 // The launcher wants a step after installing that npm may not be allowed to take; the program itself is this.
 const program = () =>
@@ -44,6 +44,8 @@ export interface Setup {
   workspace: Workspace;
   baseURL: string;
   plugin?: Record<string, unknown>;
+  /** Of the provider. Default: OpenAI's chat completions. */
+  sdk?: "@ai-sdk/openai-compatible" | "@ai-sdk/anthropic";
   env?: Record<string, string>;
 }
 
@@ -53,35 +55,53 @@ export interface Ran {
   errors: string;
 }
 
-export async function opencode(setup: Setup, prompt: string): Promise<Ran> {
+/** OpenCode before a scripted provider. */
+export function opencode(setup: Setup, prompt: string): Promise<Ran> {
   const config = {
     model: "scripted/m",
     small_model: "scripted/m",
-    autoupdate: false,
     share: "disabled",
     plugin: setup.plugin === undefined ? [] : [[`file://${PACKAGE}`, setup.plugin]],
     provider: {
       scripted: {
-        npm: "@ai-sdk/openai-compatible",
+        npm: setup.sdk ?? "@ai-sdk/openai-compatible",
         options: { baseURL: setup.baseURL, apiKey: "sk-opencode" },
         models: { m: { name: "m", limit: { context: 100_000, output: 4096 } } },
       },
     },
   };
-  const env = environment(setup.workspace.home, {
-    OPENCODE_CONFIG_CONTENT: JSON.stringify(config),
+  const env = { OPENCODE_CONFIG_CONTENT: JSON.stringify(config), ...setup.env };
+  return run(setup.workspace, env, [prompt]);
+}
+
+/** OpenCode with this file in its home, where the package is installed. */
+export function opencodeWith(
+  file: string,
+  workspace: Workspace,
+  env: Record<string, string>,
+  args: string[],
+): Promise<Ran> {
+  const folder = join(workspace.home, ".config", "opencode");
+  writeFileSync(join(folder, "opencode.json"), file);
+  const installed = join(folder, "node_modules", "payonce");
+  if (!existsSync(installed)) symlinkSync(PACKAGE, installed);
+  return run(workspace, env, args);
+}
+
+async function run(workspace: Workspace, more: Record<string, string>, args: string[]): Promise<Ran> {
+  const env = environment(workspace.home, {
     OPENCODE_DISABLE_AUTOUPDATE: "1",
     OPENCODE_DISABLE_MODELS_FETCH: "1",
     OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
     PATH: `${ripgrep()}${delimiter}${process.env.PATH}`,
-    PWD: setup.workspace.project,
-    ...setup.env,
+    PWD: workspace.project,
+    ...more,
   });
-  const child = spawn(program(), ["run", "--print-logs", "--log-level", "WARN", prompt], {
-    cwd: setup.workspace.project,
+  const child = spawn(program(), ["run", "--print-logs", "--log-level", "WARN", ...args], {
+    cwd: workspace.project,
     env,
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: 60_000,
+    timeout: 120_000,
   });
   let output = "";
   let errors = "";

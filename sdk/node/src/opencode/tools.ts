@@ -17,9 +17,11 @@ const VERSION = "1";
 export const MARK = "payonce:";
 // A larger file costs more to check than to read, since `read` shows 50 KB of it at most.
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
+const MAX_GIVEN = 256;
 
 export class CachedTools {
   readonly instructions = new Instructions();
+  readonly #given = new Map<string, ToolOutput>(); // by call, until OpenCode has taken it
 
   constructor(
     private readonly client: Client,
@@ -33,7 +35,11 @@ export class CachedTools {
     const made: Partial<Record<ToolName, ToolDefinition>> = {};
     const add = <Arguments>(name: ToolName, execute: (args: Arguments, at: ToolContext) => Promise<ToolOutput>) => {
       if (names.includes(name)) {
-        made[name] = { description: MARK + name, args: {}, execute: (args, at) => execute(args as Arguments, at) };
+        made[name] = {
+          description: MARK + name,
+          args: {},
+          execute: async (args, at) => this.#give(at, await execute(args as Arguments, at)),
+        };
       }
     };
     add("read", (args: ReadArguments, at) => this.#read(args, at));
@@ -41,6 +47,25 @@ export class CachedTools {
     add("grep", (args: GrepArguments, at) => this.#grep(rg, args, at));
     add("glob", (args: GlobArguments, at) => this.#glob(rg, args, at));
     return made;
+  }
+
+  /**
+   * OpenCode cuts what a plugin's tool gives, at limits that its own tools keep to by themselves, and names a file with
+   * a random name for the rest, which no later call would ask for again. This puts back what was given.
+   */
+  restore(call: string, taken: { title: string; output: string; metadata: unknown }): void {
+    const given = this.#given.get(call);
+    this.#given.delete(call);
+    if (given) Object.assign(taken, { title: given.title, output: given.output, metadata: given.metadata });
+  }
+
+  #give(at: ToolContext, output: ToolOutput): ToolOutput {
+    const { callID } = at as { callID?: string };
+    if (callID === undefined) return output;
+    this.#given.set(callID, output);
+    const [oldest] = this.#given.keys(); // of a call that was broken off, most likely
+    if (this.#given.size > MAX_GIVEN && oldest !== undefined) this.#given.delete(oldest);
+    return output;
   }
 
   async #read(args: ReadArguments, at: ToolContext): Promise<ToolOutput> {
