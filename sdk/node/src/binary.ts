@@ -44,10 +44,12 @@ function dataDirectory(upstreams: Upstreams): string {
   return join(base, "wrapped", name);
 }
 
-// The shell ends the program when its own input ends, which it does however this process ends.
+// The shell ends the program when its own input ends, which it does however this process ends. The program alone holds
+// the output, so that its end is seen.
 const KEEPER = `trap '' INT
 "$@" </dev/null &
 child=$!
+exec >/dev/null 2>&1
 read -r _
 kill "$child" 2>/dev/null
 wait "$child"`;
@@ -96,7 +98,7 @@ function listening(binary: string, args: string[]): Promise<URL | undefined> {
     child.stderr.setEncoding("utf8").on("data", read);
     child.stdin.on("error", () => {});
     child.on("error", () => done(undefined));
-    child.on("exit", () => done(undefined));
+    child.stderr.on("end", () => done(undefined));
   });
 }
 

@@ -6,7 +6,7 @@ import { cachingFetch } from "./fetch.js";
 import { isOff, type PluginOptions, parseOptions, scopeOf } from "./opencode/options.js";
 import { Sessions } from "./opencode/sessions.js";
 import { CachedTools, MARK } from "./opencode/tools.js";
-import { place } from "./where.js";
+import { isLoopback, place } from "./where.js";
 
 export type { PluginOptions };
 
@@ -33,7 +33,10 @@ async function server(input: PluginInput, given?: Record<string, unknown>): Prom
       .catch(() => {});
     return hooks; // the calls look for it again each time
   }
-  return { ...hooks, ...sessionHooks(sessions), ...toolHooks(client, sessions, options) };
+  // Files are checked where they lie: an instance elsewhere cannot.
+  const { url, socket } = place(options.url, undefined);
+  const isHere = socket !== undefined || isLoopback(url.hostname);
+  return { ...hooks, ...sessionHooks(sessions), ...(isHere ? toolHooks(client, sessions, options) : {}) };
 }
 
 function llmHooks(options: PluginOptions): Hooks {
