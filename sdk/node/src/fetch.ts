@@ -7,12 +7,25 @@ const PAUSE_MS = 1000;
 
 export type Fetch = typeof globalThis.fetch;
 
-/** `instance` is asked at each call: the root URL, or undefined for none. */
-export function cachingFetch(instance: () => Promise<URL | undefined>, direct: Fetch = globalThis.fetch): Fetch {
+export interface CachingFetchOptions {
+  /** Asked at each call: the root URL, or undefined for none. */
+  instance: () => Promise<URL | undefined>;
+  /** The way to the provider. Default: the global fetch. */
+  direct?: Fetch;
+  /** Only calls that are an endpoint right below one of these, such as https://api.openai.com/v1. Default: all. */
+  bases?: readonly string[];
+}
+
+export function cachingFetch({ instance, direct = globalThis.fetch, bases }: CachingFetchOptions): Fetch {
   let pausedUntil = 0;
+  const endpointOf = (url: URL): string | undefined => {
+    const endpoint = ENDPOINTS.exec(url.pathname)?.[0];
+    const base = url.origin + url.pathname.slice(0, -(endpoint?.length ?? 0));
+    return bases === undefined || bases.includes(base) ? endpoint : undefined;
+  };
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
-    const endpoint = ENDPOINTS.exec(url.pathname)?.[0];
+    const endpoint = endpointOf(url);
     const root = endpoint === undefined || performance.now() < pausedUntil ? undefined : await instance();
     if (root === undefined) return direct(input, init);
     const there = new URL(`${root.pathname.replace(/\/$/, "")}/v1${endpoint}${url.search}`, root);

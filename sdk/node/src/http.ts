@@ -23,6 +23,25 @@ export class HttpTransport implements Transport {
   }
 
   call(verb: Verb, body: string, timeoutMs: number): Promise<unknown> {
+    let request: http.ClientRequest;
+    const waiting = new Waiting(verb, timeoutMs, this.onLate, () => {
+      request.socket?.unref();
+      setTimeout(() => request.destroy(), LATE_MS).unref();
+    });
+    const send = (): void => {
+      request = this.#send(verb, body, waiting);
+      request.on("error", (cause: NodeJS.ErrnoException) => {
+        // The instance closed a connection that was kept, at the moment of its use: most likely it has not
+        // seen the request, and if it has, seeing it again does no harm.
+        if (request.reusedSocket && cause.code === "ECONNRESET" && waiting.isWaiting) send();
+        else waiting.reject(unavailable(this.url.origin, cause));
+      });
+    };
+    send();
+    return waiting.promise;
+  }
+
+  #send(verb: Verb, body: string, waiting: Waiting): http.ClientRequest {
     const isRead = verb === "stats";
     const headers: http.OutgoingHttpHeaders = isRead
       ? {}
@@ -30,27 +49,20 @@ export class HttpTransport implements Transport {
     if (this.credential !== undefined) headers.authorization = `Bearer ${this.credential}`;
     const url = new URL(`${this.url.pathname.replace(/\/$/, "")}/payonce/v1/${verb}`, this.url);
     const request = this.#request(url, { method: isRead ? "GET" : "POST", headers, agent: this.#agent });
-    const waiting = new Waiting(verb, timeoutMs, this.onLate, () => {
-      request.socket?.unref();
-      setTimeout(() => request.destroy(), LATE_MS).unref();
-    });
-    const fail = (cause: unknown) =>
-      waiting.reject(cause instanceof PayonceError ? cause : unavailable(this.url.origin, cause));
-    request.on("error", fail);
     request.on("response", (response) => {
       const parts: Buffer[] = [];
       response.on("data", (part: Buffer) => parts.push(part));
-      response.on("error", fail);
+      response.on("error", (cause) => waiting.reject(unavailable(this.url.origin, cause)));
       response.on("end", () => {
         try {
           waiting.resolve(read(response.statusCode ?? 0, Buffer.concat(parts).toString("utf8")));
         } catch (error) {
-          fail(error);
+          waiting.reject(error as PayonceError);
         }
       });
     });
     request.end(isRead ? undefined : body);
-    return waiting.promise;
+    return request;
   }
 
   close(): void {
@@ -58,6 +70,7 @@ export class HttpTransport implements Transport {
   }
 }
 
+// Throws PayonceError.
 function read(status: number, body: string): unknown {
   let answer: unknown;
   try {

@@ -50,7 +50,7 @@ function llmHooks(options: PluginOptions): Hooks {
         config.provider ??= {};
         const provider = config.provider[id] ?? {};
         // OpenCode hands this function to the provider's SDK.
-        provider.options = { ...provider.options, fetch: cachingFetch(async () => root) };
+        provider.options = { ...provider.options, fetch: cachingFetch({ instance: async () => root }) };
         config.provider[id] = provider;
       }
     },

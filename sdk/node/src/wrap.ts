@@ -27,12 +27,14 @@ export function wrap<Client extends Wrappable>(client: Client, options: WrapOpti
   const own = (client as { fetch?: unknown }).fetch;
   const direct: Fetch =
     typeof own === "function" ? (input, init) => own.call(undefined, input, init) : globalThis.fetch;
-  return client.withOptions({ fetch: cachingFetch(() => instance, direct) }) as Client;
+  // Anthropic's base has no /v1. Clients for other platforms (Azure, Bedrock, …) put more in between: not ours.
+  const base = client.baseURL.replace(/\/$/, "");
+  const fetch = cachingFetch({ instance: () => instance, direct, bases: [base, `${base}/v1`] });
+  return client.withOptions({ fetch }) as Client;
 }
 
 function start(client: Wrappable, flags: readonly string[]): Promise<URL | undefined> {
   const base = client.baseURL.replace(/\/$/, "");
-  // Anthropic's base has no /v1, OpenAI's has.
   const isAnthropic = "messages" in client && !("chat" in client);
   const upstreams: Upstreams = isAnthropic ? { openai: `${base}/v1`, anthropic: base } : { openai: base };
   const name = JSON.stringify([upstreams, flags]);

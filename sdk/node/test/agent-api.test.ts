@@ -157,6 +157,38 @@ function suite(name: string, more: () => ClientOptions): void {
     assert.equal((await ann.lookup(bad)).status, "miss");
   });
 
+  test("many runs at once, some failing: nobody sees what a failed one made, or another question's value", async () => {
+    const seen: { question: number; by: string; from: { question: number; by: string } }[] = [];
+    const good = new Set<string>();
+    const prefix = unique().parts.task;
+    await Promise.all(
+      Array.from({ length: 200 }, async (_, n) => {
+        const one = client();
+        const id = `many-${prefix}-${n}`;
+        const body = async () => {
+          for (let question = n % 7; question < 20; question += 7) {
+            const request: LookupRequest = { kind: "plan", parts: { prefix, question }, semantic: false };
+            const from = await one.cached(request, () => ({ question, by: id }));
+            seen.push({ question, by: id, from });
+          }
+          if (n % 3 === 0) throw new Error("failed");
+          good.add(id);
+        };
+        await one.run(body, { id }).catch((error: Error) => assert.equal(error.message, "failed"));
+        one.close();
+      }),
+    );
+    assert.ok(seen.length > 500 && good.size > 100);
+    for (const { question, by, from } of seen) {
+      assert.equal(from.question, question);
+      assert.ok(from.by === by || good.has(from.by), `${by} saw what ${from.by} made`);
+    }
+    assert.ok(
+      seen.some(({ by, from }) => by !== from.by),
+      "and some were hits",
+    );
+  });
+
   test("tool: keyed by arguments and version, checked against its files", async () => {
     const ann = client();
     const path = write(`read-${named}.txt`, "one");

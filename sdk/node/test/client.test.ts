@@ -1,6 +1,7 @@
 // What the client does when the instance is away, slow, wrong, or in the middle of something.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import * as http from "node:http";
 import { createServer } from "node:net";
 import { after, test } from "node:test";
 import { Client, type PayonceError } from "payonce";
@@ -153,6 +154,20 @@ test("a lookup that waits has a connection of its own, so that others are not he
   assert.equal(quick.status === "hit" && quick.value, false);
   const waited = await slow;
   assert.equal(waited.status === "hit" && waited.value, true);
+});
+
+test("HTTP: a kept connection that the instance has closed is replaced", async () => {
+  const used = new WeakSet<object>();
+  const server = http.createServer((request, response) => {
+    if (used.has(request.socket)) return void request.socket.resetAndDestroy();
+    used.add(request.socket);
+    request.resume().on("end", () => response.end('{"status":"hit","value":1}'));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  after(() => server.close());
+  const { port } = server.address() as { port: number };
+  const client = new Client({ url: `http://127.0.0.1:${port}`, strict: true, lookupTimeoutMs: 2000 });
+  for (let n = 0; n < 5; n++) assert.equal((await client.lookup(LOOKUP)).status, "hit");
 });
 
 test("what is no JSON is told, not thrown", async () => {

@@ -127,6 +127,27 @@ test("an identical session costs no LLM call, another prompt does, a changed fil
   assert.equal(stats.hits, 12, "lib/util.py and the folder are as they were"); // glob and grep: the repository is not
 });
 
+test("another user, model or system text is another question; tools depend on the user alone", async () => {
+  workspace.write("AGENTS.md", "Be brief.\n");
+  const first = await session(PROMPT);
+  assert.equal(first.calls.length, CALLS);
+
+  const otherModel = await session(PROMPT, { model: "n" });
+  assert.equal(otherModel.calls.length, CALLS - 1, "all but the title, which the small model gives");
+  assert.deepEqual(await toolStats(), { hits: 5, misses: 5, entries: 5 });
+
+  workspace.write("AGENTS.md", "Be long.\n");
+  const otherSystem = await session(PROMPT);
+  assert.equal(otherSystem.calls.length, CALLS - 1);
+  const { hits } = await toolStats();
+  assert.equal(hits, 8, "the two files and the folder; the repository has changed");
+
+  const plugin = { url: instance.url, providers: ["scripted"], credential: "sk-bob", lookupTimeoutMs: 5000 };
+  const otherUser = await session(PROMPT, { apiKey: "sk-bob", plugin });
+  assert.equal(otherUser.calls.length, CALLS);
+  assert.equal((await toolStats()).hits, 8);
+});
+
 test("the same with Anthropic's dialect", async () => {
   const anthropic = { sdk: "@ai-sdk/anthropic" as const };
   const first = await session(PROMPT, anthropic);
@@ -151,6 +172,8 @@ test("the model sees OpenCode's own tools and what they say", async () => {
   assert.deepEqual(results(ours), results(own));
   assert.equal(results(ours)?.length, TOOLS.length);
   assert.match(results(ours)?.[1] ?? "", /Say please/);
+  const found = ours.at(-1)?.body.messages.filter((message) => message.role === "tool")[2];
+  assert.match(String(found?.content), /calc\.py:.*lib\/util\.py:/s, "in the order of the paths");
 });
 
 test("odd cases are told as OpenCode's own tools tell them", async () => {

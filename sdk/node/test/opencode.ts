@@ -46,6 +46,8 @@ export interface Setup {
   plugin?: Record<string, unknown>;
   /** Of the provider. Default: OpenAI's chat completions. */
   sdk?: "@ai-sdk/openai-compatible" | "@ai-sdk/anthropic";
+  model?: string;
+  apiKey?: string;
   env?: Record<string, string>;
 }
 
@@ -57,16 +59,17 @@ export interface Ran {
 
 /** OpenCode before a scripted provider. */
 export function opencode(setup: Setup, prompt: string): Promise<Ran> {
+  const limit = { context: 100_000, output: 4096 };
   const config = {
-    model: "scripted/m",
+    model: `scripted/${setup.model ?? "m"}`,
     small_model: "scripted/m",
     share: "disabled",
     plugin: setup.plugin === undefined ? [] : [[`file://${PACKAGE}`, setup.plugin]],
     provider: {
       scripted: {
         npm: setup.sdk ?? "@ai-sdk/openai-compatible",
-        options: { baseURL: setup.baseURL, apiKey: "sk-opencode" },
-        models: { m: { name: "m", limit: { context: 100_000, output: 4096 } } },
+        options: { baseURL: setup.baseURL, apiKey: setup.apiKey ?? "sk-opencode" },
+        models: { m: { name: "m", limit }, n: { name: "n", limit } },
       },
     },
   };

@@ -65,6 +65,26 @@ test("every entry can be imported, without the frameworks", () => {
   assert.equal(said.trim(), "function,function,function,function,function");
 });
 
+test("its types say what it does, to a strict compiler", () => {
+  writeFileSync(
+    join(folder, "consumer.ts"),
+    `import { Client, file, tool, type Lookup } from "payonce";
+     const found: Lookup<string> = await new Client().lookup<string>({ kind: "plan", parts: { task: "t" } });
+     export const text: string = found.status === "hit" ? found.value : found.status === "stale" ? found.ticket : "";
+     export const read = tool(async (path: string) => path.length, { deps: (path) => [file(path)] });
+     export const length: Promise<number> = read("a");
+     // @ts-expect-error: a miss has no value
+     if (found.status === "miss") console.log(found.value);
+     // @ts-expect-error: no such kind
+     await new Client().lookup({ kind: "plans", parts: {} });
+    `,
+  );
+  const tsc = join(PACKAGE, "node_modules", "typescript", "bin", "tsc");
+  const types = join(PACKAGE, "node_modules", "@types");
+  const flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--types", "node"];
+  run(process.execPath, [tsc, ...flags, "--typeRoots", types, "consumer.ts"]);
+});
+
 test("wrap() starts the program that the package carries", () => {
   const script = `import { wrap } from "payonce";
     import { createServer } from "node:http";

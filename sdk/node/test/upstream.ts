@@ -48,7 +48,8 @@ export class Upstream {
       request.on("data", (part: Buffer) => parts.push(part));
       request.on("end", () => {
         const text = Buffer.concat(parts).toString("utf8");
-        if (!/\/(chat\/completions|messages)$/.test(request.url ?? "")) return void response.writeHead(404).end("{}");
+        if (!/\/(chat\/completions|messages)(\?.*)?$/.test(request.url ?? ""))
+          return void response.writeHead(404).end("{}");
         const call = { path: request.url ?? "", headers: request.headers, body: JSON.parse(text) as Body };
         this.calls.push(call);
         this.#answer(call, response);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
-import OpenAI from "openai";
+import OpenAI, { AzureOpenAI } from "openai";
 import { wrap } from "payonce";
 import { binary, environment, freePort, Instance } from "./instance.js";
 import { until } from "./scripted-instance.js";
@@ -74,13 +74,22 @@ test("an instance that is away: calls go to the provider", async () => {
 test("what the instance does not answer for goes where it went", async () => {
   const client = wrap(new OpenAI({ baseURL: upstream.url, apiKey: "sk-1", maxRetries: 0 }), { url: instance.url });
   await assert.rejects(client.models.retrieve("m"), { status: 404 });
-  await assert.rejects(client.files.create({ file: new File(["x"], "x"), purpose: "batch" }));
+  await assert.rejects(client.files.create({ file: new File(["x"], "x"), purpose: "batch" }), { status: 404 });
+  const azure = new AzureOpenAI({
+    baseURL: upstream.url,
+    apiKey: "k",
+    apiVersion: "v",
+    deployment: "d",
+    maxRetries: 0,
+  });
+  await wrap(azure, { url: instance.url }).chat.completions.create(chat);
+  assert.match(upstream.calls[0]?.path ?? "", /^\/v1\/deployments\/d\/chat\/completions\?api-version=v$/);
 });
 
 // A program of its own for each, since an instance that is started ends with its process.
 function script(text: string, env: Record<string, string>) {
   const home = mkdtempSync(join(tmpdir(), "payonce-wrap-"));
-  const prelude = `import { wrap } from "payonce"; import OpenAI from "openai";
+  const prelude = `import { wrap } from "payonce"; import OpenAI, { AzureOpenAI } from "openai";
     const client = wrap(new OpenAI({ baseURL: ${JSON.stringify(upstream.url)}, apiKey: "sk-1", maxRetries: 0 }));
     const ask = async () => (await client.chat.completions.create(${JSON.stringify(chat)}).withResponse()).response
       .headers.get("cache-status");
