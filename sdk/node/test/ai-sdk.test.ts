@@ -182,7 +182,13 @@ test("real providers: a loop with a tool, streamed and whole, is free the second
   const openai = createOpenAI({ baseURL: upstream.url, apiKey: "sk-open" }).chat("m");
   for (const base of [openai, anthropic]) {
     const model = wrapLanguageModel({ model: base, middleware: middleware() });
-    const ask = { model, prompt: "What is the weather?", tools: WEATHER, stopWhen: stepCountIs(3) };
+    const ask = {
+      model,
+      maxOutputTokens: 100,
+      prompt: "What is the weather?",
+      tools: WEATHER,
+      stopWhen: stepCountIs(3),
+    };
     upstream.calls.length = 0;
     const first = streamText(ask);
     const [text, steps] = [await first.text, await first.steps];

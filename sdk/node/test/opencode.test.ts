@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { Client } from "payonce";
 import { Instance } from "./instance.js";
-import { opencode, opencodeWith, PACKAGE, type Setup, Workspace } from "./opencode.js";
+import { opencode, opencodeWith, PACKAGE, type Setup, skip, Workspace } from "./opencode.js";
 import { ScriptedInstance, say } from "./scripted-instance.js";
 import { type Call, type Said, Upstream } from "./upstream.js";
 
@@ -103,7 +103,9 @@ async function toolStats(): Promise<{ hits: number; misses: number; entries: num
 
 const told = (call: Call | undefined) => JSON.stringify(call?.body.messages.at(-1)?.content);
 
-test("an identical session costs no LLM call, another prompt does, a changed file what depends on it", async () => {
+test("an identical session costs no LLM call, another prompt does, a changed file what depends on it", {
+  skip,
+}, async () => {
   const first = await session(PROMPT);
   assert.equal(first.calls.length, CALLS);
   assert.match(first.output, /Done: 5 results/);
@@ -127,7 +129,7 @@ test("an identical session costs no LLM call, another prompt does, a changed fil
   assert.equal(stats.hits, 12, "lib/util.py and the folder are as they were"); // glob and grep: the repository is not
 });
 
-test("another user, model or system text is another question; tools depend on the user alone", async () => {
+test("another user, model or system text is another question; tools depend on the user alone", { skip }, async () => {
   workspace.write("AGENTS.md", "Be brief.\n");
   const first = await session(PROMPT);
   assert.equal(first.calls.length, CALLS);
@@ -148,7 +150,7 @@ test("another user, model or system text is another question; tools depend on th
   assert.equal((await toolStats()).hits, 8);
 });
 
-test("the same with Anthropic's dialect", async () => {
+test("the same with Anthropic's dialect", { skip }, async () => {
   const anthropic = { sdk: "@ai-sdk/anthropic" as const };
   const first = await session(PROMPT, anthropic);
   assert.equal(first.calls.length, CALLS);
@@ -157,7 +159,7 @@ test("the same with Anthropic's dialect", async () => {
   assert.deepEqual([again.calls.length, again.output], [0, first.output]);
 });
 
-test("the model sees OpenCode's own tools and what they say", async () => {
+test("the model sees OpenCode's own tools and what they say", { skip }, async () => {
   const own = (await session(PROMPT, { plugin: undefined as never })).calls;
   const ours = (await session(PROMPT)).calls;
   assert.equal(own.length, CALLS);
@@ -176,7 +178,7 @@ test("the model sees OpenCode's own tools and what they say", async () => {
   assert.match(String(found?.content), /calc\.py:.*lib\/util\.py:/s, "in the order of the paths");
 });
 
-test("odd cases are told as OpenCode's own tools tell them", async () => {
+test("odd cases are told as OpenCode's own tools tell them", { skip }, async () => {
   steps = ODD;
   const line = "x".repeat(2500);
   workspace.write("long.txt", `one\n\n${line}\nfour\nfive\n`);
@@ -202,7 +204,7 @@ test("odd cases are told as OpenCode's own tools tell them", async () => {
   }
 });
 
-test("what a failed turn has found is seen by nobody", async () => {
+test("what a failed turn has found is seen by nobody", { skip }, async () => {
   const isLast = ({ body }: Call) =>
     body.messages.filter((message) => message.role === "tool").length === TOOLS.length;
   refuses = isLast;
@@ -215,21 +217,21 @@ test("what a failed turn has found is seen by nobody", async () => {
   assert.deepEqual(await toolStats(), { hits: 0, misses: 10, entries: 5 });
 });
 
-test("without an instance OpenCode works as ever", async () => {
+test("without an instance OpenCode works as ever", { skip }, async () => {
   await instance.kill();
   const ran = await session(PROMPT);
   assert.equal(ran.calls.length, CALLS);
   assert.match(ran.output, /Done: 5 results/);
 });
 
-test("switched off, nothing is asked of the instance", async () => {
+test("switched off, nothing is asked of the instance", { skip }, async () => {
   await session(PROMPT, { env: { XDG_RUNTIME_DIR: instance.home, PAYONCE_OPENCODE: "off" } });
   const again = await session(PROMPT, { env: { XDG_RUNTIME_DIR: instance.home, PAYONCE_OPENCODE: "off" } });
   assert.equal(again.calls.length, CALLS);
   assert.deepEqual(await toolStats(), { hits: 0, misses: 0, entries: 0 });
 });
 
-test("what the instance is told: the session's events, its run, its agent", async () => {
+test("what the instance is told: the session's events, its run, its agent", { skip }, async () => {
   // Told by HTTP what belongs to LLM calls, by the socket what belongs to the agent API.
   const socket = await new ScriptedInstance((frame, connection) => {
     const answers: Record<string, unknown> = {
@@ -279,7 +281,7 @@ test("what the instance is told: the session's events, its run, its agent", asyn
   }
 });
 
-test("the guide's configuration, as it stands there", async () => {
+test("the guide's configuration, as it stands there", { skip }, async () => {
   const guide = readFileSync(join(PACKAGE, "../../docs/agents/opencode.md"), "utf8");
   const file = /```json\n([^`]+)```/.exec(guide)?.[1] ?? "";
   upstream.calls.length = 0;
