@@ -44,12 +44,15 @@ export interface ClientOptions {
 export interface Recorder {
   /** Found out only now that the value depends on this. What is known before belongs into `deps`. */
   depends(...deps: Dependency[]): void;
+  /** The value is not to be kept after all. */
+  skip(): void;
 }
 
 export type CachedRequest = LookupRequest & { ttl?: number };
 
 // So many lookups in a row without an answer in time, and the instance counts as gone for a while.
 const SLOW_LOOKUPS = 3;
+const LATE_MS = 5000;
 const UNAVAILABLE: PayonceError["type"][] = ["unavailable", "timeout"];
 
 /** The agent API. Fails open: without an instance every lookup is a miss, at once, and nothing throws. */
@@ -64,7 +67,7 @@ export class Client {
   constructor(options: ClientOptions = {}) {
     this.#options = options;
     this.#place = place(options.url, options.socket);
-    this.#credential = options.credential ?? process.env.PAYONCE_API_KEY;
+    this.#credential = (options.credential ?? process.env.PAYONCE_API_KEY) || undefined;
   }
 
   /** A hit with its value, a miss or stale with a ticket for commit. */
@@ -130,14 +133,24 @@ export class Client {
     const found = await this.lookup<Value>(asked);
     if (found.status === "hit") return found.value;
     const deps: Dependency[] = [];
+    let isKept = true;
+    const recorder: Recorder = {
+      depends: (...more) => void deps.push(...more),
+      skip: () => {
+        isKept = false;
+      },
+    };
     let value: Value;
     try {
-      value = await compute({ depends: (...more) => void deps.push(...more) });
+      value = await compute(recorder);
     } catch (error) {
       this.giveBack(found.ticket);
       throw error;
     }
-    if (!isJson(value)) {
+    if (found.ticket === undefined) return value;
+    if (!isKept) {
+      this.giveBack(found.ticket);
+    } else if (!isJson(value)) {
       // A hit would give something else than what was computed.
       this.#tell(new PayonceError("not_json", `a ${request.kind} that is not plain JSON is not cached`));
       this.giveBack(found.ticket);
@@ -180,12 +193,13 @@ export class Client {
     try {
       const answer = await transport.call(verb, text, timeoutMs);
       this.#slow = 0;
+      if (alone) transport.close();
       return answer;
     } catch (error) {
       this.#judge(error, transport);
+      // Its ticket may still come, and is given back then.
+      if (alone) setTimeout(() => transport.close(), LATE_MS).unref();
       throw error;
-    } finally {
-      if (alone) transport.close();
     }
   }
 

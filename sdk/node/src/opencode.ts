@@ -3,7 +3,8 @@
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
 import { Client } from "./client.js";
 import { cachingFetch } from "./fetch.js";
-import { isOff, type PluginOptions, parseOptions, scopeOf } from "./opencode/options.js";
+import { ownDefinition } from "./opencode/arguments.js";
+import { isOff, type PluginOptions, parseOptions, scopeOf, type ToolName } from "./opencode/options.js";
 import { Sessions } from "./opencode/sessions.js";
 import { CachedTools, MARK } from "./opencode/tools.js";
 import { isLoopback, place } from "./where.js";
@@ -24,8 +25,8 @@ async function server(input: PluginInput, given?: Record<string, unknown>): Prom
   });
   const sessions = new Sessions(client);
   const hooks = llmHooks(options);
-  const stats = await client.stats();
-  if (stats === undefined) {
+  const there = await client.hint({ session: "opencode", event: "open" });
+  if (there.status !== "ok") {
     await input.client.app
       .log({
         body: { service: "payonce", level: "warn", message: `no Payonce at ${place(options.url, undefined).url}` },
@@ -92,15 +93,11 @@ function toolHooks(client: Client, sessions: Sessions, options: PluginOptions): 
     tool: tools.definitions() as NonNullable<Hooks["tool"]>,
     "tool.definition": async ({ toolID }, output: Definition) => {
       if (output.description !== MARK + toolID) {
-        own.set(toolID, { ...output });
+        const { description, parameters, jsonSchema } = output;
+        own.set(toolID, { description, parameters, jsonSchema });
         return;
       }
-      const definition = own.get(toolID);
-      if (definition === undefined)
-        throw new Error(`payonce: this OpenCode has no tool "${toolID}"; see option tools`);
-      output.description = definition.description;
-      output.parameters = definition.parameters;
-      output.jsonSchema = definition.jsonSchema;
+      Object.assign(output, own.get(toolID) ?? ownDefinition(toolID as ToolName));
     },
     "tool.execute.after": async ({ callID }, output) => tools.restore(callID, output),
     "experimental.session.compacting": async ({ sessionID }) => tools.instructions.forget(sessionID),

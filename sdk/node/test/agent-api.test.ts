@@ -1,12 +1,12 @@
 // The agent API of the real instance, by the Unix socket and by HTTP.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Client, type ClientOptions, dir, file, git, type LookupRequest, tool, value } from "payonce";
 import { Instance } from "./instance.js";
+import { scratch } from "./scratch.js";
 
 let instance: Instance;
 before(async () => {
@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => instance.stop());
 
-const folder = mkdtempSync(join(tmpdir(), "payonce-deps-"));
+const folder = scratch();
 const write = (name: string, text: string) => {
   mkdirSync(join(folder, name, ".."), { recursive: true });
   writeFileSync(join(folder, name), text);
@@ -78,6 +78,13 @@ function suite(name: string, more: () => ClientOptions): void {
     const odd = unique();
     for (let n = 0; n < 2; n++) assert.ok((await ann.cached(odd, () => new Date(n))) instanceof Date);
     assert.equal((await ann.lookup(odd)).status, "miss");
+    const skipped = unique();
+    const computed = await ann.cached(skipped, (recorder) => {
+      recorder.skip();
+      return 7;
+    });
+    assert.equal(computed, 7);
+    assert.equal((await ann.lookup(skipped)).status, "miss");
   });
 
   test("a changed dependency makes it stale, and says which; equal bytes do not", async () => {

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, mkdtempSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { scratch } from "./scratch.js";
 
 export function binary(): string {
   const path = process.env.PAYONCE_BINARY ?? "";
@@ -30,7 +30,7 @@ export function environment(home: string, more: Record<string, string> = {}): No
 }
 
 export class Instance {
-  readonly home = mkdtempSync(join(tmpdir(), "payonce-node-"));
+  readonly home = scratch();
   port = 0;
   #process: ChildProcess | undefined;
   #log = "";

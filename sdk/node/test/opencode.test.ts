@@ -41,6 +41,7 @@ const ODD: typeof TOOLS = [
   { name: "grep", arguments: { pattern: "line", include: "many.txt" } },
   { name: "glob", arguments: { pattern: "*.none" } },
   { name: "glob", arguments: { pattern: "*.py", path: "calc.py" } },
+  { name: "read", arguments: { filePath: "calc.py", offset: 0 } },
   { name: "glob", arguments: { pattern: "many/*" } },
 ];
 let steps = TOOLS;
@@ -235,7 +236,6 @@ test("what the instance is told: the session's events, its run, its agent", { sk
   // Told by HTTP what belongs to LLM calls, by the socket what belongs to the agent API.
   const socket = await new ScriptedInstance((frame, connection) => {
     const answers: Record<string, unknown> = {
-      S: { layers: {} },
       L: { status: "miss", reason: "cold", ticket: `t-${socket.frames.length}` },
       C: { status: "stored", entries: 1 },
     };
@@ -252,7 +252,7 @@ test("what the instance is told: the session's events, its run, its agent", { sk
     const told = socket.frames.map(({ verb, body }) => ({ verb, body: JSON.parse(body) }));
     const hints = told.filter((frame) => frame.verb === "H").map((frame) => frame.body);
     assert.deepEqual(
-      hints.slice(0, 3).map((hint) => [hint.session, hint.event]),
+      hints.slice(1, 4).map((hint) => [hint.session, hint.event]),
       [
         [id, "open"],
         [id, "turn"],
@@ -264,7 +264,7 @@ test("what the instance is told: the session's events, its run, its agent", { sk
       lookups.map((lookup) => lookup.parts.tool),
       TOOLS.map((tool) => tool.name),
     );
-    const run = hints[1].run;
+    const run = hints[2].run;
     assert.ok(
       lookups.every((lookup) => lookup.run === run && lookup.scope === `session:${id}` && lookup.versions.kb),
     );

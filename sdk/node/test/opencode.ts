@@ -1,11 +1,11 @@
 // Runs the real OpenCode headless, in a throw-away home, with the plugin as its package is built here.
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { environment } from "./instance.js";
+import { scratch } from "./scratch.js";
 
 const require = createRequire(import.meta.url);
 export const PACKAGE = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -14,7 +14,7 @@ const program = join(PACKAGE, "test/programs/node_modules/opencode-linux-x64/bin
 const ripgrep = () => join(dirname(require.resolve(`@vscode/ripgrep-linux-${process.arch}/package.json`)), "bin");
 
 export class Workspace {
-  readonly home = mkdtempSync(join(tmpdir(), "payonce-opencode-"));
+  readonly home = scratch();
   readonly project = join(this.home, "project");
 
   constructor(files: Record<string, string>) {

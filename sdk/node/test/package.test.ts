@@ -1,15 +1,15 @@
 // The package as users get it: packed with the program inside, installed into an empty folder, used from there.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { binary, environment } from "./instance.js";
+import { scratch } from "./scratch.js";
 
 const PACKAGE = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const folder = mkdtempSync(join(tmpdir(), "payonce-package-"));
+const folder = scratch();
 
 // npm's own settings, such as where packages come from, stay; what would configure Payonce does not.
 const env = (): NodeJS.ProcessEnv => ({ ...environment(folder), HOME: process.env.HOME ?? folder });
@@ -29,7 +29,6 @@ before(() => {
   writeFileSync(join(folder, "package.json"), '{"type":"module","private":true}');
   run("npm", ["install", "--offline", "--no-audit", "--no-fund", join(folder, told[0]?.filename ?? "")]);
 });
-after(() => rmSync(folder, { recursive: true, force: true }));
 
 test("it holds the program, the types and the licence, and neither sources nor tests", () => {
   for (const path of [

@@ -1,16 +1,15 @@
 // A socket that speaks the frames as a test scripts it: for what a real instance does not do on demand (being slow,
 // hanging up, answering wrongly). What a real one does is tested against the real binary.
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Decoder, encode, type Frame } from "../src/frames.js";
+import { scratch } from "./scratch.js";
 
 export type Answer = (frame: Frame, connection: Socket) => void | Promise<void>;
 
 export class ScriptedInstance {
-  readonly path = join(mkdtempSync(join(tmpdir(), "payonce-node-")), "s.sock");
+  readonly path = join(scratch(), "s.sock");
   readonly frames: Frame[] = [];
   connections = 0;
   readonly #server: Server;

@@ -2,14 +2,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI, { AzureOpenAI } from "openai";
 import { wrap } from "payonce";
 import { binary, environment, freePort, Instance } from "./instance.js";
+import { scratch } from "./scratch.js";
 import { until } from "./scripted-instance.js";
 import { Upstream } from "./upstream.js";
 
@@ -88,7 +86,7 @@ test("what the instance does not answer for goes where it went", async () => {
 
 // A program of its own for each, since an instance that is started ends with its process.
 function script(text: string, env: Record<string, string>) {
-  const home = mkdtempSync(join(tmpdir(), "payonce-wrap-"));
+  const home = scratch();
   const prelude = `import { wrap } from "payonce"; import OpenAI, { AzureOpenAI } from "openai";
     const client = wrap(new OpenAI({ baseURL: ${JSON.stringify(upstream.url)}, apiKey: "sk-1", maxRetries: 0 }));
     const ask = async () => (await client.chat.completions.create(${JSON.stringify(chat)}).withResponse()).response

@@ -1,5 +1,5 @@
 // Where a tool looks, and whether it may: the permissions are asked as OpenCode's own tools ask them.
-import { statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { ToolContext } from "@opencode-ai/plugin";
 
@@ -7,8 +7,10 @@ export interface Target {
   path: string;
   kind: "file" | "directory" | "other" | undefined; // undefined: there is nothing
   size: number;
-  /** Below the project: only then may its content be kept. */
+  /** Below the project. */
   isInside: boolean;
+  /** Its content may be kept: what it is, when links are followed, is below the project, too. */
+  mayBeKept: boolean;
 }
 
 export function target(given: string | undefined, context: ToolContext): Target {
@@ -16,8 +18,18 @@ export function target(given: string | undefined, context: ToolContext): Target 
     given === undefined ? context.directory : isAbsolute(given) ? given : resolve(context.directory, given);
   const stat = statSync(path, { throwIfNoEntry: false });
   const kind = stat?.isDirectory() ? "directory" : stat?.isFile() ? "file" : stat ? "other" : undefined;
-  const isInside = [context.directory, context.worktree].some((root) => root !== "/" && isBelow(root, path));
-  return { path, kind, size: stat?.size ?? 0, isInside };
+  const roots = [context.directory, context.worktree].filter((root) => root !== "/");
+  const isInside = roots.some((root) => isBelow(root, path));
+  const mayBeKept = isInside && stat !== undefined && roots.some((root) => isBelow(realpath(root), realpath(path)));
+  return { path, kind, size: stat?.size ?? 0, isInside, mayBeKept };
+}
+
+function realpath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 export function isBelow(root: string, path: string): boolean {

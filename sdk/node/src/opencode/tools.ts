@@ -4,7 +4,8 @@ import type { ToolContext, ToolDefinition } from "@opencode-ai/plugin";
 import type { CachedRequest, Client } from "../client.js";
 import { dir, file } from "../deps.js";
 import type { Dependency } from "../types.js";
-import { searchDependencies } from "./depends.js";
+import { checkArguments } from "./arguments.js";
+import { type Dependencies, searchDependencies } from "./depends.js";
 import { Instructions } from "./instructions.js";
 import { type PluginOptions, scopeOf, TOOLS, type ToolName } from "./options.js";
 import { askOutside, type Target, target } from "./place.js";
@@ -38,7 +39,10 @@ export class CachedTools {
         made[name] = {
           description: MARK + name,
           args: {},
-          execute: async (args, at) => this.#give(at, await execute(args as Arguments, at)),
+          execute: async (args, at) => {
+            checkArguments(name, args);
+            return this.#give(at, await execute(args as Arguments, at));
+          },
         };
       }
     };
@@ -69,7 +73,6 @@ export class CachedTools {
   }
 
   async #read(args: ReadArguments, at: ToolContext): Promise<ToolOutput> {
-    need(args, "filePath");
     const where = target(args.filePath, at);
     await askOutside(where, at);
     await at.ask({ permission: "read", patterns: [relative(at.worktree, where.path)], always: ["*"], metadata: {} });
@@ -86,19 +89,17 @@ export class CachedTools {
   }
 
   async #grep(rg: string, args: GrepArguments, at: ToolContext): Promise<ToolOutput> {
-    need(args, "pattern");
     const { pattern, path, include } = args;
     await at.ask({ permission: "grep", patterns: [pattern], always: ["*"], metadata: { pattern, path, include } });
     const where = target(path, at);
     await askOutside(where, at);
-    const deps = where.kind === "file" ? [file(where.path)] : await searchDependencies(where.path, at.worktree);
+    const deps = where.kind === "file" ? only(file(where.path)) : await searchDependencies(where.path, at.worktree);
     return this.#cached("grep", { ...args, path: where.path }, where, deps, at, () =>
       grep(rg, args, where, at.abort),
     );
   }
 
   async #glob(rg: string, args: GlobArguments, at: ToolContext): Promise<ToolOutput> {
-    need(args, "pattern");
     const { pattern, path } = args;
     await at.ask({ permission: "glob", patterns: [pattern], always: ["*"], metadata: { pattern, path } });
     const where = target(path, at);
@@ -111,25 +112,27 @@ export class CachedTools {
     name: ToolName,
     args: object,
     where: Target,
-    deps: Dependency[] | undefined,
+    depends: Dependencies | undefined,
     at: ToolContext,
     compute: () => Promise<ToolOutput>,
   ): Promise<ToolOutput> {
-    if (deps === undefined || !where.isInside || where.kind === undefined) return compute();
+    if (depends === undefined || !where.mayBeKept) return compute();
     const parts = { tool: name, args, worktree: at.worktree, tools: [{ name, version: VERSION }] };
+    const { deps, areAll } = depends;
     const request: CachedRequest = { kind: "tool_result", parts, deps, run: this.sessions.run(at.sessionID) };
     const scope = scopeOf(this.options, at.sessionID);
     if (scope !== undefined) request.scope = scope;
     if (this.options.versions !== undefined) request.versions = this.options.versions;
-    return this.client.cached(request, compute);
+    return this.client.cached(request, async (recorder) => {
+      if (!(await areAll())) recorder.skip();
+      return compute();
+    });
   }
 }
 
-function readDependencies(where: Target): Dependency[] | undefined {
-  if (where.kind === "directory") return [dir(where.path)];
-  return where.kind === "file" && where.size <= MAX_FILE_BYTES ? [file(where.path)] : undefined;
+function readDependencies(where: Target): Dependencies | undefined {
+  if (where.kind === "directory") return only(dir(where.path));
+  return where.kind === "file" && where.size <= MAX_FILE_BYTES ? only(file(where.path)) : undefined;
 }
 
-function need(args: object, name: string): void {
-  if (!(args as Record<string, unknown>)[name]) throw new Error(`${name} is required`);
-}
+const only = (dependency: Dependency): Dependencies => ({ deps: [dependency], areAll: async () => true });
