@@ -68,10 +68,10 @@ impl Commit {
         self
     }
 
-    /// What it cost, as the provider counts it; shown as saved at each hit.
+    /// What it cost, as the provider counts it, with `cost_usd` beside where that is known; shown as saved at each hit.
     pub fn usage(mut self, usage: impl Serialize) -> Self {
         match serde_json::to_value(usage) {
-            Ok(usage) => self.usage = Some(usage),
+            Ok(usage) => self.usage = Some(usage).filter(|usage| !usage.is_null()),
             Err(error) => self.fault = self.fault.or(Some(format!("usage: {error}"))),
         }
         self
@@ -132,6 +132,7 @@ mod tests {
             "ttl": 60, "usage": {"input_tokens": 9}, "used": ["read"],
         });
         assert_eq!(written(&commit), expected);
+        assert!(written(&Commit::success(1).usage(None::<u64>)).get("usage").is_none());
         assert_eq!(written(&Commit::from("text")), json!({"ticket": "t-1", "value": "text", "outcome": "success"}));
     }
 

@@ -1,14 +1,14 @@
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a stored value was made from. The server checks it at every hit: once it has changed the entry is stale.
 ///
 /// Paths are made absolute, as seen from the current directory. Name a dependency in the lookup where you know it:
 /// when it changes between lookup and commit, nothing is stored.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Dependency {
@@ -69,9 +69,14 @@ impl Dependency {
     }
 }
 
-/// Without touching the disk; a path that cannot be made absolute stays as it is and is refused by the server.
+/// With `..` in it, only the disk knows which file it means (of a link's target `..` leads elsewhere). A path that cannot
+/// be made absolute stays as it is; the server refuses it, and nothing is stored.
 fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    match path.components().any(|part| part == Component::ParentDir) {
+        true => path.canonicalize().unwrap_or(path),
+        false => path,
+    }
 }
 
 /// Gathers what a piece of work read, from any thread, for the commit of its result.
@@ -136,6 +141,8 @@ mod tests {
     fn relative_paths_become_absolute() {
         let here = std::env::current_dir().unwrap();
         assert_eq!(Dependency::file("x"), Dependency::File { path: here.join("x") });
+        assert_eq!(Dependency::file("./x"), Dependency::File { path: here.join("x") });
+        assert_eq!(Dependency::file("/usr/../etc"), Dependency::File { path: "/etc".into() });
     }
 
     #[test]

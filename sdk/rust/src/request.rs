@@ -163,6 +163,11 @@ impl Request {
         self
     }
 
+    /// The dependencies named so far.
+    pub fn named_dependencies(&self) -> &[Dependency] {
+        &self.deps
+    }
+
     pub(crate) fn waits(&self) -> Duration {
         Duration::from_secs_f64(self.wait.unwrap_or(0.0))
     }
