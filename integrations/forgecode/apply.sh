@@ -18,7 +18,6 @@ die() { printf 'apply.sh: %s\n' "$*" >&2; exit 1; }
 
 usage() { sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
-# The patches have no lines around their own, so they fit this commit and no other.
 patches() { git -C "$checkout" apply --unidiff-zero --whitespace=nowarn "$@" "$here"/*.patch 2>/dev/null; }
 
 is_applied() { patches --reverse --check; }
@@ -31,13 +30,18 @@ check_commit() {
 (after 'git -C $checkout fetch', when it says that there is no such commit), then this again."
 }
 
+# The lines go to places told by number, so the files must be the commit's own.
 check_fits() {
-  local file
-  patches --check || die "the patches do not fit: these files differ from the commit's
-$(git -C "$checkout" status --short -- $(sed -n 's|^+++ b/||p' "$here"/*.patch))
-Stash or commit those changes, then run this again."
+  local file changed
+  local -a files
+  mapfile -t files < <(sed -n 's|^+++ b/||p' "$here"/*.patch)
+  changed=$(git -C "$checkout" status --short -- "${files[@]}")
+  [[ -z $changed ]] || die "these files of the checkout are changed:
+$changed
+Put the changes aside (git -C $checkout stash), then run this again."
+  patches --check || die "the patches do not fit; is $here whole?"
   for file in "${new[@]}"; do
-    [[ ! -e $checkout/$file ]] || die "$checkout/$file is there already, and not from here. Move it away, then run this again."
+    [[ ! -e $checkout/$file ]] || die "$checkout/$file is there, and not from here. Move it away, then run this again."
   done
 }
 

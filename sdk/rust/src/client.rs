@@ -59,9 +59,9 @@ impl Client {
     }
 
     /// The stored value, or a [`Ticket`] for making it. Without a server, or when it takes longer than
-    /// [`Builder::lookup_timeout`] (and [`Request::wait`]), it is a miss whose ticket stores nothing.
+    /// [`Builder::lookup_timeout`] or [`Request::within`] (and [`Request::wait`]), it is a miss whose ticket stores nothing.
     pub fn lookup(&self, request: &Request) -> Lookup {
-        let within = self.0.lookup_timeout.saturating_add(request.waits());
+        let within = request.bound(self.0.lookup_timeout);
         let answer = request.body().and_then(|body| self.0.exchange(Verb::Lookup, &body, within));
         let lookup = answer.and_then(|body| Lookup::read(self, request.run_id(), &body));
         lookup.unwrap_or_else(|error| Lookup::failed(self, error))

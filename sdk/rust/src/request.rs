@@ -64,6 +64,8 @@ pub struct Request {
     tools_mode: Option<ToolsMode>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     explain: bool,
+    #[serde(skip)]
+    within: Option<Duration>,
     /// The first part that could not be written as JSON.
     #[serde(skip)]
     fault: Option<String>,
@@ -87,6 +89,7 @@ impl Request {
             semantic: None,
             tools_mode: None,
             explain: false,
+            within: None,
             fault: None,
         }
     }
@@ -145,6 +148,13 @@ impl Request {
         self
     }
 
+    /// How long this lookup may take, instead of the client's bound: where the work that a hit spares is long, or the
+    /// server has to read a large work tree first.
+    pub fn within(mut self, bound: Duration) -> Self {
+        self.within = Some(bound);
+        self
+    }
+
     /// `false`: no look-up by meaning, for the kinds that have one.
     pub fn semantic(mut self, on: bool) -> Self {
         self.semantic = Some(on);
@@ -168,8 +178,10 @@ impl Request {
         &self.deps
     }
 
-    pub(crate) fn waits(&self) -> Duration {
-        Duration::from_secs_f64(self.wait.unwrap_or(0.0))
+    /// The bound of this lookup, where the client's own is `otherwise`.
+    pub(crate) fn bound(&self, otherwise: Duration) -> Duration {
+        let waits = Duration::from_secs_f64(self.wait.unwrap_or(0.0));
+        self.within.unwrap_or(otherwise).saturating_add(waits)
     }
 
     pub(crate) fn run_id(&self) -> Option<&str> {

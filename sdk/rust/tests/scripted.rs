@@ -154,8 +154,12 @@ fn a_lookup_that_waits_may_take_that_much_longer() {
         std::thread::sleep(Duration::from_millis(150));
         well_behaved(verb, body)
     });
-    let lookup = server.client().lookup(&request().wait(Duration::from_secs(2)));
-    assert!(lookup.hit_or_ticket().unwrap_err().is_open());
+    let client = server.client();
+    for patient in [request().wait(Duration::from_secs(2)), request().within(Duration::from_secs(2))] {
+        assert!(client.lookup(&patient).hit_or_ticket().unwrap_err().is_open());
+    }
+    assert_eq!(error_of(client.lookup(&request())), Error::Timeout);
+    assert!(server.body(2).get("within").is_none());
 }
 
 #[test]

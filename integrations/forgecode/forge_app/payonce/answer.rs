@@ -1,4 +1,5 @@
-//! A model's answer as it is stored: what came over the stream, in a form that can be written down.
+//! A model's answer as it is stored: what came over the stream, in a form that
+//! can be written down.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::blocking;
 use super::session::{Session, Work};
 
-/// The stream's messages, in order. Tool-call ids, signatures and usage are replayed as they came.
+/// The stream's messages, in order. Tool-call ids, signatures and usage are
+/// replayed as they came.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Answer {
     deltas: Vec<Delta>,
@@ -68,18 +70,24 @@ impl Answer {
     }
 
     fn finish(&self) -> Option<&FinishReason> {
-        self.deltas.iter().rev().find_map(|delta| delta.finish_reason.as_ref())
+        self.deltas
+            .iter()
+            .rev()
+            .find_map(|delta| delta.finish_reason.as_ref())
     }
 
     fn calls_tools(&self) -> bool {
         self.deltas.iter().any(|delta| !delta.tool_calls.is_empty())
     }
 
-    /// Whether it came to its end, and says anything. One that was cut short, or refused, is not kept.
+    /// Whether it came to its end, and says anything. One that was cut short,
+    /// or refused, is not kept.
     pub(crate) fn is_whole(&self) -> bool {
         let says = self.deltas.iter().any(|delta| delta.content.is_some());
-        matches!(self.finish(), Some(FinishReason::Stop | FinishReason::ToolCalls))
-            && (says || self.calls_tools())
+        matches!(
+            self.finish(),
+            Some(FinishReason::Stop | FinishReason::ToolCalls)
+        ) && (says || self.calls_tools())
     }
 
     /// Whether the agent is done after it.
@@ -91,7 +99,8 @@ impl Answer {
         self.deltas.iter().rev().find_map(|delta| delta.usage)
     }
 
-    /// With another request's usage: a report stands for the first request of its run, not for the last.
+    /// With another request's usage: a report stands for the first request of
+    /// its run, not for the last.
     pub(crate) fn with_usage(mut self, usage: Option<Usage>) -> Self {
         for delta in &mut self.deltas {
             delta.usage = None;
@@ -102,7 +111,9 @@ impl Answer {
 
     pub(crate) fn stream(self) -> BoxStream<ChatCompletionMessage, anyhow::Error> {
         Box::pin(stream::iter(
-            self.deltas.into_iter().map(|delta| Ok(ChatCompletionMessage::from(delta))),
+            self.deltas
+                .into_iter()
+                .map(|delta| Ok(ChatCompletionMessage::from(delta))),
         ))
     }
 }
@@ -126,7 +137,12 @@ impl From<&ChatCompletionMessage> for Delta {
         Delta {
             content: message.content.as_ref().and_then(Words::of),
             reasoning: message.reasoning.as_ref().and_then(Words::of),
-            reasoning_details: message.reasoning_details.iter().flatten().map(details).collect(),
+            reasoning_details: message
+                .reasoning_details
+                .iter()
+                .flatten()
+                .map(details)
+                .collect(),
             tool_calls: message.tool_calls.clone(),
             finish_reason: message.finish_reason.clone(),
             usage: message.usage,
@@ -173,8 +189,8 @@ impl Words {
     }
 }
 
-/// Passes a stream through as it comes; at its end the answer is kept. A stream that fails, or that nobody reads to its
-/// end, gives its ticket back.
+/// Passes a stream through as it comes; at its end the answer is kept. A stream
+/// that fails, or that nobody reads to its end, gives its ticket back.
 pub(crate) fn record(
     stream: BoxStream<ChatCompletionMessage, anyhow::Error>,
     session: Arc<Session>,

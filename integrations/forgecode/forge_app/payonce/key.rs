@@ -1,22 +1,26 @@
 //! What makes two requests the same one.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use forge_domain::{
-    Context, ContextMessage, ConversationId, ModelId, Role, ToolCallId, ToolValue,
-};
+use forge_domain::{Context, ContextMessage, ConversationId, ModelId, Role, ToolCallId, ToolValue};
 use payonce::{Kind, Request};
 
 use super::FORGE;
 use super::session::Session;
+
+/// The server may have to read a whole work tree, which takes long the first
+/// time; a run of a sub-agent takes longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// All that the model is sent.
 pub(crate) fn llm(session: &Session, model: &ModelId, context: &Context) -> Request {
     request(Kind::Llm, session, model).part("request", without_incidentals(context.clone()))
 }
 
-/// All that a sub-agent is sent first. Its task is a part of its own, so that the same task in other words can be
-/// found by its meaning, while all else must be equal.
+/// All that a sub-agent is sent first. Its task is a part of its own, so that
+/// the same task in other words can be found by its meaning, while all else
+/// must be equal.
 pub(crate) fn subagent(session: &Session, model: &ModelId, context: &Context) -> Request {
     let mut context = without_incidentals(context.clone());
     let asked = context
@@ -30,7 +34,8 @@ pub(crate) fn subagent(session: &Session, model: &ModelId, context: &Context) ->
         .unwrap_or_default();
     let request = request(Kind::Subagent, session, model)
         .part("task", task)
-        .part("request", &context);
+        .part("request", &context)
+        .within(PATIENCE);
     match session.semantic {
         Some(on) => request.semantic(on),
         None => request,
@@ -44,8 +49,9 @@ fn request(kind: Kind, session: &Session, model: &ModelId) -> Request {
         .part("model", model)
 }
 
-/// Without what differs between sessions and is no part of the question: whose conversation it is, what earlier turns
-/// cost, and the names of tool calls, which become their numbers.
+/// Without what differs between sessions and is no part of the question: whose
+/// conversation it is, what earlier turns cost, and the names of tool calls,
+/// which become their numbers.
 fn without_incidentals(mut context: Context) -> Context {
     context.conversation_id = None;
     context.initiator = None;

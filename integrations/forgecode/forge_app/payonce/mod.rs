@@ -1,12 +1,16 @@
-//! Payonce in the agent's loop: a decorator of [`AgentService`] that answers from the cache what was answered before.
+//! Payonce in the agent's loop: a decorator of [`AgentService`] that answers
+//! from the cache what was answered before.
 //!
 //! What is cached, and when it becomes visible:
 //! - a call of the model, by all that is sent (`llm`);
-//! - `read` and `fs_search`, with the file or work tree that they depend on (`tool_result`);
-//! - a whole run of a sub-agent such as SAGE, by its first request, with all that it read (`subagent`).
+//! - `read` and `fs_search`, with the file or work tree that they depend on
+//!   (`tool_result`);
+//! - a whole run of a sub-agent such as SAGE, by its first request, with all
+//!   that it read (`subagent`).
 //!
-//! Everything stays pending inside the session's run until the agent has ended well; a failure or an interrupt deletes
-//! it. Without a server, or with `payonce.enabled = false`, every call goes through untouched.
+//! Everything stays pending inside the session's run until the agent has ended
+//! well; a failure or an interrupt deletes it. Without a server, or with
+//! `payonce.enabled = false`, every call goes through untouched.
 
 mod answer;
 mod key;
@@ -29,11 +33,12 @@ use payonce::{Client, Request};
 use url::Url;
 
 use self::answer::Answer;
-use self::session::{Opening, Session};
+use self::session::Session;
 use self::tools::{Cached, Use};
 use crate::{AgentService, EnvironmentInfra};
 
-/// The commit of ForgeCode that this is made for. Answers of one are not given in another.
+/// The commit of ForgeCode that this is made for. Answers of one are not given
+/// in another.
 pub(crate) const FORGE: &str = "6ed5d37";
 
 tokio::task_local! {
@@ -50,7 +55,8 @@ pub struct CachedAgent<S> {
 }
 
 impl<S: EnvironmentInfra<Config = ForgeConfig>> CachedAgent<S> {
-    /// Made where a chat begins; inside a tool call of another one it is that one's sub-agent.
+    /// Made where a chat begins; inside a tool call of another one it is that
+    /// one's sub-agent.
     pub fn new(
         inner: Arc<S>,
         conversation: ConversationId,
@@ -60,22 +66,32 @@ impl<S: EnvironmentInfra<Config = ForgeConfig>> CachedAgent<S> {
         let session = client(config.payonce.as_ref()).map(|client| {
             let parent = PARENT.try_with(Arc::clone).ok();
             let semantic = config.payonce.as_ref().and_then(|payonce| payonce.semantic);
-            Arc::new(Session::new(&client, parent, conversation, provider, semantic))
+            Arc::new(Session::new(
+                &client,
+                parent,
+                conversation,
+                provider,
+                semantic,
+            ))
         });
         Self { inner, session }
     }
 
-    /// The chat is over. Only when it went well, and the model itself had ended it, becomes visible what it stored.
+    /// The chat is over. Only when it went well, and the model itself had ended
+    /// it, becomes visible what it stored.
     pub async fn finish(&self, went_well: bool) {
         if let Some(session) = self.session.clone() {
             blocking(move || session.finish(went_well)).await;
         }
     }
 
-    /// A sub-agent's report to its very first request, if the same one was asked for before.
+    /// A sub-agent's report to its very first request, if the same one was
+    /// asked for before.
     async fn report(&self, session: &Arc<Session>, request: Request) -> Option<Answer> {
         let session = session.clone();
-        blocking(move || session.find_report(request)).await.flatten()
+        blocking(move || session.find_report(request))
+            .await
+            .flatten()
     }
 }
 
@@ -95,7 +111,7 @@ where
         };
         // Titles are made beside the loop, with a conversation of their own.
         let in_loop = context.conversation_id == Some(session.conversation);
-        if in_loop && let Opening::First = session.open() {
+        if in_loop && session.opens() {
             let request = key::subagent(session, id, &context);
             if let Some(report) = self.report(session, request).await {
                 return Ok(report.stream());
@@ -103,7 +119,9 @@ where
         }
         let request = key::llm(session, id, &context);
         let asking = session.clone();
-        let found = blocking(move || asking.find_answer(&request, in_loop)).await.flatten();
+        let found = blocking(move || asking.find_answer(&request, in_loop))
+            .await
+            .flatten();
         if let Some(Ok(answer)) = found {
             return Ok(answer.stream());
         }
@@ -126,15 +144,21 @@ where
         let environment = self.inner.get_environment();
         let config = self.inner.get_config().ok();
         match tools::use_of(agent, &call, &environment, config.as_ref()) {
-            Use::Cached(cached) => self.cached_call(session, agent, context, call, *cached).await,
+            Use::Cached(cached) => {
+                self.cached_call(session, agent, context, call, *cached)
+                    .await
+            }
             Use::Delegation => {
                 let result = PARENT.scope(session.clone(), self.inner.call(agent, context, call));
                 session.note(result.await)
             }
             Use::Other => {
-                // It may read or change anything: nobody can tell when a report that it led to is out of date.
+                // It may read or change anything: nobody can tell when a report that it led to
+                // is out of date.
                 session.taint();
-                PARENT.scope(session.clone(), self.inner.call(agent, context, call)).await
+                PARENT
+                    .scope(session.clone(), self.inner.call(agent, context, call))
+                    .await
             }
         }
     }
@@ -157,7 +181,9 @@ where
         cached: Cached,
     ) -> ToolResult {
         let (asking, wanted) = (session.clone(), cached.clone());
-        let found = blocking(move || asking.find_result(&wanted)).await.flatten();
+        let found = blocking(move || asking.find_result(&wanted))
+            .await
+            .flatten();
         let ticket = match found {
             Some(Ok(stored)) => {
                 // What a person and the later tools see is as if it had been executed.
@@ -208,7 +234,8 @@ impl<S: EnvironmentInfra<Config = ForgeConfig>> EnvironmentInfra for CachedAgent
     }
 }
 
-/// One client for all chats of the process, as long as the settings stay the same.
+/// One client for all chats of the process, as long as the settings stay the
+/// same.
 fn client(settings: Option<&PayonceConfig>) -> Option<Client> {
     static LAST: Mutex<Option<(PayonceConfig, Client)>> = Mutex::new(None);
     let settings = settings.filter(|settings| settings.enabled)?;
@@ -231,7 +258,8 @@ fn client(settings: Option<&PayonceConfig>) -> Option<Client> {
     Some(client)
 }
 
-/// Runs a bounded wait where it holds up no other task. `None` when the process is ending.
+/// Runs a bounded wait where it holds up no other task. `None` when the process
+/// is ending.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
 }

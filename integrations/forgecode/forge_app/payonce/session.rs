@@ -1,5 +1,5 @@
-//! What is remembered of one chat, and its dealings with the server. All of it may wait for the server, within the
-//! client's bounds.
+//! What is remembered of one chat, and its dealings with the server. All of it
+//! may wait for the server, within the client's bounds.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -46,12 +46,6 @@ struct State {
     proofs: Vec<(Arc<Run>, Request)>,
     /// Runs of sub-agents that ended well; they become visible with this one.
     kept: Vec<Arc<Run>>,
-}
-
-/// Whether a request is the one that a sub-agent's run begins with.
-pub(crate) enum Opening {
-    First,
-    No,
 }
 
 /// A model's answer that is being made.
@@ -105,12 +99,10 @@ impl Session {
         result
     }
 
-    pub(crate) fn open(&self) -> Opening {
+    /// Whether this is the request that a sub-agent's run begins with.
+    pub(crate) fn opens(&self) -> bool {
         let first = !std::mem::replace(&mut self.state().opened, true);
-        match first && self.parent.is_some() {
-            true => Opening::First,
-            false => Opening::No,
-        }
+        first && self.parent.is_some()
     }
 
     pub(crate) fn find_report(&self, request: Request) -> Option<Answer> {
@@ -135,14 +127,20 @@ impl Session {
         }
     }
 
-    /// The stored answer, or the right to make one. `None`: this one is left alone.
-    pub(crate) fn find_answer(&self, request: &Request, in_loop: bool) -> Option<Result<Answer, Work>> {
+    /// The stored answer, or the right to make one. `None`: this one is left
+    /// alone.
+    pub(crate) fn find_answer(
+        &self,
+        request: &Request,
+        in_loop: bool,
+    ) -> Option<Result<Answer, Work>> {
         let mut hasher = DefaultHasher::new();
         serde_json::to_string(request).ok()?.hash(&mut hasher);
         let digest = hasher.finish();
         let before = self.state().asked.insert(digest, None);
         if let Some(Some(entry)) = before {
-            // The same once more in one chat: the first answer was of no use, so it must not be given to anybody.
+            // The same once more in one chat: the first answer was of no use, so it must
+            // not be given to anybody.
             let _ = self.client.invalidate(&Invalidate::Entry(entry));
         }
         let answer = match self.run.lookup(request).hit_or_ticket() {
@@ -204,13 +202,18 @@ impl Session {
     }
 
     fn read(&self, request: Request) {
-        self.reads.extend(request.named_dependencies().iter().cloned());
+        self.reads
+            .extend(request.named_dependencies().iter().cloned());
         self.state().proofs.push((self.run.clone(), request));
     }
 
     /// The chat is over.
     pub(crate) fn finish(&self, went_well: bool) {
-        let ended = self.state().last.as_ref().is_some_and(Answer::ends_the_chat);
+        let ended = self
+            .state()
+            .last
+            .as_ref()
+            .is_some_and(Answer::ends_the_chat);
         if !(went_well && ended) {
             let _ = self.run.abort();
             for run in std::mem::take(&mut self.state().kept) {
@@ -246,11 +249,13 @@ impl Session {
         above.kept.push(self.run.clone());
     }
 
-    /// Stores a sub-agent's report with its read set; its request if it was stored.
+    /// Stores a sub-agent's report with its read set; its request if it was
+    /// stored.
     ///
-    /// The server notes the state of the dependencies at this commit, which is later than the reading. So afterwards
-    /// everything that was read is looked up once more: as long as each of these lookups hits, nothing has changed
-    /// since before it was read.
+    /// The server notes the state of the dependencies at this commit, which is
+    /// later than the reading. So afterwards everything that was read is
+    /// looked up once more: as long as each of these lookups hits, nothing has
+    /// changed since before it was read.
     fn keep_report(&self, request: Request, ticket: Ticket) -> Option<Request> {
         let (answer, proofs, spent) = {
             let state = self.state();
@@ -267,11 +272,15 @@ impl Session {
         let Ok(Committed::Stored { entry, .. }) = self.run.commit(ticket, commit) else {
             return None;
         };
-        let unchanged = proofs.iter().all(|(run, request)| run.lookup(request).is_hit());
+        let unchanged = proofs
+            .iter()
+            .all(|(run, request)| run.lookup(request).is_hit());
         if unchanged {
             return Some(request);
         }
-        tracing::info!("Payonce: a sub-agent's report is not kept, what it read has changed meanwhile");
+        tracing::info!(
+            "Payonce: a sub-agent's report is not kept, what it read has changed meanwhile"
+        );
         let _ = self.client.invalidate(&Invalidate::Entry(entry));
         None
     }

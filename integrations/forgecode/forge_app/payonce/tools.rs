@@ -1,4 +1,5 @@
-//! Which tool calls are cached, what each depends on, and how a stored result is given again.
+//! Which tool calls are cached, what each depends on, and how a stored result
+//! is given again.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::FORGE;
+use super::key::PATIENCE;
 use crate::ToolResolver;
 use crate::fmt::content::FormatContent;
 
@@ -53,7 +55,8 @@ pub(crate) fn use_of(
     if matches!(tool, ToolCatalog::Task(_)) {
         return Use::Delegation;
     }
-    // In restricted mode a person is asked before each call; an agent without the tool must be told so.
+    // In restricted mode a person is asked before each call; an agent without the
+    // tool must be told so.
     let Some(config) = config.filter(|config| !config.restricted) else {
         return Use::Other;
     };
@@ -81,19 +84,17 @@ pub(crate) fn use_of(
 }
 
 impl Cached {
-    /// The lookup; `None` when nobody could tell that its result is out of date. May run git.
+    /// The lookup; `None` when nobody could tell that its result is out of
+    /// date. May run git.
     pub(crate) fn request(&self) -> Option<Request> {
-        let dependency = match &self.depends {
-            Depends::File(path) => Dependency::file(path),
-            Depends::Search(path) if path.is_file() => Dependency::file(path),
-            Depends::Search(path) => tree_around(path)?,
-        };
-        Some(
-            Request::new(Kind::ToolResult)
-                .version("forge", FORGE)
-                .part("tool", &self.parts)
-                .dependency(dependency),
-        )
+        let request = Request::new(Kind::ToolResult)
+            .version("forge", FORGE)
+            .part("tool", &self.parts);
+        Some(match &self.depends {
+            Depends::File(path) => request.dependency(Dependency::file(path)),
+            Depends::Search(path) if path.is_file() => request.dependency(Dependency::file(path)),
+            Depends::Search(path) => request.dependency(tree_around(path)?).within(PATIENCE),
+        })
     }
 
     /// The line that a person sees.
@@ -110,11 +111,14 @@ impl Cached {
     }
 }
 
-/// The git work tree that a search below `path` sees. Its state says nothing about files that git ignores, so a search
-/// among those has no dependency and is not cached.
+/// The git work tree that a search below `path` sees. Its state says nothing
+/// about files that git ignores, so a search among those has no dependency and
+/// is not cached.
 fn tree_around(path: &Path) -> Option<Dependency> {
     let tree = Dependency::git_around(path)?;
-    let Dependency::Git { path: root } = &tree else { return None };
+    let Dependency::Git { path: root } = &tree else {
+        return None;
+    };
     if root != path {
         let ignored = Command::new("git")
             .arg("-C")
@@ -134,20 +138,26 @@ fn tree_around(path: &Path) -> Option<Dependency> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Stored {
     output: ToolOutput,
-    /// What the session remembers of the file: without it an edit would be refused, since the file was not read.
+    /// What the session remembers of the file: without it an edit would be
+    /// refused, since the file was not read.
     file: Option<(String, FileOperation)>,
 }
 
 impl Stored {
     /// `None` for what is not stored: errors, images.
-    pub(crate) fn of(result: &ToolResult, context: &ToolCallContext, call: &Cached) -> Option<Self> {
+    pub(crate) fn of(
+        result: &ToolResult,
+        context: &ToolCallContext,
+        call: &Cached,
+    ) -> Option<Self> {
         let is_text = |value: &ToolValue| matches!(value, ToolValue::Text(_));
         if result.is_error() || !result.output.values.iter().all(is_text) {
             return None;
         }
         let file = match call.file() {
             Some(path) => {
-                let known = context.with_metrics(|metrics| metrics.file_operations.get(path).cloned());
+                let known =
+                    context.with_metrics(|metrics| metrics.file_operations.get(path).cloned());
                 Some((path.to_owned(), known.ok().flatten()?))
             }
             None => None,
@@ -157,7 +167,8 @@ impl Stored {
 
     pub(crate) fn replay(self, call: &ToolCallFull, context: &ToolCallContext) -> ToolResult {
         if let Some((path, operation)) = self.file {
-            let _ = context.with_metrics(|metrics| *metrics = metrics.clone().insert(path, operation));
+            let _ =
+                context.with_metrics(|metrics| *metrics = metrics.clone().insert(path, operation));
         }
         ToolResult::new(call.name.clone())
             .call_id(call.call_id.clone())

@@ -32,7 +32,9 @@ async fn a_changed_file_is_read_again_and_the_model_is_asked_about_it() {
     let world = World::new();
     world.chat("What is it?", read_and_tell()).await;
     world.write("calc.py", "def subtract(): pass");
-    let second = world.chat("What is it?", vec![Step::Say("It subtracts.")]).await;
+    let second = world
+        .chat("What is it?", vec![Step::Say("It subtracts.")])
+        .await;
     // The first call is the same, what the tool gave is not.
     assert_eq!((second.calls, second.executed), (1, 1));
     assert_eq!(second.said, "It subtracts.");
@@ -42,10 +44,17 @@ async fn a_changed_file_is_read_again_and_the_model_is_asked_about_it() {
 async fn nothing_of_a_chat_that_did_not_end_well_is_left() {
     let world = World::new();
     // A failure, an answer that the model did not end, and an interrupt.
-    world.chat("1", vec![Step::Read("calc.py"), Step::Fail]).await;
-    world.chat("2", vec![Step::Read("calc.py"), Step::CutShort("It a")]).await;
+    world
+        .chat("1", vec![Step::Read("calc.py"), Step::Fail])
+        .await;
+    world
+        .chat("2", vec![Step::Read("calc.py"), Step::CutShort("It a")])
+        .await;
     let interrupted = world.agent();
-    world.ask(&interrupted, &world.question("3"), Step::Read("calc.py")).await.unwrap();
+    world
+        .ask(&interrupted, &world.question("3"), Step::Read("calc.py"))
+        .await
+        .unwrap();
     assert_eq!(world.server.pending(), 1);
     drop(interrupted);
     for kind in ["llm", "tool_result"] {
@@ -57,27 +66,59 @@ async fn nothing_of_a_chat_that_did_not_end_well_is_left() {
 #[tokio::test]
 async fn a_whole_run_of_a_sub_agent_is_one_entry_with_what_it_read() {
     let world = World::new();
-    let research = vec![Step::Read("calc.py"), Step::Search("def"), Step::Say("Report.")];
-    let first = world.chat("Ask SAGE", vec![Step::Task("what?", research), Step::Say("SAGE says so.")]).await;
+    let research = vec![
+        Step::Read("calc.py"),
+        Step::Search("def"),
+        Step::Say("Report."),
+    ];
+    let first = world
+        .chat(
+            "Ask SAGE",
+            vec![Step::Task("what?", research), Step::Say("SAGE says so.")],
+        )
+        .await;
     assert_eq!((first.calls, world.server.visible("subagent")), (5, 1));
 
-    // Another chat that hands over the same task: one lookup stands for the sub-agent's three turns.
-    let other = world.chat("Please ask SAGE", vec![Step::Task("what?", vec![]), Step::Say("So it is.")]).await;
-    assert_eq!((other.calls, other.executed, other.said.as_str()), (2, 0, "So it is."));
+    // Another chat that hands over the same task: one lookup stands for the
+    // sub-agent's three turns.
+    let other = world
+        .chat(
+            "Please ask SAGE",
+            vec![Step::Task("what?", vec![]), Step::Say("So it is.")],
+        )
+        .await;
+    assert_eq!(
+        (other.calls, other.executed, other.said.as_str()),
+        (2, 0, "So it is.")
+    );
 
     world.write("other.py", "def more(): pass"); // a search may find it
     let again = vec![Step::Say("New report.")];
-    let after = world.chat("Do ask SAGE", vec![Step::Task("what?", again), Step::Say("Now so.")]).await;
-    // Its first two turns are known, since the file that it read has not changed; what the search finds is new.
-    assert_eq!((after.calls, after.executed, after.said.as_str()), (3, 1, "Now so."));
+    let after = world
+        .chat(
+            "Do ask SAGE",
+            vec![Step::Task("what?", again), Step::Say("Now so.")],
+        )
+        .await;
+    // Its first two turns are known, since the file that it read has not changed;
+    // what the search finds is new.
+    assert_eq!(
+        (after.calls, after.executed, after.said.as_str()),
+        (3, 1, "Now so.")
+    );
 }
 
 #[tokio::test]
 async fn a_sub_agents_report_goes_with_its_parent() {
     let world = World::new();
     let research = vec![Step::Read("calc.py"), Step::Say("Report.")];
-    world.chat("Ask SAGE", vec![Step::Task("what?", research), Step::Fail]).await;
-    assert_eq!((world.server.visible("subagent"), world.server.pending()), (0, 0));
+    world
+        .chat("Ask SAGE", vec![Step::Task("what?", research), Step::Fail])
+        .await;
+    assert_eq!(
+        (world.server.visible("subagent"), world.server.pending()),
+        (0, 0)
+    );
 }
 
 #[tokio::test]
@@ -85,12 +126,30 @@ async fn a_report_that_nobody_can_check_later_is_not_stored() {
     let world = World::new();
     let cases = [
         ("a shell", vec![Step::Shell, Step::Say("Report.")]),
-        ("a failed read", vec![Step::Read("none.py"), Step::Say("Report.")]),
-        ("a change meanwhile", vec![Step::Read("calc.py"), Step::Change("calc.py"), Step::Say("Report.")]),
-        ("a failed sub-agent", vec![Step::Task("and?", vec![Step::Fail]), Step::Say("Report.")]),
+        (
+            "a failed read",
+            vec![Step::Read("none.py"), Step::Say("Report.")],
+        ),
+        (
+            "a change meanwhile",
+            vec![
+                Step::Read("calc.py"),
+                Step::Change("calc.py"),
+                Step::Say("Report."),
+            ],
+        ),
+        (
+            "a failed sub-agent",
+            vec![Step::Task("and?", vec![Step::Fail]), Step::Say("Report.")],
+        ),
     ];
     for (what, research) in cases {
-        world.chat(what, vec![Step::Task("what?", research), Step::Say("Done.")]).await;
+        world
+            .chat(
+                what,
+                vec![Step::Task("what?", research), Step::Say("Done.")],
+            )
+            .await;
         assert_eq!(world.server.visible("subagent"), 0, "{what}");
     }
     assert_eq!(world.server.pending(), 0);
@@ -101,14 +160,29 @@ async fn a_report_of_a_report_depends_on_both_read_sets() {
     let world = World::new();
     let inner = vec![Step::Read("calc.py"), Step::Say("Inner.")];
     let outer = vec![Step::Task("and?", inner), Step::Say("Outer.")];
-    world.chat("Ask", vec![Step::Task("what?", outer), Step::Say("Done.")]).await;
+    world
+        .chat("Ask", vec![Step::Task("what?", outer), Step::Say("Done.")])
+        .await;
     assert_eq!(world.server.visible("subagent"), 2);
-    let hit = world.chat("Ask it", vec![Step::Task("what?", vec![]), Step::Say("Done.")]).await;
+    let hit = world
+        .chat(
+            "Ask it",
+            vec![Step::Task("what?", vec![]), Step::Say("Done.")],
+        )
+        .await;
     assert_eq!(hit.calls, 2);
     world.write("calc.py", "def subtract(): pass");
     let again = vec![Step::Say("Inner 2."), Step::Say("Outer 2.")];
-    let miss = world.chat("Do ask it", vec![Step::Task("what?", again), Step::Say("Done 2.")]).await;
-    assert_eq!((miss.calls, miss.executed, miss.said.as_str()), (4, 1, "Done 2."));
+    let miss = world
+        .chat(
+            "Do ask it",
+            vec![Step::Task("what?", again), Step::Say("Done 2.")],
+        )
+        .await;
+    assert_eq!(
+        (miss.calls, miss.executed, miss.said.as_str()),
+        (4, 1, "Done 2.")
+    );
 }
 
 #[tokio::test]
@@ -116,9 +190,15 @@ async fn an_answer_that_was_of_no_use_is_given_to_nobody() {
     let world = World::new();
     let agent = world.agent();
     let question = world.question("What is it?");
-    world.ask(&agent, &question, Step::Say("garbled")).await.unwrap();
+    world
+        .ask(&agent, &question, Step::Say("garbled"))
+        .await
+        .unwrap();
     // The loop could not read it and asks again.
-    let again = world.ask(&agent, &question, Step::Say("It adds.")).await.unwrap();
+    let again = world
+        .ask(&agent, &question, Step::Say("It adds."))
+        .await
+        .unwrap();
     assert_eq!(again.content, "It adds.");
     agent.finish(true).await;
     let later = world.chat("What is it?", vec![]).await;
@@ -152,7 +232,10 @@ async fn without_a_server_or_when_off_all_goes_through() {
         world.settings.enabled = !off;
         for _ in 0..2 {
             let chat = world.chat("What is it?", read_and_tell()).await;
-            assert_eq!((chat.calls, chat.executed, chat.said.as_str()), (2, 1, "It adds."));
+            assert_eq!(
+                (chat.calls, chat.executed, chat.said.as_str()),
+                (2, 1, "It adds.")
+            );
         }
     }
 }
@@ -162,29 +245,57 @@ async fn sessions_differ_in_nothing_but_names() {
     let world = World::new();
     let called = |id: &str| {
         let call = ToolCallFull::new("read").call_id(id);
-        let result = ToolResult::new("read").call_id(Some(id.into())).output(Ok(ToolOutput::text("x")));
-        world.question("q").append_message("", None, None, None, Default::default(), vec![(call, result)], None)
+        let result = ToolResult::new("read")
+            .call_id(Some(id.into()))
+            .output(Ok(ToolOutput::text("x")));
+        world.question("q").append_message(
+            "",
+            None,
+            None,
+            None,
+            Default::default(),
+            vec![(call, result)],
+            None,
+        )
     };
     let ask = async |context: Context, say: Vec<Step>| world.continued(context, say).await;
     assert_eq!(ask(called("call_1"), vec![Step::Say("a")]).await.calls, 1);
-    assert_eq!(ask(called("call_2"), vec![]).await.calls, 0, "names of calls");
+    assert_eq!(
+        ask(called("call_2"), vec![]).await.calls,
+        0,
+        "names of calls"
+    );
     let other = called("call_1").add_message(ContextMessage::user("and now?", None));
-    assert_eq!(ask(other, vec![Step::Say("b")]).await.calls, 1, "another message");
+    assert_eq!(
+        ask(other, vec![Step::Say("b")]).await.calls,
+        1,
+        "another message"
+    );
     let warmer = called("call_1").temperature(forge_domain::Temperature::new(0.9).unwrap());
-    assert_eq!(ask(warmer, vec![Step::Say("c")]).await.calls, 1, "another temperature");
+    assert_eq!(
+        ask(warmer, vec![Step::Say("c")]).await.calls,
+        1,
+        "another temperature"
+    );
 }
 
 #[test]
 fn an_answer_is_replayed_as_it_came() {
-    let part = ToolCallPart::default().call_id("call_1").name("read").arguments_part("{\"a\":");
+    let part = ToolCallPart::default()
+        .call_id("call_1")
+        .name("read")
+        .arguments_part("{\"a\":");
     let messages = [
         text("It "),
         text("adds."),
         ChatCompletionMessage::default().reasoning(Content::part("hm")),
-        ChatCompletionMessage::default()
-            .add_reasoning_detail(Reasoning::Part(vec![ReasoningFull::default().text("hm".to_string())])),
+        ChatCompletionMessage::default().add_reasoning_detail(Reasoning::Part(vec![
+            ReasoningFull::default().text("hm".to_string()),
+        ])),
         ChatCompletionMessage::default().add_tool_call(part),
-        ChatCompletionMessage::default().phase(MessagePhase::Commentary).thought_signature("sig"),
+        ChatCompletionMessage::default()
+            .phase(MessagePhase::Commentary)
+            .thought_signature("sig"),
         ChatCompletionMessage::default().finish_reason(FinishReason::ToolCalls),
     ];
     let mut answer = Answer::default();
@@ -192,7 +303,9 @@ fn an_answer_is_replayed_as_it_came() {
     assert!(answer.is_whole() && !answer.ends_the_chat());
     let stored = serde_json::to_string(&answer).unwrap();
     let read: Answer = serde_json::from_str(&stored).unwrap();
-    let replayed: Vec<_> = futures::executor::block_on_stream(read.stream()).map(Result::unwrap).collect();
+    let replayed: Vec<_> = futures::executor::block_on_stream(read.stream())
+        .map(Result::unwrap)
+        .collect();
     let merged = [vec![text("It adds.")], messages[2..].to_vec()].concat();
     assert_eq!(replayed, merged);
 }
@@ -201,7 +314,11 @@ fn an_answer_is_replayed_as_it_came() {
 fn only_whole_answers_are_kept() {
     let with = |reason: Option<FinishReason>, content: &str| {
         let mut answer = Answer::default();
-        answer.push(&ChatCompletionMessage::default().content(Content::part(content)).finish_reason_opt(reason));
+        answer.push(
+            &ChatCompletionMessage::default()
+                .content(Content::part(content))
+                .finish_reason_opt(reason),
+        );
         answer.is_whole()
     };
     assert!(with(Some(FinishReason::Stop), "x"));

@@ -1,5 +1,6 @@
-//! A stand-in for the server, as far as these tests need one: entries, tickets, runs, and dependencies checked by
-//! content. What the real server does is tested with the real server (tests/agents/forge.sh of Payonce).
+//! A stand-in for the server, as far as these tests need one: entries, tickets,
+//! runs, and dependencies checked by content. What the real server does is
+//! tested with the real server (tests/agents/forge.sh of Payonce).
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -14,8 +15,14 @@ struct Store {
     number: usize,
     /// By entry id.
     entries: HashMap<String, Entry>,
-    /// Key, run and the dependencies' states at the lookup, by ticket.
-    tickets: HashMap<String, (String, Option<String>, Vec<(Value, String)>)>,
+    tickets: HashMap<String, Ticket>,
+}
+
+struct Ticket {
+    key: String,
+    run: Option<String>,
+    /// With their states at the lookup.
+    depends: Vec<(Value, String)>,
 }
 
 struct Entry {
@@ -58,7 +65,11 @@ impl Server {
 
     pub fn pending(&self) -> usize {
         let store = self.store.lock().unwrap();
-        store.entries.values().filter(|entry| entry.run.is_some()).count()
+        store
+            .entries
+            .values()
+            .filter(|entry| entry.run.is_some())
+            .count()
     }
 }
 
@@ -95,9 +106,10 @@ impl Store {
     fn lookup(&mut self, body: &Value) -> Value {
         let key = format!("{}{}{}", body["kind"], body["parts"], body["versions"]);
         let run = body["run"].as_str().map(str::to_owned);
-        let found = self.entries.iter().find(|(_, entry)| {
-            entry.key == key && (entry.run.is_none() || entry.run == run)
-        });
+        let found = self
+            .entries
+            .iter()
+            .find(|(_, entry)| entry.key == key && (entry.run.is_none() || entry.run == run));
         let stale = match found {
             Some((id, entry)) if entry.depends.iter().all(|(one, was)| state_of(one) == *was) => {
                 return json!({"status": "hit", "value": entry.value, "entry": id, "key": key, "age": 0});
@@ -106,7 +118,9 @@ impl Store {
             None => None,
         };
         let ticket = self.next("t");
-        self.tickets.insert(ticket.clone(), (key, run, states_of(&body["deps"])));
+        let depends = states_of(&body["deps"]);
+        self.tickets
+            .insert(ticket.clone(), Ticket { key, run, depends });
         match stale {
             Some(one) => json!({"status": "stale", "ticket": ticket, "stale": [one]}),
             None => json!({"status": "miss", "ticket": ticket, "reason": "cold"}),
@@ -116,28 +130,42 @@ impl Store {
     fn commit(&mut self, body: &Value) -> Value {
         if let Some(run) = body["run"].as_str() {
             let mut count = 0;
-            for entry in self.entries.values_mut().filter(|entry| entry.run.as_deref() == Some(run)) {
+            for entry in self
+                .entries
+                .values_mut()
+                .filter(|entry| entry.run.as_deref() == Some(run))
+            {
                 entry.run = None;
                 count += 1;
             }
             return json!({"status": "stored", "entries": count});
         }
-        let (key, run, mut depends) = self.tickets.remove(body["ticket"].as_str().unwrap()).unwrap();
+        let ticket = body["ticket"].as_str().unwrap();
+        let Ticket { key, run, mut depends } = self.tickets.remove(ticket).unwrap();
         if depends.iter().any(|(one, was)| state_of(one) != *was) {
             return json!({"status": "dropped", "reason": "dependency"});
         }
-        assert_eq!(body["outcome"], "pending", "all that forge stores is pending first");
+        assert_eq!(
+            body["outcome"], "pending",
+            "all that forge stores is pending first"
+        );
         depends.extend(states_of(&body["deps"]));
         let id = self.next("e");
-        self.entries.retain(|_, entry| entry.key != key || entry.run != run);
-        self.entries.insert(id.clone(), Entry { key: key.clone(), value: body["value"].clone(), run, depends });
+        self.entries
+            .retain(|_, entry| entry.key != key || entry.run != run);
+        self.entries.insert(
+            id.clone(),
+            Entry { key: key.clone(), value: body["value"].clone(), run, depends },
+        );
         json!({"status": "stored", "entry": id, "key": key})
     }
 
     fn abort(&mut self, body: &Value) -> Value {
         let before = self.entries.len();
         match body["run"].as_str() {
-            Some(run) => self.entries.retain(|_, entry| entry.run.as_deref() != Some(run)),
+            Some(run) => self
+                .entries
+                .retain(|_, entry| entry.run.as_deref() != Some(run)),
             None => drop(self.tickets.remove(body["ticket"].as_str().unwrap())),
         }
         json!({"status": "aborted", "entries": before - self.entries.len()})
@@ -151,7 +179,12 @@ impl Store {
 
 fn states_of(dependencies: &Value) -> Vec<(Value, String)> {
     let all = dependencies.as_array().cloned().unwrap_or_default();
-    all.into_iter().map(|one| { let state = state_of(&one); (one, state) }).collect()
+    all.into_iter()
+        .map(|one| {
+            let state = state_of(&one);
+            (one, state)
+        })
+        .collect()
 }
 
 fn state_of(dependency: &Value) -> String {
@@ -159,9 +192,16 @@ fn state_of(dependency: &Value) -> String {
     match dependency["type"].as_str().unwrap() {
         "file" => format!("{:?}", std::fs::read(path).ok()),
         "git" => {
-            let mut files: Vec<_> = std::fs::read_dir(path).unwrap().flatten().map(|file| file.path()).collect();
+            let mut files: Vec<_> = std::fs::read_dir(path)
+                .unwrap()
+                .flatten()
+                .map(|file| file.path())
+                .collect();
             files.sort();
-            files.iter().map(|file| format!("{file:?}{:?}", std::fs::read(file).ok())).collect()
+            files
+                .iter()
+                .map(|file| format!("{file:?}{:?}", std::fs::read(file).ok()))
+                .collect()
         }
         other => panic!("no dependency {other}"),
     }

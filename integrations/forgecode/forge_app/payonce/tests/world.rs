@@ -1,4 +1,5 @@
-//! One project, a scripted model, tools that really read, and chats that go as the orchestrator's do.
+//! One project, a scripted model, tools that really read, and chats that go as
+//! the orchestrator's do.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -7,10 +8,11 @@ use std::sync::{Arc, Mutex};
 
 use forge_config::{ForgeConfig, PayonceConfig};
 use forge_domain::{
-    Agent, AgentId, ChatCompletionMessage, ChatCompletionMessageFull, ConfigOperation, Content, Context,
-    ContextMessage, Conversation, ConversationId, Environment, FileOperation, FinishReason, Metrics, ModelId,
-    Provider, ProviderId, ResultStream, ResultStreamExt, TokenCount, ToolCallArguments, ToolCallContext, ToolCallFull, ToolCallId, ToolCatalog, ToolKind,
-    ToolName, ToolOutput, ToolResult, Usage,
+    Agent, AgentId, ChatCompletionMessage, ChatCompletionMessageFull, ConfigOperation, Content,
+    Context, ContextMessage, Conversation, ConversationId, Environment, FileOperation,
+    FinishReason, Metrics, ModelId, Provider, ProviderId, ResultStream, ResultStreamExt,
+    TokenCount, ToolCallArguments, ToolCallContext, ToolCallFull, ToolCallId, ToolCatalog,
+    ToolKind, ToolName, ToolOutput, ToolResult, Usage,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -59,11 +61,21 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         let server = Server::start();
-        let settings = PayonceConfig::default().enabled(true).socket(server.socket.display().to_string());
+        let settings = PayonceConfig::default()
+            .enabled(true)
+            .socket(server.socket.display().to_string());
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(".git")).unwrap();
-        let tools = ["read", "fs_search", "shell", "task"].map(ToolName::new).to_vec();
-        let world = Self { server, settings, config: ForgeConfig::default(), tools, folder };
+        let tools = ["read", "fs_search", "shell", "task"]
+            .map(ToolName::new)
+            .to_vec();
+        let world = Self {
+            server,
+            settings,
+            config: ForgeConfig::default(),
+            tools,
+            folder,
+        };
         world.write("calc.py", "def add(): pass");
         world
     }
@@ -120,7 +132,11 @@ impl World {
         agent.inner.script.lock().unwrap().push_back(step);
         let id = agent.session.as_ref().unwrap().conversation;
         let context = context.clone().conversation_id(id);
-        agent.chat_agent(&ModelId::new("m"), context, None).await?.into_full(false).await
+        agent
+            .chat_agent(&ModelId::new("m"), context, None)
+            .await?
+            .into_full(false)
+            .await
     }
 }
 
@@ -136,7 +152,12 @@ fn cached(inner: &Arc<Inner>) -> CachedAgent<Inner> {
         credential: None,
         custom_headers: None,
     };
-    CachedAgent::new(inner.clone(), ConversationId::generate(), &provider, &inner.config)
+    CachedAgent::new(
+        inner.clone(),
+        ConversationId::generate(),
+        &provider,
+        &inner.config,
+    )
 }
 
 /// A chat as `ForgeApp::chat` and the orchestrator make it.
@@ -146,11 +167,14 @@ async fn play(
     script: Option<Vec<Step>>,
 ) -> anyhow::Result<(String, Metrics)> {
     let share = cached.inner.script.clone();
-    // A sub-agent's steps come before what its parent has left to say. When a known answer handed the task over, there
-    // are none of its own, and it takes the next ones.
+    // A sub-agent's steps come before what its parent has left to say. When a known
+    // answer handed the task over, there are none of its own, and it takes the
+    // next ones.
     let left = script.map(|script| std::mem::replace(&mut *share.lock().unwrap(), script.into()));
-    let conversation =
-        cached.session.as_ref().map_or_else(ConversationId::generate, |session| session.conversation);
+    let conversation = cached
+        .session
+        .as_ref()
+        .map_or_else(ConversationId::generate, |session| session.conversation);
     let tools = ToolCallContext::new(Metrics::default());
     let outcome = turns(&cached, context.conversation_id(conversation), &tools).await;
     cached.finish(outcome.is_ok()).await;
@@ -168,7 +192,9 @@ async fn turns(
     let agent = Agent::new(AgentId::new("sage"), ProviderId::OPENAI, ModelId::new("m"))
         .tools(cached.inner.tools.clone());
     loop {
-        let stream = cached.chat_agent(&agent.model, context.clone(), None).await?;
+        let stream = cached
+            .chat_agent(&agent.model, context.clone(), None)
+            .await?;
         let answer = stream.into_full(false).await?;
         if answer.tool_calls.is_empty() {
             return Ok(answer.content);
@@ -221,18 +247,25 @@ impl Inner {
     fn search(&self, pattern: &str) -> String {
         let files = std::fs::read_dir(&self.cwd).unwrap().flatten();
         let mut found: Vec<_> = files
-            .filter(|file| std::fs::read_to_string(file.path()).is_ok_and(|text| text.contains(pattern)))
+            .filter(|file| {
+                std::fs::read_to_string(file.path()).is_ok_and(|text| text.contains(pattern))
+            })
             .map(|file| file.file_name().into_string().unwrap())
             .collect();
         found.sort();
         found.join("\n")
     }
 
-    async fn execute(&self, context: &ToolCallContext, tool: ToolCatalog) -> anyhow::Result<ToolOutput> {
+    async fn execute(
+        &self,
+        context: &ToolCallContext,
+        tool: ToolCatalog,
+    ) -> anyhow::Result<ToolOutput> {
         if let ToolCatalog::Task(task) = tool {
             let steps = self.handed_over.lock().unwrap().take();
             let question = question(&task.tasks[0]);
-            // As in ForgeCode, the chat is made here and its turns run in a task of their own.
+            // As in ForgeCode, the chat is made here and its turns run in a task of their
+            // own.
             let cached = cached(&Arc::new(self.clone()));
             let outcome = tokio::spawn(play(cached, question, steps)).await?;
             return Ok(ToolOutput::ai(ConversationId::generate(), outcome?.0));
@@ -242,7 +275,9 @@ impl Inner {
             ToolCatalog::Read(read) => {
                 let text = std::fs::read_to_string(&read.file_path)?;
                 let operation = FileOperation::new(ToolKind::Read);
-                context.with_metrics(|metrics| *metrics = metrics.clone().insert(read.file_path, operation))?;
+                context.with_metrics(|metrics| {
+                    *metrics = metrics.clone().insert(read.file_path, operation)
+                })?;
                 Ok(ToolOutput::text(text))
             }
             ToolCatalog::FsSearch(search) => Ok(ToolOutput::text(self.search(&search.pattern))),
@@ -269,7 +304,10 @@ impl AgentService for Inner {
                 let call = ToolCallFull::new(name)
                     .call_id(ToolCallId::new(format!("call_{number}_{}", rand_id())))
                     .arguments(ToolCallArguments::Parsed(arguments));
-                vec![ChatCompletionMessage::default().add_tool_call(call), last(FinishReason::ToolCalls)]
+                vec![
+                    ChatCompletionMessage::default().add_tool_call(call),
+                    last(FinishReason::ToolCalls),
+                ]
             }
         };
         Ok(Box::pin(tokio_stream::iter(messages.into_iter().map(Ok))))
@@ -333,5 +371,7 @@ pub fn text(said: &str) -> ChatCompletionMessage {
 
 fn last(reason: FinishReason) -> ChatCompletionMessage {
     let usage = Usage { prompt_tokens: TokenCount::Actual(7), ..Usage::default() };
-    ChatCompletionMessage::default().finish_reason(reason).usage(usage)
+    ChatCompletionMessage::default()
+        .finish_reason(reason)
+        .usage(usage)
 }
