@@ -124,32 +124,26 @@ async fn a_sub_agents_report_goes_with_its_parent() {
 #[tokio::test]
 async fn a_report_that_nobody_can_check_later_is_not_stored() {
     let world = World::new();
+    let report = || Step::Say("Report.");
     let cases = [
-        ("a shell", vec![Step::Shell, Step::Say("Report.")]),
-        (
-            "a failed read",
-            vec![Step::Read("none.py"), Step::Say("Report.")],
-        ),
+        ("a shell", vec![Step::Shell, report()], 4),
+        ("a failed read", vec![Step::Read("none.py"), report()], 4),
         (
             "a change meanwhile",
-            vec![
-                Step::Read("calc.py"),
-                Step::Change("calc.py"),
-                Step::Say("Report."),
-            ],
+            vec![Step::Read("calc.py"), Step::Change("calc.py"), report()],
+            4,
         ),
         (
             "a failed sub-agent",
-            vec![Step::Task("and?", vec![Step::Fail]), Step::Say("Report.")],
+            vec![Step::Task("and?", vec![Step::Fail]), report()],
+            5,
         ),
     ];
-    for (what, research) in cases {
-        world
-            .chat(
-                what,
-                vec![Step::Task("what?", research), Step::Say("Done.")],
-            )
-            .await;
+    for (what, research, calls) in cases {
+        let chat = vec![Step::Task(what, research), Step::Say("Done.")];
+        let went = world.chat(what, chat).await;
+        // Otherwise the script was not played, and the case shows nothing.
+        assert_eq!(went.calls, calls, "{what}");
         assert_eq!(world.server.visible("subagent"), 0, "{what}");
     }
     assert_eq!(world.server.pending(), 0);
