@@ -41,7 +41,8 @@ $changed
 Put the changes aside (git -C $checkout stash), then run this again."
   patches --check || die "the patches do not fit; is $here whole?"
   for file in "${new[@]}"; do
-    [[ ! -e $checkout/$file ]] || die "$checkout/$file is there, and not from here. Move it away, then run this again."
+    [[ ! -e $checkout/$file ]] || die "$checkout/$file is there, and not from here.
+Move it away, then run this again."
   done
 }
 
@@ -71,7 +72,8 @@ case $mode in
     if is_applied; then echo "applied"; else check_fits; echo "can be applied"; fi
     ;;
   undo)
-    is_applied || die "Payonce is not in this checkout, or its lines were changed since; 'git -C $checkout diff' shows them"
+    is_applied || die "Payonce is not in this checkout, or its lines were changed since:
+  git -C $checkout diff"
     patches --reverse
     remove
     echo "taken out of $checkout"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# ForgeCode with Payonce in its loop, for real: applies the patches to a checkout, builds it, and asks the same questions
-# twice through a scripted model. Not part of CI: a first build takes 7 minutes on two idle cores, and 6 GB.
+# ForgeCode with Payonce in its loop, for real: applies the patches to a checkout, builds it, and asks the same
+# questions twice through a scripted model. Not part of CI: a first build takes 7 minutes on two cores, and 3 GB.
 #
 #   FORGE_CHECKOUT=…/forgecode PAYONCE_BINARY=…/payonce tests/agents/forge.sh [--unit]
 #
@@ -31,5 +31,6 @@ cargo test --locked -p forge_app -j"$jobs" payonce
 if [[ ${1:-} == --unit ]]; then
   cargo test --locked -p forge_app -p forge_config -p payonce -j"$jobs" --lib
 fi
-target=$(cargo metadata --format-version 1 --no-deps --locked | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
+target=$(cargo metadata --format-version 1 --no-deps --locked |
+  python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 python3 "$here/forge_test.py" "$target/debug/forge" "$PAYONCE_BINARY"

@@ -1,7 +1,7 @@
 """A scripted model for ForgeCode: OpenAI's chat API on a loopback port. Python's library alone.
 
-The main agent hands each question to SAGE; SAGE reads, searches, and reports. Every answer holds the number of the call
-that made it, so that a replayed one can be told from a fresh one.
+The main agent hands each question to SAGE; SAGE reads, searches, and reports. Every answer holds the number of the
+call that made it, so that a replayed one can be told from a fresh one.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class Model:
             question = self.question or last_question(body)
             return 200, stream(number, called=call("task", {"tasks": [question], "agent_id": "sage"}))
         if self.fails_after_reports:
-            return 400, json.dumps({"error": {"message": "scripted failure", "type": "invalid_request_error"}}).encode()
+            error = {"message": "scripted failure", "type": "invalid_request_error"}
+            return 400, json.dumps({"error": error}).encode()
         return 200, stream(number, content=f"Main's answer {number}, from what SAGE said.")
 
 

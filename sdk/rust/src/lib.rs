@@ -55,6 +55,7 @@ mod request;
 mod run;
 mod ticket;
 mod transport;
+#[cfg(unix)]
 mod unix;
 mod verb;
 

@@ -1,7 +1,9 @@
 //! Where the server is, from addresses and the environment.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
 
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:4141";
 
@@ -9,6 +11,7 @@ pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:4141";
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Place {
     /// A Unix socket, and whether its owner must be checked since nobody named it.
+    #[cfg_attr(not(unix), allow(dead_code))]
     pub(crate) socket: Option<(PathBuf, Named)>,
     /// Where HTTP is spoken.
     pub(crate) http: Option<HttpPlace>,

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::http::Http;
-use crate::place::{HttpPlace, Named, Place};
+#[cfg(unix)]
+use crate::place::Named;
+use crate::place::{HttpPlace, Place};
+#[cfg(unix)]
 use crate::unix;
 use crate::verb::Verb;
 
@@ -85,7 +88,7 @@ pub(crate) enum Connection {
 }
 
 impl Connection {
-    /// The first of the places that takes a connection.
+    /// The first of the places that takes a connection. Without Unix sockets there is one.
     pub(crate) fn open(place: &Place, key: Option<&str>, deadline: Instant) -> Result<Self> {
         #[cfg(unix)]
         if let Some((path, named)) = &place.socket {

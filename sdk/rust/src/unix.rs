@@ -1,7 +1,5 @@
 //! Frames over the Unix socket: one byte for the verb, four for the body's length (big-endian), then the body.
 
-#![cfg(unix)]
-
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};

@@ -12,6 +12,7 @@ pub(crate) enum Verb {
 
 impl Verb {
     /// The first byte of a frame over the Unix socket.
+    #[cfg_attr(not(unix), allow(dead_code))]
     pub(crate) fn letter(self) -> u8 {
         match self {
             Verb::Lookup => b'L',

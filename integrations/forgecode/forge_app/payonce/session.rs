@@ -108,7 +108,7 @@ impl Session {
     pub(crate) fn find_report(&self, request: Request) -> Option<Answer> {
         let lookup = self.run.lookup(&request);
         if let Lookup::Stale(stale) = &lookup {
-            tracing::info!(changed = ?stale.changed, "Payonce: a sub-agent's report is out of date");
+            tracing::debug!(changed = ?stale.changed, "Payonce: a sub-agent's report is out of date");
         }
         match lookup.hit_or_ticket() {
             Ok(hit) => {
@@ -278,7 +278,7 @@ impl Session {
         if unchanged {
             return Some(request);
         }
-        tracing::info!(
+        tracing::debug!(
             "Payonce: a sub-agent's report is not kept, what it read has changed meanwhile"
         );
         let _ = self.client.invalidate(&Invalidate::Entry(entry));
@@ -299,7 +299,8 @@ fn cost(usage: Usage) -> Value {
     cost
 }
 
+/// At a level that goes to the log file and not to ForgeCode's telemetry.
 fn tell(kind: &str, hit: &Hit) {
     let age_s = hit.age.as_secs();
-    tracing::info!(kind, entry = hit.entry, age_s, similarity = ?hit.similarity, "Payonce hit");
+    tracing::debug!(kind, entry = hit.entry, age_s, similarity = ?hit.similarity, "Payonce hit");
 }
