@@ -1,4 +1,4 @@
-"""A scripted model for ForgeCode: OpenAI's chat API on a loopback port. Python's library alone.
+"""A scripted model for ForgeCode: OpenAI's chat API and Anthropic's Messages on a loopback port. Python's library alone.
 
 The main agent hands each question to SAGE; SAGE reads, searches, and reports. Every answer holds the number of the
 call that made it, so that a replayed one can be told from a fresh one.
@@ -43,7 +43,7 @@ class Model:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                status, payload = model.answer(body)
+                status, payload = model.answer(self.path, body)
                 self._send("text/event-stream" if status == 200 else "application/json", payload, status)
 
             def _send(self, content_type: str, payload: bytes, status: int = 200) -> None:
@@ -86,11 +86,12 @@ class Model:
     def label(body: Body) -> str:
         if not body.get("tools"):
             return "title"
-        names = {tool["function"]["name"] for tool in body["tools"]}
-        turn = sum(message["role"] == "tool" for message in body["messages"])
+        names = {(tool.get("name") or tool["function"]["name"]).lower() for tool in body["tools"]}  # "Task" for Claude
+        turn = sum(is_result(message) for message in body["messages"])
         return f"{'main' if 'task' in names else 'sage'} {turn}"
 
-    def answer(self, body: Body) -> tuple[int, bytes]:
+    def answer(self, path: str, body: Body) -> tuple[int, bytes]:
+        stream = messages if path.endswith("/messages") else chat
         label = self.label(body)
         with self._lock:
             self.requests.append((label, body))
@@ -116,14 +117,21 @@ class Model:
         return 200, stream(number, content=f"Main's answer {number}, from what SAGE said.")
 
 
+def is_result(message: Body) -> bool:
+    content = message["content"]
+    parts = content if isinstance(content, list) else []
+    return message["role"] == "tool" or any(part["type"] == "tool_result" for part in parts)
+
+
 def last_question(body: Body) -> str:
     """The person's own words, without what the agent wraps them in."""
-    content = [message["content"] for message in body["messages"] if message["role"] == "user"][-1]
+    content = [message["content"] for message in body["messages"]
+               if message["role"] == "user" and not is_result(message)][-1]
     text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
     return text.split(">", 1)[-1].split("<", 1)[0].strip() or text
 
 
-def stream(number: int, content: str = "", called: Body | None = None) -> bytes:
+def chat(number: int, content: str = "", called: Body | None = None) -> bytes:
     common = {"id": f"chatcmpl-{number}", "object": "chat.completion.chunk", "created": 1_700_000_000,
               "model": "scripted"}
 
@@ -140,3 +148,30 @@ def stream(number: int, content: str = "", called: Body | None = None) -> bytes:
     usage = {"prompt_tokens": 1000 + number, "completion_tokens": 20, "total_tokens": 1020 + number}
     events.append({**common, "choices": [], "usage": usage})
     return b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in events) + b"data: [DONE]\n\n"
+
+
+def messages(number: int, content: str = "", called: Body | None = None) -> bytes:
+    """With thinking ahead of a tool call, whose signature must come back in the next request as it was."""
+    blocks: list[tuple[Body, Body]] = []
+    if called:
+        thought = {"type": "thinking", "thinking": "", "signature": ""}
+        blocks.append((thought, {"type": "thinking_delta", "thinking": f"I think of {number}."}))
+        blocks.append(({"type": "tool_use", "id": f"toolu_{number}", "name": called["name"], "input": {}},
+                       {"type": "input_json_delta", "partial_json": called["arguments"]}))
+    else:
+        blocks.append(({"type": "text", "text": ""}, {"type": "text_delta", "text": content}))
+    usage = {"input_tokens": 1000 + number, "output_tokens": 1}
+    events: list[Body] = [{"type": "message_start", "message": {
+        "id": f"msg_{number}", "type": "message", "role": "assistant", "model": "scripted", "content": [],
+        "stop_reason": None, "stop_sequence": None, "usage": usage}}]
+    for index, (block, delta) in enumerate(blocks):
+        events.append({"type": "content_block_start", "index": index, "content_block": block})
+        events.append({"type": "content_block_delta", "index": index, "delta": delta})
+        if block["type"] == "thinking":
+            signature = {"type": "signature_delta", "signature": f"c2lnbmVk{number}"}
+            events.append({"type": "content_block_delta", "index": index, "delta": signature})
+        events.append({"type": "content_block_stop", "index": index})
+    events.append({"type": "message_delta", "delta": {"stop_reason": "tool_use" if called else "end_turn",
+                                                      "stop_sequence": None}, "usage": {"output_tokens": 20}})
+    events.append({"type": "message_stop"})
+    return b"".join(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in events)

@@ -115,8 +115,8 @@ class ForgeTest(unittest.TestCase):
 
     def start(self, question: str, **more: str) -> subprocess.Popen[str]:
         env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.folder),
-               "TERM": "dumb", "OPENAI_URL": self.model.url, "OPENAI_API_KEY": "sk-model", "FORGE_TRACKER": "false",
-               **more}
+               "TERM": "dumb", "OPENAI_URL": self.model.url, "OPENAI_API_KEY": "sk-model",
+               "ANTHROPIC_URL": self.model.url, "ANTHROPIC_API_KEY": "sk-model", "FORGE_TRACKER": "false", **more}
         return subprocess.Popen([FORGE, "-p", question], cwd=self.repo, env=env, text=True, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -142,6 +142,21 @@ class ForgeTest(unittest.TestCase):
         self.assertEqual(second, first)
         self.assertIn("from what SAGE said", first)
         self.assertEqual(self.payonce.stats()["subagent"]["hits"], 1)
+
+    def test_the_same_holds_for_anthropics_messages(self) -> None:
+        config = self.home / ".forge" / ".forge.toml"
+        text = config.read_text().replace('"openai_compatible"', '"anthropic_compatible"')
+        config.write_text(text.replace("[reasoning]\nenabled = false", "[reasoning]\nenabled = true"))
+        first = self.ask()
+        self.assertEqual(self.model.take(), ASKED)
+        second = self.ask()
+        self.assertEqual((self.model.take(), second), ([], first))
+        self.write("calc.py", CALC + "\n")
+        self.ask()
+        sent = json.dumps([body for label, body in self.model.requests if label == "sage 1"])
+        # The thought before the tool call was replayed with its signature, as the provider wants it back.
+        self.assertTrue('"signature": "c2lnbmVk' in sent, "no signature came back")
+        self.assertEqual(self.model.take(), ["main 1", "sage 1", "sage 2"])
 
     def test_another_question_that_needs_the_same_research_costs_no_research(self) -> None:
         self.model.question = "Describe calc.py"
