@@ -26,8 +26,8 @@ class Model:
         self.sage = sage
         self.question = ""  # what SAGE is asked; the person's own words when empty
         self.fails_after_reports = False
-        self.hangs_at = ""  # a label: that call is never answered
         self.hanging = threading.Event()
+        self._hangs_at = ""
         self._number = 0
         self.requests: list[tuple[str, Body]] = []
         self._lock = threading.Lock()
@@ -80,13 +80,19 @@ class Model:
             self.requests.clear()
         return sorted(labels)
 
+    def hang_at(self, label: str) -> None:
+        """From here on the call with that label is not answered, and `hanging` says that it has come. "": no call."""
+        self._hangs_at = label
+        self.hanging.clear()
+
     # ---- the script ------------------------------------------------------------------------------
 
     @staticmethod
     def label(body: Body) -> str:
         if not body.get("tools"):
             return "title"
-        names = {(tool.get("name") or tool["function"]["name"]).lower() for tool in body["tools"]}  # "Task" for Claude
+        # Anthropic's models are told of "Task", all others of "task".
+        names = {(tool.get("name") or tool["function"]["name"]).lower() for tool in body["tools"]}
         turn = sum(is_result(message) for message in body["messages"])
         return f"{'main' if 'task' in names else 'sage'} {turn}"
 
@@ -97,7 +103,7 @@ class Model:
             self.requests.append((label, body))
             self._number += 1
             number = self._number
-        if label == self.hangs_at:
+        if label == self._hangs_at:
             self.hanging.set()
             self._released.wait(HANG_LIMIT_S)
         if label == "title":

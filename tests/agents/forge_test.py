@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -200,14 +201,15 @@ class ForgeTest(unittest.TestCase):
         self.assertEqual(self.model.take(), ASKED)
 
     def test_an_interrupted_run_leaves_nothing(self) -> None:
-        self.model.hangs_at = "sage 2"
-        process = self.start("What does calc.py define?")
-        self.assertTrue(self.model.hanging.wait(LIMIT_S), "SAGE did not come that far")
-        process.kill()
-        process.communicate()
-        self.model.hangs_at = ""
-        self.assertEqual(self.payonce.entries(), {"llm": 0, "tool_result": 0, "subagent": 0})
-        self.model.take()
+        for number in (signal.SIGINT, signal.SIGKILL):
+            self.model.hang_at("sage 2")
+            process = self.start("What does calc.py define?")
+            self.assertTrue(self.model.hanging.wait(LIMIT_S), "SAGE did not come that far")
+            process.send_signal(number)
+            process.communicate(timeout=LIMIT_S)
+            self.model.hang_at("")
+            self.assertEqual(self.payonce.entries(), {"llm": 0, "tool_result": 0, "subagent": 0}, number)
+            self.model.take()
         self.ask()
         self.assertEqual(self.model.take(), ASKED)
 

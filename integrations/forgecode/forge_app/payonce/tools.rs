@@ -114,7 +114,7 @@ impl Cached {
 /// The git work tree that a search below `path` sees. Its state says nothing
 /// about files that git ignores, so a search among those has no dependency and
 /// is not cached.
-fn tree_around(path: &Path) -> Option<Dependency> {
+pub(crate) fn tree_around(path: &Path) -> Option<Dependency> {
     let tree = Dependency::git_around(path)?;
     let Dependency::Git { path: root } = &tree else {
         return None;

@@ -9,6 +9,7 @@ use pretty_assertions::assert_eq;
 
 use self::world::{Step, World, text};
 use super::answer::Answer;
+use super::tools;
 
 fn read_and_tell() -> Vec<Step> {
     vec![Step::Read("calc.py"), Step::Say("It adds.")]
@@ -271,6 +272,29 @@ async fn sessions_differ_in_nothing_but_names() {
         1,
         "another temperature"
     );
+}
+
+#[test]
+fn only_a_search_whose_files_git_watches_has_a_dependency() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("project");
+    for name in ["src", "build/deep"] {
+        std::fs::create_dir_all(project.join(name)).unwrap();
+    }
+    std::fs::write(project.join(".gitignore"), "build/\n").unwrap();
+    let git = std::process::Command::new("git")
+        .args(["init", "--quiet"])
+        .current_dir(&project)
+        .status();
+    assert!(git.unwrap().success());
+    let tree = |path: &str| tools::tree_around(&folder.path().join(path));
+    let watched = Some(payonce::Dependency::git(&project));
+    for path in ["project", "project/src", "project/none"] {
+        assert_eq!(tree(path), watched, "{path}");
+    }
+    for path in ["project/build", "project/build/deep", "outside"] {
+        assert_eq!(tree(path), None, "{path}");
+    }
 }
 
 #[test]
