@@ -82,13 +82,13 @@ fn without_a_server_every_call_ends_at_once() {
 fn a_server_that_comes_later_is_found_after_the_pause() {
     let folder = Folder::new();
     let socket = folder.0.join("p.sock");
-    let client = Client::builder().socket(&socket).retry_after(Duration::from_millis(200)).build().unwrap();
+    let client = Client::builder().socket(&socket).retry_after(Duration::from_secs(1)).build().unwrap();
     error_of(client.lookup(&request()));
     let server = Scripted::start(well_behaved);
     std::os::unix::fs::symlink(&server.socket, &socket).unwrap();
     error_of(client.lookup(&request()));
     assert_eq!(server.verbs(), "", "it was asked during the pause");
-    std::thread::sleep(Duration::from_millis(220));
+    std::thread::sleep(Duration::from_millis(1050));
     assert!(client.lookup(&request()).hit_or_ticket().unwrap_err().is_open());
 }
 

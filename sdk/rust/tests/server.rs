@@ -324,7 +324,7 @@ fn a_server_that_is_gone_is_missed_and_found_again() {
     let start = Instant::now();
     assert!(!client.lookup(&request("kept")).is_hit());
     assert!(client.commit(open, "v").is_err());
-    assert!(start.elapsed() < Duration::from_millis(50));
+    assert!(start.elapsed() < Duration::from_millis(500));
     server.restart();
     std::thread::sleep(Duration::from_millis(120));
     // Whether the entry has survived is the server's matter; that it answers again is this crate's.
