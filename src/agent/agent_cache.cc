@@ -284,6 +284,7 @@ base::Result<Committed> AgentCache::commit(const Commit& commit, std::string_vie
   Pending made{.entry = entry, .value = base::Bytes::copy(commit.value), .by_meaning = ticket->by_meaning};
   if (!commit.pending) {
     publish(made);
+    parts_.store.write_out();
     release.published = true;
   } else if (!runs_.keep(question.run, std::move(made))) {
     return Committed{.entry = nullptr, .drop = Drop::kNoRoom};
@@ -301,6 +302,7 @@ void AgentCache::publish(const Pending& pending) {
 uint64_t AgentCache::publish(const std::string& run, std::string_view credential) {
   const std::vector<Pending> all = runs_.take_run(credential, run);
   for (const Pending& pending : all) publish(pending);
+  parts_.store.write_out();
   return all.size();
 }
 
