@@ -1,4 +1,4 @@
-//! Client of [Payonce](https://github.com/payonce/payonce): one cache for an agent's LLM calls, tool results, plans and
+//! Client of Payonce: one cache for an agent's LLM calls, tool results, plans and
 //! sub-agent runs.
 //!
 //! A [`lookup`](Client::lookup) answers with a stored value or with a [`Ticket`]; who has the ticket computes the value
