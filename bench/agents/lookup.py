@@ -4,8 +4,8 @@
   bench/agents/lookup.py [--entries 100000] [--json FILE]
 
 Fills an instance and a Redis (redis-server in the path; without it that column is left out) with equal values, then
-asks both, in turns, from one client that only writes and reads bytes. The client is Python: its own share, measured by
-an echo server of nothing but a socket pair, is shown as well. PAYONCE_BINARY, or build/release/payonce.
+asks both, in turns, from one client that only writes and reads bytes. The client is Python: its own share, measured
+by an echo server of nothing but a socket pair, is shown as well. PAYONCE_BINARY, or build/release/payonce.
 """
 
 import argparse
@@ -49,8 +49,10 @@ class Redis:
 
     def send(self, raw):
         self._socket.sendall(raw)
-        while not self._buffer.endswith(b"\r\n") or (self._buffer.startswith(b"$") and self._buffer.count(b"\r\n") < 2):
+        lines = 1
+        while self._buffer.count(b"\r\n") < lines:
             self._buffer += self._socket.recv(1 << 16)
+            lines = 2 if self._buffer.startswith(b"$") else 1  # a value follows its length
         answer, self._buffer = self._buffer, b""
         return answer
 
