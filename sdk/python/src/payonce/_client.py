@@ -102,7 +102,11 @@ class Client:
                 body["max_age"] = 0
             if semantic is not None:
                 body["semantic"] = semantic
-            return result_of(self._ask("lookup", body, self.timeout + (wait or 0)), run)
+            answer = self._ask("lookup", body, self.timeout + (wait or 0))
+            try:
+                return result_of(answer, run)
+            except (TypeError, ValueError) as error:
+                raise Unavailable(f"an answer of another shape: {error}") from error
         except PayonceError as error:
             self._note(error)
             return Miss(reason="unavailable" if isinstance(error, Unavailable) else "refused")

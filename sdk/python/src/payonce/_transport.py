@@ -41,6 +41,8 @@ class Connection(Protocol):
 def _refused(status: int, answer: Json) -> Refused:
     error = answer.get("error") if isinstance(answer, dict) else None
     error = error if isinstance(error, dict) else {}
+    told = error.get("status")
+    status = status or (told if isinstance(told, int) else 500)
     return Refused(status, str(error.get("type", "error")), str(error.get("message", "")))
 
 
@@ -69,10 +71,9 @@ class SocketConnection:
         answered, length = _HEAD.unpack(head)
         if length > MAX_FRAME_BYTES:
             raise Lost(f"an answer of {length} bytes", silent=False)
-        answer = json.loads(self._receive(length, deadline, silent=False))
+        answer = _decoded(self._receive(length, deadline, silent=False))
         if answered == b"X":
-            status = (answer.get("error") or {}).get("status", 500)
-            raise _refused(int(status), answer)
+            raise _refused(0, answer)
         if answered != VERBS[verb]:
             raise Lost(f"{answered!r} is no answer to {verb}", silent=False)
         return answer
@@ -130,18 +131,19 @@ class HttpConnection:
             raw = response.read()
         except (http.client.HTTPException, ConnectionError) as error:
             raise Lost(str(error), silent=False) from error
-        try:
-            answer = json.loads(raw)
-        except ValueError:
-            if response.status >= 400:
-                raise Refused(response.status, "error", raw[:200].decode("latin-1")) from None
-            raise Lost(f"{verb} was answered with no JSON", silent=False) from None
         if response.status >= 400:
-            raise _refused(response.status, answer)
-        return answer
+            raise _refused(response.status, _decoded(raw))
+        return _decoded(raw)
 
     def close(self) -> None:
         self._http.close()
+
+
+def _decoded(raw: bytes) -> Json:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise Lost(f"an answer that is no JSON: {error}", silent=False) from error
 
 
 def _tcp(host: str, port: int, timeout_s: float) -> socket.socket:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from payonce._client import Client
 from payonce._run import ended_well
-from payonce._types import Dependency, Json, Kind, Result, Ticket
+from payonce._types import Dependency, Hit, Json, Kind, Result, Ticket
 from payonce.agents._readset import states_of
 
 LAST_CALLS_S = 2.0  # how long the end waits for calls that background threads still make
@@ -40,12 +40,14 @@ class Session:
         self.client = client
         self.dialogue = dialogue
         self.run = _new_run()
+        self.live = False  # an instance answered
         self._lock = threading.Lock()
         self._open = 0
         self._failed = False
 
     def lookup(self, kind: Kind, parts: dict[str, Json], deps: Sequence[Dependency] = ()) -> Result:
         found = self.client.lookup(kind, parts, deps=deps, run=self.run)
+        self.live = isinstance(found, Hit) or found.reason != "unavailable"
         if not found.hit and found.ticket:
             with self._lock:
                 self._open += 1

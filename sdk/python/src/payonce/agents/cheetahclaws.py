@@ -25,6 +25,7 @@ TESTED = "3.5.89"
 def install(session: Session) -> None:
     """Rebinds the functions wherever cheetahclaws imported them by name."""
     from cheetahclaws import agent, providers, tool_registry
+    from cheetahclaws.ui import suggest
 
     version = importlib.metadata.version("cheetahclaws")
     calls = Calls(session, providers)
@@ -33,6 +34,7 @@ def install(session: Session) -> None:
     agent.stream = calls.loop
     _rebind(tool_registry.execute_tool, tools.execute)
     _rebind(agent.run, _watched(agent.run, session))
+    suggest.schedule = _scheduled(suggest.schedule, session)
 
 
 def _rebind(original: object, replacement: object) -> None:
@@ -67,6 +69,20 @@ def _watched(run: Callable[..., Iterator[Any]], session: Session) -> Callable[..
             session.turn_ended(well)
 
     return watched
+
+
+def _scheduled(schedule: Callable[..., Any], session: Session) -> Callable[..., Any]:
+    """Drafts of the user's next line, an LLM call a turn, are for a prompt that shows them.
+
+    Without a terminal nobody sees them, and whether such a call is still made is the chance of how
+    quickly the process ends.
+    """
+
+    def scheduled(messages: Any, config: Any) -> Any:
+        unseen = session.live and not session.dialogue
+        return None if unseen else schedule(messages, config)
+
+    return scheduled
 
 
 def main() -> None:
