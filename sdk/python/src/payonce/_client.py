@@ -31,7 +31,7 @@ from payonce._types import (
 
 logger = logging.getLogger("payonce")
 
-LOOKUP_TIMEOUT_S = 0.05
+LOOKUP_TIMEOUT_S = 0.05  # of a lookup; PAYONCE_TIMEOUT_MS sets another
 TIMEOUT_S = 1.0
 MAX_WAIT_S = 60
 
@@ -50,12 +50,12 @@ class Client:
         socket: str | None = None,
         api_key: str | None = None,
         scope: str | None = None,
-        timeout: float = LOOKUP_TIMEOUT_S,
+        timeout: float | None = None,
         strict: bool = False,
     ) -> None:
         self.address = address_of(url, socket)
         self.scope = scope
-        self.timeout = timeout
+        self.timeout = _timeout_of(timeout)
         self.strict = strict
         self.last_error: PayonceError | None = None
         self._pool = Pool(self.address, api_key or os.environ.get("PAYONCE_API_KEY") or None)
@@ -214,6 +214,16 @@ class Client:
         # A ticket that is not known any more is no mistake: it may have waited too long.
         mistake = isinstance(error, Misuse) or (isinstance(error, Refused) and error.status != 404)
         logger.log(logging.WARNING if mistake else logging.DEBUG, "%s", error)
+
+
+def _timeout_of(given: float | None) -> float:
+    told = os.environ.get("PAYONCE_TIMEOUT_MS")
+    if given is not None or not told:
+        return LOOKUP_TIMEOUT_S if given is None else given
+    try:
+        return float(told) / 1000
+    except ValueError:
+        raise Misuse(f"PAYONCE_TIMEOUT_MS is {told!r}, no number of milliseconds") from None
 
 
 def _deps_of(deps: Iterable[Dependency]) -> list[dict[str, Json]]:
