@@ -29,6 +29,7 @@ from payonce._types import (
     git,
     value,
 )
+from payonce._wrap import wrap
 
 __version__ = "0.1.0"
 
@@ -57,4 +58,5 @@ __all__ = [
     "set_default_client",
     "tool",
     "value",
+    "wrap",
 ]
