@@ -124,7 +124,7 @@ def test_invalidate(client: Client, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "f"
     path.write_text("")
     store(client, "tool_result", {"i": 2}, 2, deps=[payonce.file(path)])
-    assert client.invalidate(path=tmp_path) == 1
+    assert client.invalidate(path=path) == 1
     store(client, "compaction", {"i": 3}, 3)
     assert client.invalidate(kind="compaction") == 1
     with pytest.raises(payonce.Refused, match="400"):
@@ -141,6 +141,7 @@ def test_waiting_for_another_callers_commit(client: Client, make_client: Make) -
     first = miss(client, "llm", {"w": 1})
     at_once = make_client().lookup("llm", {"w": 1})
     assert isinstance(at_once, Miss) and at_once.in_flight
+    client.abort(at_once.ticket)
     threading.Timer(0.2, client.commit, (first.ticket, "late")).start()
     waited = make_client().lookup("llm", {"w": 1}, wait=10)
     assert isinstance(waited, Hit) and waited.value == "late"
