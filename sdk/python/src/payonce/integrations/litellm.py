@@ -8,12 +8,13 @@ from typing import Any
 import litellm
 from litellm.caching.base_cache import BaseCache
 from litellm.caching.caching import Cache
+from litellm.types.caching import LiteLLMCacheType
 
 from payonce._client import Client
 from payonce.integrations._remembered import Remembered
 
 
-class PayonceCache(BaseCache):  # type: ignore[misc]
+class PayonceCache(BaseCache):
     """Keyed by LiteLLM's own key, which covers model, messages and parameters."""
 
     def __init__(self, client: Client | None = None) -> None:
@@ -43,7 +44,7 @@ class PayonceCache(BaseCache):  # type: ignore[misc]
 
 def install(client: Client | None = None, **options: Any) -> Cache:
     """Sets `litellm.cache`; options such as `ttl` or `namespace` are those of `litellm.Cache`."""
-    cache = Cache(type="local", **options)
+    cache = Cache(type=LiteLLMCacheType.LOCAL, **options)
     cache.cache = PayonceCache(client)
     litellm.cache = cache
     return cache

@@ -15,7 +15,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.bridge.pydantic import BaseModel, Field
 from llama_index.core.llms import LLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
-from llama_index.core.tools import FunctionTool
+from llama_index.core.tools import BaseTool, FunctionTool
 
 from payonce._client import Client
 from payonce._default import default_client
@@ -25,7 +25,7 @@ from payonce._types import Dependency, Hit, Json
 M = TypeVar("M", bound=BaseModel)
 
 
-class PayonceLLM(FunctionCallingLLM):  # type: ignore[misc]
+class PayonceLLM(FunctionCallingLLM):
     """Chats, completions and calls with tools are looked up; streams pass through uncached."""
 
     inner: LLM = Field(description="The LLM that is asked on a miss.")
@@ -74,11 +74,13 @@ class PayonceLLM(FunctionCallingLLM):  # type: ignore[misc]
         return await self.inner.astream_complete(prompt, formatted, **kwargs)
 
     def _prepare_chat_with_tools(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        prepared: dict[str, Any] = self.inner._prepare_chat_with_tools(*args, **kwargs)
+        inner: Any = self.inner  # a model without tools has none of these
+        prepared: dict[str, Any] = inner._prepare_chat_with_tools(*args, **kwargs)
         return prepared
 
     def get_tool_calls_from_response(self, *args: Any, **kwargs: Any) -> Any:
-        return self.inner.get_tool_calls_from_response(*args, **kwargs)
+        inner: Any = self.inner
+        return inner.get_tool_calls_from_response(*args, **kwargs)
 
     def _asked(
         self,
@@ -90,8 +92,8 @@ class PayonceLLM(FunctionCallingLLM):  # type: ignore[misc]
         *args: Any,
     ) -> M:
         client = self._client or default_client()
-        model = self.inner.to_dict()  # without keys, which LlamaIndex leaves out
-        parts = {"call": call, "model": model, **parts, "options": options}
+        model = _told(self.inner.to_dict())  # without keys, which LlamaIndex leaves out
+        parts = {"call": call, "model": model, **parts, "options": _told(options)}
         found = client.lookup("llm", parts)
         if isinstance(found, Hit):
             return answer.model_validate(found.value)
@@ -103,6 +105,20 @@ class PayonceLLM(FunctionCallingLLM):  # type: ignore[misc]
         # `raw` is the provider's own object, which no agent reads.
         client.commit(found.ticket, response.model_dump(mode="json", exclude={"raw"}))
         return response
+
+
+def _told(option: Any) -> Json:
+    """An option as JSON; a tool as the model sees it."""
+    if isinstance(option, list):
+        return [_told(item) for item in option]
+    if isinstance(option, BaseTool):
+        about = option.metadata
+        return [about.name, about.description, about.get_parameters_dict()]
+    if isinstance(option, dict):
+        return {name: _told(item) for name, item in option.items()}
+    if callable(option):  # such as the way that messages become a prompt
+        return f"{getattr(option, '__module__', '')}.{getattr(option, '__qualname__', '')}"
+    return option.model_dump(mode="json") if isinstance(option, BaseModel) else option
 
 
 def cached_tool(

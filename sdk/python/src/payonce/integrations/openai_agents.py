@@ -63,7 +63,9 @@ class PayonceModel(Model):
             self._abort(found)
             raise
         if found:
-            await self._cache.commit(found.ticket, _RESPONSE.dump_python(response, mode="json"))
+            # Only what was set, since items go back to the model in the same form.
+            value = _RESPONSE.dump_python(response, mode="json", exclude_unset=True)
+            await self._cache.commit(found.ticket, value)
         return response
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
@@ -78,7 +80,8 @@ class PayonceModel(Model):
                 events.append(event)
                 yield event
             if found and events and events[-1].type == "response.completed":
-                await self._cache.commit(found.ticket, _EVENTS.dump_python(events, mode="json"))
+                value = _EVENTS.dump_python(events, mode="json", exclude_unset=True)
+                await self._cache.commit(found.ticket, value)
                 found = None
         finally:
             self._abort(found)
