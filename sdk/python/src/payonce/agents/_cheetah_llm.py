@@ -45,7 +45,8 @@ class Calls:
         self._providers = providers
         self._original: Stream = providers.stream
         self._last = threading.local()
-        self._watch_ends()
+        self._watched: set[str | None] = set()
+        self._lock = threading.Lock()
 
     def loop(
         self, model: str, system: str, messages: Any, tool_schemas: Any, config: Any
@@ -85,6 +86,7 @@ class Calls:
         if ticket is None:
             yield from inner
             return
+        self._watch_ends(model)
         events: list[list[str]] = []
         turn: Any = None
         self._last.finish = None
@@ -119,33 +121,43 @@ class Calls:
         except (KeyError, TypeError, ValueError):
             return None
 
-    def _watch_ends(self) -> None:
-        """cheetahclaws drops the reason why a provider stopped; here it is noted on its way."""
-        last = self._last
-        try:
-            from openai.resources.chat.completions import Completions
-        except ImportError:
-            pass
-        else:
-            create = Completions.create
+    def _watch_ends(self, model: str) -> None:
+        """cheetahclaws drops the reason why a provider stopped; here it is noted on its way. Only
+        when a call is about to be made, which loads the provider's package anyway."""
+        kind = self._providers.PROVIDERS.get(self._providers.detect_provider(model), {}).get("type")
+        with self._lock:
+            if kind in self._watched:
+                return
+            self._watched.add(kind)
+            if kind == "openai":
+                _watch_openai(self._last)
+            elif kind == "anthropic":
+                _watch_anthropic(self._last)
 
-            def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
-                made = create(self, *args, **kwargs)
-                return _noting(made, last) if kwargs.get("stream") else made
 
-            Completions.create = noted  # type: ignore[method-assign]
-        try:
-            from anthropic.lib.streaming import MessageStream
-        except ImportError:
-            return
-        final = MessageStream.get_final_message
+def _watch_openai(last: threading.local) -> None:
+    from openai.resources.chat.completions import Completions
 
-        def get_final_message(self: Any) -> Any:
-            message = final(self)
-            last.finish = message.stop_reason or "cut"
-            return message
+    create = Completions.create
 
-        MessageStream.get_final_message = get_final_message  # type: ignore[method-assign]
+    def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = create(self, *args, **kwargs)
+        return _noting(made, last) if kwargs.get("stream") else made
+
+    Completions.create = noted  # type: ignore[method-assign]
+
+
+def _watch_anthropic(last: threading.local) -> None:
+    from anthropic.lib.streaming import MessageStream
+
+    final = MessageStream.get_final_message
+
+    def get_final_message(self: Any) -> Any:
+        message = final(self)
+        last.finish = message.stop_reason or "cut"
+        return message
+
+    MessageStream.get_final_message = get_final_message  # type: ignore[method-assign]
 
 
 def _noting(chunks: Any, last: threading.local) -> Iterator[Any]:
