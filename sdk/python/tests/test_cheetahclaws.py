@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,11 +65,11 @@ class Agent:
         return subprocess.Popen(command, cwd=self.workspace, env=env, text=True, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    def run(self, *words: str, **options: str) -> tuple[int, str]:
+    def run(self, *words: str, timeout_s: float = 60, **options: str) -> tuple[int, str]:
         """How many LLM calls it made, and what it printed."""
         before = self.model.calls
         process = self.start(*(words or (QUESTION,)), **options)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=timeout_s)
         assert process.returncode == 0, output
         return self.model.calls - before, plain(output)
 
@@ -307,3 +308,26 @@ def test_compaction_is_an_entry_of_its_own_kind(agent: Agent, model: Model, inst
     before = hits(instance, "compaction")
     assert agent.run()[0] == 0
     assert hits(instance, "compaction")[0] > before[0]
+
+
+def test_the_local_model(make_agent: Callable[..., Agent], tmp_path: pathlib.Path) -> None:
+    """`payonce up` is the model and the instance at once; what SmolLM2 says does not matter."""
+    gguf = os.environ.get("PAYONCE_MODEL", "")
+    assert os.path.exists(gguf), f"PAYONCE_MODEL is {gguf!r}, no file: name the GGUF of the default model"
+    running = Instance(tmp_path / "up", "--model", gguf, "--layers", "none", command="up")
+    try:
+        agent = make_agent(custom_base_url=running.url + "/v1", tool_profile="standard", max_tokens=24)
+        agent.instance_url = running.url
+        agent.run(timeout_s=240)
+        calls = engine_calls(running)
+        assert calls > 0
+        agent.run()
+        assert engine_calls(running) == calls
+    finally:
+        running.stop()
+
+
+def engine_calls(running: Instance) -> float:
+    with urllib.request.urlopen(running.url + "/metrics", timeout=10) as metrics:
+        lines = metrics.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith('payonce_requests_total{dialect="openai_chat"'))
