@@ -44,7 +44,15 @@ class Instance:
         self.url = f"http://127.0.0.1:{self.port}"
         self.socket = str(folder / "payonce" / f"{self.port}.sock")
         self._log = folder / "log.txt"
-        arguments = [binary(), command, "--listen", f"127.0.0.1:{self.port}", "--data", str(folder / "data"), *flags]
+        arguments = [
+            binary(),
+            command,
+            "--listen",
+            f"127.0.0.1:{self.port}",
+            "--data",
+            str(folder / "data"),
+            *flags,
+        ]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment(folder, **variables))
         self._wait()

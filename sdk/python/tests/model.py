@@ -95,7 +95,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             model.hold.wait(30)
         time.sleep(model.latency_s)
         if model.fail_after is not None and number > model.fail_after:
-            self._send(400, "application/json", b'{"error":{"type":"invalid_request_error","message":"scripted"}}')
+            self._send(
+                400,
+                "application/json",
+                b'{"error":{"type":"invalid_request_error","message":"scripted"}}',
+            )
             return
         said = model.plan(turns_of(body))
         said = f"{said} [call {number}]" if isinstance(said, str) else said
@@ -123,17 +127,31 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 def _chat(said: Say, number: int, model: str, tokens: int) -> tuple[dict[str, Any], Iterator[str]]:
     common = {"id": f"chatcmpl-{number}", "created": 1_700_000_000 + number, "model": model}
-    usage = {"prompt_tokens": tokens, "completion_tokens": 10 + number, "total_tokens": tokens + 10 + number}
-    message: dict[str, Any] = {"role": "assistant", "content": said if isinstance(said, str) else None}
+    usage = {
+        "prompt_tokens": tokens,
+        "completion_tokens": 10 + number,
+        "total_tokens": tokens + 10 + number,
+    }
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": said if isinstance(said, str) else None,
+    }
     if not isinstance(said, str):
         message["tool_calls"] = [
-            {"id": f"call_{number}_{at}", "type": "function",
-             "function": {"name": name, "arguments": json.dumps(arguments)}}
+            {
+                "id": f"call_{number}_{at}",
+                "type": "function",
+                "function": {"name": name, "arguments": json.dumps(arguments)},
+            }
             for at, (name, arguments) in enumerate(said)
         ]
     finish = "stop" if isinstance(said, str) else "tool_calls"
-    whole = {**common, "object": "chat.completion", "usage": usage,
-             "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+    whole = {
+        **common,
+        "object": "chat.completion",
+        "usage": usage,
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+    }
 
     def events() -> Iterator[str]:
         def event(delta: dict[str, Any], end: str | None = None) -> str:
@@ -155,16 +173,30 @@ def _chat(said: Say, number: int, model: str, tokens: int) -> tuple[dict[str, An
 
 
 def _messages(said: Say, number: int, model: str, tokens: int) -> tuple[dict[str, Any], Iterator[str]]:
-    usage = {"input_tokens": tokens, "output_tokens": 10 + number,
-             "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+    usage = {
+        "input_tokens": tokens,
+        "output_tokens": 10 + number,
+        "cache_read_input_tokens": 0,
+        "cache_creation_input_tokens": 0,
+    }
     if isinstance(said, str):
         blocks: list[dict[str, Any]] = [{"type": "text", "text": said}]
     else:
-        blocks = [{"type": "tool_use", "id": f"toolu_{number}_{at}", "name": name, "input": arguments}
-                  for at, (name, arguments) in enumerate(said)]
+        blocks = [
+            {"type": "tool_use", "id": f"toolu_{number}_{at}", "name": name, "input": arguments}
+            for at, (name, arguments) in enumerate(said)
+        ]
     stop = "end_turn" if isinstance(said, str) else "tool_use"
-    whole = {"id": f"msg_{number}", "type": "message", "role": "assistant", "model": model, "content": blocks,
-             "stop_reason": stop, "stop_sequence": None, "usage": usage}
+    whole = {
+        "id": f"msg_{number}",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": blocks,
+        "stop_reason": stop,
+        "stop_sequence": None,
+        "usage": usage,
+    }
 
     def events() -> Iterator[str]:
         def event(kind: str, **fields: Any) -> str:
@@ -175,14 +207,21 @@ def _messages(said: Say, number: int, model: str, tokens: int) -> tuple[dict[str
             if block["type"] == "text":
                 yield event("content_block_start", index=at, content_block={"type": "text", "text": ""})
                 for word in block["text"].split(" "):
-                    yield event("content_block_delta", index=at, delta={"type": "text_delta", "text": word + " "})
+                    yield event(
+                        "content_block_delta",
+                        index=at,
+                        delta={"type": "text_delta", "text": word + " "},
+                    )
             else:
                 yield event("content_block_start", index=at, content_block={**block, "input": {}})
                 delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
                 yield event("content_block_delta", index=at, delta=delta)
             yield event("content_block_stop", index=at)
-        yield event("message_delta", delta={"stop_reason": stop, "stop_sequence": None},
-                    usage={"output_tokens": usage["output_tokens"]})
+        yield event(
+            "message_delta",
+            delta={"stop_reason": stop, "stop_sequence": None},
+            usage={"output_tokens": usage["output_tokens"]},
+        )
         yield event("message_stop")
 
     return whole, events()

@@ -18,7 +18,13 @@ def frame(verb: bytes, body: Any) -> bytes:
     return struct.pack(">cI", verb, len(raw)) + raw
 
 
-MISS = {"status": "miss", "ticket": "t-1", "expires_in": 900, "key": "llm:v1:u-1:x", "reason": "cold"}
+MISS = {
+    "status": "miss",
+    "ticket": "t-1",
+    "expires_in": 900,
+    "key": "llm:v1:u-1:x",
+    "reason": "cold",
+}
 
 
 def polite(connection: socket.socket, verb: bytes, body: dict[str, Any]) -> None:

@@ -183,7 +183,7 @@ def test_asyncio(make_client: Make) -> None:
     async def ask() -> None:
         async with payonce.AsyncClient(client=make_client()) as client:
             found = await asyncio.gather(*(client.lookup("llm", {"a": n}) for n in range(20)))
-            await asyncio.gather(*(client.commit(f.ticket, n) for n, f in enumerate(found)))  # type: ignore[union-attr]
+            await asyncio.gather(*(client.commit(f.ticket, n) for n, f in enumerate(found)))
             again = await asyncio.gather(*(client.lookup("llm", {"a": n}) for n in range(20)))
             assert [hit.value for hit in again] == list(range(20))  # type: ignore[union-attr]
             assert (await client.stats())["layers"]

@@ -54,16 +54,30 @@ class Agent:
     def workspace(self) -> pathlib.Path:
         return self.folder / "work"
 
-    def start(self, *words: str, module: str = "payonce.agents.cheetahclaws", **variables: str) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, module: str = "payonce.agents.cheetahclaws", **variables: str
+    ) -> subprocess.Popen[str]:
         home = self.folder / "home" / ".cheetahclaws"
         home.mkdir(parents=True, exist_ok=True)
         (home / "config.json").write_text(json.dumps(self.config))
-        variables = {"PAYONCE_URL": self.instance_url, "PAYONCE_TIMEOUT_MS": "2000", **self.variables, **variables}
+        variables = {
+            "PAYONCE_URL": self.instance_url,
+            "PAYONCE_TIMEOUT_MS": "2000",
+            **self.variables,
+            **variables,
+        }
         command = [sys.executable, "-m", module, "-p", "--accept-all", "--show-tools", *words]
         # Its own folder for the socket's path, which is not the instance's: HTTP, but for tests that name it.
         env = environment(self.folder / "home", **variables)
-        return subprocess.Popen(command, cwd=self.workspace, env=env, text=True, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            command,
+            cwd=self.workspace,
+            env=env,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def run(self, *words: str, timeout_s: float = 60, **options: str) -> tuple[int, str]:
         """How many LLM calls it made, and what it printed."""
@@ -101,8 +115,18 @@ def make_agent(tmp_path: pathlib.Path, model: Model, instance: Instance) -> Call
             (work / "lib" / "more.py").write_text("def sub(a, b): ...\n")
             (work / "docs" / "notes.txt").write_text("notes\n")
         chat = {"model": "custom/m", "custom_base_url": model.url, "custom_api_key": key}
-        messages = {"model": "claude-sonnet-4-5", "anthropic_endpoint": model.root, "anthropic_api_key": key}
-        return Agent(tmp_path, model, instance.url, {**(chat if dialect == "chat" else messages), **config}, {})
+        messages = {
+            "model": "claude-sonnet-4-5",
+            "anthropic_endpoint": model.root,
+            "anthropic_api_key": key,
+        }
+        return Agent(
+            tmp_path,
+            model,
+            instance.url,
+            {**(chat if dialect == "chat" else messages), **config},
+            {},
+        )
 
     return make
 
@@ -118,7 +142,9 @@ def hits(instance: Instance, kind: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("dialect", ["chat", "messages"])
-def test_the_same_session_again_costs_nothing(make_agent: Callable[..., Agent], dialect: str, instance: Instance) -> None:
+def test_the_same_session_again_costs_nothing(
+    make_agent: Callable[..., Agent], dialect: str, instance: Instance
+) -> None:
     agent = make_agent(dialect)
     first, printed = agent.run()
     assert first == 4
@@ -296,7 +322,10 @@ def test_compaction_is_an_entry_of_its_own_kind(agent: Agent, model: Model, inst
     long = "word " * 4000
 
     def speak(turns: list[dict[str, Any]]) -> Say:
-        if turns[0]["text"].startswith("You are a concise summarizer") or "Summarize the following" in turns[-1]["text"]:
+        if (
+            turns[0]["text"].startswith("You are a concise summarizer")
+            or "Summarize the following" in turns[-1]["text"]
+        ):
             return "A SUMMARY"
         compacted = any("Previous conversation summary" in turn["text"] for turn in turns)
         return "Answered." if compacted else [("Bash", {"command": f"echo {long}"})]
@@ -330,4 +359,6 @@ def test_the_local_model(make_agent: Callable[..., Agent], tmp_path: pathlib.Pat
 def engine_calls(running: Instance) -> float:
     with urllib.request.urlopen(running.url + "/metrics", timeout=10) as metrics:
         lines = metrics.read().decode().splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith('payonce_requests_total{dialect="openai_chat"'))
+    return sum(
+        float(line.split()[-1]) for line in lines if line.startswith('payonce_requests_total{dialect="openai_chat"')
+    )

@@ -155,7 +155,9 @@ def test_async_tools() -> None:
     assert count.calls == 2
 
 
-@pytest.mark.parametrize("error", [ValueError(), KeyboardInterrupt(), SystemExit(1), SystemExit("no"), GeneratorExit()])
+@pytest.mark.parametrize(
+    "error", [ValueError(), KeyboardInterrupt(), SystemExit(1), SystemExit("no"), GeneratorExit()]
+)
 def test_a_run_that_fails_leaves_nothing(error: BaseException) -> None:
     count = Counted()
     name = repr(error)

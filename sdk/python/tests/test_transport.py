@@ -139,7 +139,15 @@ def test_a_kept_connection_that_was_closed_is_made_again(tmp_path: pathlib.Path)
 
 @pytest.mark.parametrize(
     "answer",
-    [b"", b"L\0\0", b"L\0\0\0\x02{", b"L\xff\xff\xff\xff", b"Z\0\0\0\x02{}", b"L\0\0\0\x02[]", b"L\0\0\0\x02{}"],
+    [
+        b"",
+        b"L\0\0",
+        b"L\0\0\0\x02{",
+        b"L\xff\xff\xff\xff",
+        b"Z\0\0\0\x02{}",
+        b"L\0\0\0\x02[]",
+        b"L\0\0\0\x02{}",
+    ],
 )
 def test_nonsense_is_a_miss(tmp_path: pathlib.Path, answer: bytes) -> None:
     def nonsense(connection: socket.socket, verb: bytes, body: dict[str, Any]) -> None:
@@ -161,7 +169,11 @@ def test_bytes_that_are_no_json_are_a_miss(tmp_path: pathlib.Path) -> None:
 
 def test_an_error_frame_says_what_is_wrong(tmp_path: pathlib.Path) -> None:
     def refuse(connection: socket.socket, verb: bytes, body: dict[str, Any]) -> None:
-        error = {"type": "invalid_request", "message": "deps[0].path is not absolute", "status": 400}
+        error = {
+            "type": "invalid_request",
+            "message": "deps[0].path is not absolute",
+            "status": 400,
+        }
         connection.sendall(frame(b"X", {"error": error}))
 
     with Scripted(tmp_path, refuse) as server:

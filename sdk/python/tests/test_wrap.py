@@ -53,7 +53,10 @@ def ask(client: Any) -> str | None:
 
 
 def clients(model: Model) -> list[Any]:
-    return [openai.OpenAI(base_url=model.url, api_key="sk-1"), anthropic.Anthropic(base_url=model.root, api_key="sk-1")]
+    return [
+        openai.OpenAI(base_url=model.url, api_key="sk-1"),
+        anthropic.Anthropic(base_url=model.root, api_key="sk-1"),
+    ]
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["openai", "anthropic"])

@@ -173,9 +173,7 @@ def cached(
     def decorate(function: F) -> F:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise Misuse(f"{function.__name__} yields; only what is returned can be cached")
-        options = _Options(
-            kind, name, parts, deps, version, keep, encode, decode, client, lookup, ttl
-        )
+        options = _Options(kind, name, parts, deps, version, keep, encode, decode, client, lookup, ttl)
         call = _Call(function, options)
         wrapper = _async(call) if inspect.iscoroutinefunction(function) else _sync(call)
         return wrapper  # type: ignore[return-value]

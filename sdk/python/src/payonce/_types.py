@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, Union
 
 KINDS = ("llm", "plan", "tools", "tool_result", "subagent", "retrieval", "compaction")
-Kind: TypeAlias = Literal[
-    "llm", "plan", "tools", "tool_result", "subagent", "retrieval", "compaction"
-]
+Kind: TypeAlias = Literal["llm", "plan", "tools", "tool_result", "subagent", "retrieval", "compaction"]
 Json: TypeAlias = Any
 """Whatever `json.dumps` takes; checked when it is sent."""
 

@@ -27,9 +27,7 @@ def wrap(client: T, *, url: str | None = None) -> T:
     wrapped: Any = client
     base = str(wrapped.base_url).rstrip("/")
     root = _reachable(url or os.environ.get("PAYONCE_URL")) or _instance.start(
-        ("--upstream", base)
-        if dialect == "openai"
-        else ("--upstream", f"{base}/v1", "--upstream-anthropic", base)
+        ("--upstream", base) if dialect == "openai" else ("--upstream", f"{base}/v1", "--upstream-anthropic", base)
     )
     if root is None:
         logger.warning("no instance and no program `payonce`: calls go to %s uncached", base)

@@ -48,9 +48,7 @@ class Calls:
         self._watched: set[str | None] = set()
         self._lock = threading.Lock()
 
-    def loop(
-        self, model: str, system: str, messages: Any, tool_schemas: Any, config: Any
-    ) -> Iterator[Any]:
+    def loop(self, model: str, system: str, messages: Any, tool_schemas: Any, config: Any) -> Iterator[Any]:
         """The agent's own turns; notes whether the last one was an answer."""
         trace: Trace | None = config.get(TRACE)
         if trace:
@@ -60,9 +58,7 @@ class Calls:
                 trace.complete = not event.tool_calls
             yield event
 
-    def beside(
-        self, model: str, system: str, messages: Any, tool_schemas: Any, config: Any
-    ) -> Iterator[Any]:
+    def beside(self, model: str, system: str, messages: Any, tool_schemas: Any, config: Any) -> Iterator[Any]:
         """Any call: compaction, titles, and from `loop`."""
         compacts = system == COMPACTION_SYSTEM and not tool_schemas
         kind: Kind = "compaction" if compacts else "llm"

@@ -52,9 +52,7 @@ class Tools:
             trace.read(deps)
         if deps is None:
             return self._original(name, params, config, max_output)
-        found = self._session.lookup(
-            "tool_result", self._parts(name, params, config, max_output), deps
-        )
+        found = self._session.lookup("tool_result", self._parts(name, params, config, max_output), deps)
         if isinstance(found, Hit) and isinstance(found.value, str):
             return found.value
         ticket = None if found.hit else found.ticket

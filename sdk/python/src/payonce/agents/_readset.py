@@ -108,6 +108,4 @@ def _content(kind: str, path: str) -> Iterator[bytes]:
             yield "\0".join([folder, *names, *sorted(plain)]).encode(errors="surrogateescape")
     elif kind == "git":
         for command in (["rev-parse", "HEAD"], ["status", "--porcelain"], ["diff", "HEAD"]):
-            yield subprocess.run(
-                ["git", "-C", path, *command], capture_output=True, timeout=10, check=False
-            ).stdout
+            yield subprocess.run(["git", "-C", path, *command], capture_output=True, timeout=10, check=False).stdout

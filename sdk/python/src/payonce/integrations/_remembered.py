@@ -30,9 +30,7 @@ class Remembered:
 
     def get(self, parts: Mapping[str, Json], **more: str) -> Hit | None:
         """The stored value; `more` are further version tags."""
-        found = self.client.lookup(
-            self._kind, parts, versions=self._versions | more, semantic=False
-        )
+        found = self.client.lookup(self._kind, parts, versions=self._versions | more, semantic=False)
         if isinstance(found, Hit):
             return found
         if found.ticket:
@@ -42,9 +40,7 @@ class Remembered:
                     self._tickets.popitem(last=False)
         return None
 
-    def put(
-        self, parts: Mapping[str, Json], value: Json, ttl: float | None = None, **more: str
-    ) -> None:
+    def put(self, parts: Mapping[str, Json], value: Json, ttl: float | None = None, **more: str) -> None:
         with self._lock:
             ticket = self._tickets.pop(_name(parts, more), None)
         if ticket is None:  # never asked for here

@@ -18,9 +18,7 @@ from payonce.integrations._remembered import Remembered
 class PayonceCache(BaseCache[Any]):
     """Keyed by LangGraph's namespace and by the key that the node's policy makes."""
 
-    def __init__(
-        self, client: Client | None = None, *, kind: Kind = "tool_result", serde: Any = None
-    ) -> None:
+    def __init__(self, client: Client | None = None, *, kind: Kind = "tool_result", serde: Any = None) -> None:
         super().__init__(serde=serde)
         self._entries = Remembered(kind, client, {"langgraph": "1"})
 

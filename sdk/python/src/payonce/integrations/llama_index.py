@@ -49,16 +49,12 @@ class PayonceLLM(FunctionCallingLLM):
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         parts = {"prompt": prompt, "formatted": formatted}
-        return self._asked(
-            "complete", CompletionResponse, parts, kwargs, self.inner.complete, prompt, formatted
-        )
+        return self._asked("complete", CompletionResponse, parts, kwargs, self.inner.complete, prompt, formatted)
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         return await asyncio.to_thread(self.chat, messages, **kwargs)
 
-    async def acomplete(
-        self, prompt: str, formatted: bool = False, **kwargs: Any
-    ) -> CompletionResponse:
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         return await asyncio.to_thread(self.complete, prompt, formatted, **kwargs)
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> Any:
