@@ -14,6 +14,7 @@ from typing import Any
 import payonce
 
 READY_S = 30
+SOURCES = str(pathlib.Path(__file__).parents[1] / "src")
 
 
 def binary() -> str:
@@ -31,7 +32,11 @@ def environment(home: pathlib.Path, **more: str) -> dict[str, str]:
     """The test's own, without what would configure Payonce or the SDKs, and with all files in `home`."""
     hidden = ("PAYONCE_", "OPENAI_", "ANTHROPIC_", "XDG_", "OTEL_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
-    return kept | {"HOME": str(home), "PAYONCE_HOME": str(home), "XDG_RUNTIME_DIR": str(home)} | more
+    return (
+        kept
+        | {"PYTHONPATH": SOURCES, "HOME": str(home), "PAYONCE_HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
+        | more
+    )
 
 
 class Instance:

@@ -117,6 +117,17 @@ def test_an_argument_that_is_no_key_is_precise() -> None:
     assert odd(object()) == 1
 
 
+def test_deps_that_fail_leave_the_tool_alone(caplog: pytest.LogCaptureFixture) -> None:
+    payonce.set_default_client(Client())
+
+    @payonce.tool(deps=lambda name: [payonce.file(name["path"])])
+    def read(name: str) -> str:
+        return name
+
+    assert read("x") == "x"
+    assert "is not cached" in caplog.text
+
+
 def test_generators_are_refused() -> None:
     with pytest.raises(payonce.Misuse, match="yields"):
 

@@ -249,6 +249,18 @@ def test_a_socket_that_nobody_listens_behind_falls_back_to_http(tmp_path: pathli
         client.lookup("llm", {})
 
 
+def test_a_wrong_variable_is_told_and_no_reason_to_fail(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, wrong in (("PAYONCE_URL", "4141"), ("PAYONCE_TIMEOUT_MS", "soon"), ("PAYONCE_API_KEY", "sk-\n")):
+        with monkeypatch.context() as patched:
+            patched.setenv(name, wrong)
+            assert payonce.Client().lookup("llm", {}) == payonce.Miss(reason="unavailable")
+            with pytest.raises(payonce.Misuse):
+                payonce.Client(strict=True)
+    assert "'4141' is no address" in caplog.text and "PAYONCE_TIMEOUT_MS is 'soon'" in caplog.text
+
+
 def test_a_value_that_is_no_json_leaves_the_agent_alone(tmp_path: pathlib.Path) -> None:
     with Scripted(tmp_path) as server:
         client = client_of(server)

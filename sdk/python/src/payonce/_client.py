@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from payonce import _run
-from payonce._address import address_of
+from payonce._address import Address, address_of
 from payonce._pool import Pool
 from payonce._transport import encode
 from payonce._types import (
@@ -33,6 +33,7 @@ logger = logging.getLogger("payonce")
 
 LOOKUP_TIMEOUT_S = 0.05  # of a lookup; PAYONCE_TIMEOUT_MS sets another
 TIMEOUT_S = 1.0
+NOWHERE = Address(None, "127.0.0.1", 0, False)  # where nobody can listen
 MAX_WAIT_S = 60
 
 
@@ -53,12 +54,17 @@ class Client:
         timeout: float | None = None,
         strict: bool = False,
     ) -> None:
-        self.address = address_of(url, socket)
         self.scope = scope
-        self.timeout = _timeout_of(timeout)
         self.strict = strict
         self.last_error: PayonceError | None = None
-        self._pool = Pool(self.address, api_key or os.environ.get("PAYONCE_API_KEY") or None)
+        self.timeout, self.address, credential = LOOKUP_TIMEOUT_S, NOWHERE, None
+        try:
+            self.timeout = _timeout_of(timeout)
+            credential = _credential_of(api_key or os.environ.get("PAYONCE_API_KEY"))
+            self.address = address_of(url, socket)
+        except Misuse as error:  # a variable of the environment is no reason to fail, either
+            self._note(error)
+        self._pool = Pool(self.address, credential)
 
     def lookup(
         self,
@@ -214,6 +220,12 @@ class Client:
         # A ticket that is not known any more is no mistake: it may have waited too long.
         mistake = isinstance(error, Misuse) or (isinstance(error, Refused) and error.status != 404)
         logger.log(logging.WARNING if mistake else logging.DEBUG, "%s", error)
+
+
+def _credential_of(given: str | None) -> str | None:
+    if given and not (given.isascii() and given.isprintable()):
+        raise Misuse("the API key holds characters that no header can carry")
+    return given or None
 
 
 def _timeout_of(given: float | None) -> float:

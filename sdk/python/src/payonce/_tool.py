@@ -63,10 +63,10 @@ class _Call:
             parts |= {"tool": self.name, "implementation": self.version}
             if deps:
                 parts["workspace"] = root
-        except Misuse as error:
+        except Exception as error:  # of parts= and deps=, too: what they miss is no reason to fail
             if self.client.strict:
                 raise
-            logger.warning("%s is not cached: %s", self.name, error)
+            logger.warning("%s is not cached: %r", self.name, error)
             return None
         return {"kind": options.kind, "parts": parts, "deps": deps, **options.lookup}
 

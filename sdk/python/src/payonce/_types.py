@@ -92,6 +92,7 @@ class Hit:
     pending: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Json] = field(default_factory=dict)
+    saved: Mapping[str, Json] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     explain: Mapping[str, Json] | None = None
     hit: Literal[True] = True
@@ -158,6 +159,7 @@ def result_of(answer: Mapping[str, Json], run: str | None) -> Result:
             pending=bool(answer.get("pending", False)),
             versions=answer.get("versions") or {},
             provenance=answer.get("provenance") or {},
+            saved=answer.get("saved") or {},
             tags=tags,
             explain=explain,
         )

@@ -27,14 +27,24 @@ Stream = Callable[..., Iterator[Any]]
 
 
 def account_of(providers: Any, model: str, config: Mapping[str, Any]) -> str:
-    """Tells users of one instance apart by the key that they pay with, without storing it."""
+    """Tells users of one instance apart: by who they are here, and by the key that they pay with,
+    which is not stored."""
     key = providers.get_api_key(providers.detect_provider(model), dict(config))
-    return hashlib.sha256(f"payonce account {key}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"payonce account {os.getuid()} {key}".encode()).hexdigest()[:16]
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Json]:
     settings = {name: config[name] for name in CONFIG if config.get(name) is not None}
     return settings | {name: os.environ[name] for name in ENDPOINTS if os.environ.get(name)}
+
+
+def usage_of(turn: Any) -> dict[str, int]:
+    return {
+        "input_tokens": turn.in_tokens,
+        "output_tokens": turn.out_tokens,
+        "cache_read_input_tokens": turn.cache_read_tokens,
+        "cache_creation_input_tokens": turn.cache_write_tokens,
+    }
 
 
 class Calls:
@@ -96,7 +106,8 @@ class Calls:
                     turn = event
                 yield event
             if turn is not None and self._is_whole(turn):
-                self._session.commit(ticket, {"events": events, "turn": dict(vars(turn))})
+                value = {"events": events, "turn": dict(vars(turn))}
+                self._session.commit(ticket, value, usage=usage_of(turn))
                 ticket = None
         finally:
             self._session.abort(ticket)

@@ -104,6 +104,7 @@ class Tools:
             "schema": self._registry.get_tool(name).schema,
             "args": arguments,
             "workspace": workspace,
+            "user": os.getuid(),
             "settings": {field: config[field] for field in CONFIG if field in config},
             "limits": [
                 self._registry._effective_output_cap(dict(config), max_output),

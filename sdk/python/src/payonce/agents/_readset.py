@@ -24,7 +24,7 @@ def inside(path: str, workspace: str) -> bool:
 def of_file(path: str, workspace: str) -> list[Dependency] | None:
     if not inside(path, workspace) or is_secret(path) or is_secret(os.path.realpath(path)):
         return None
-    return [file(path)] if os.path.isfile(path) else None
+    return [file(path)] if os.path.isfile(path) and os.access(path, os.R_OK) else None
 
 
 def of_names(path: str, workspace: str) -> list[Dependency] | None:

@@ -53,9 +53,9 @@ class Session:
                 self._open += 1
         return found
 
-    def commit(self, ticket: Ticket | None, value: Json, deps: Sequence[Dependency] = ()) -> None:
+    def commit(self, ticket: Ticket | None, value: Json, deps: Sequence[Dependency] = (), usage: Json = None) -> None:
         if ticket:
-            self.client.commit(ticket, value, deps=deps)
+            self.client.commit(ticket, value, deps=deps, usage=usage)
             self._closed()
 
     def abort(self, ticket: Ticket | None) -> None:
