@@ -174,6 +174,26 @@ TEST_F(Workspace, ARepositoryIsHeadAndWhatDiffersFromIt) {
   EXPECT_EQ(state(DependencyType::kGit), clean);
 }
 
+TEST_F(Workspace, ARepositoryThatChangesAndChangesBackInOneTickIsAsItWas) {
+  write("a", "1");
+  git("init");
+  git("add -A");
+  git("commit -m first");
+  std::string clean = state(DependencyType::kGit);
+  for (int i = 0; i < 100; ++i) {
+    if (i % 5 == 0) {  // just behind a commit, where the index is as young as the file
+      write("b", std::to_string(i));
+      git("add -A");
+      git("commit -m next");
+      clean = state(DependencyType::kGit);
+    }
+    write("a", "2");
+    ASSERT_NE(state(DependencyType::kGit), clean) << i;
+    write("a", "1");
+    ASSERT_EQ(state(DependencyType::kGit), clean) << i;
+  }
+}
+
 TEST_F(Workspace, ChangedNamesWhatChanged) {
   write("a", "one");
   write("b", "one");
