@@ -23,13 +23,15 @@ def client_of(server: Scripted, **options: Any) -> payonce.Client:
 
 
 def test_no_instance_is_a_quick_miss_without_a_ticket() -> None:
-    payonce.Client().lookup("llm", {"warm": "up"})
-    client = payonce.Client()
-    started = time.perf_counter()
-    found = client.lookup("llm", {"prompt": "x"})
-    assert time.perf_counter() - started < 0.01  # 0.2 ms on an idle machine
-    assert found == payonce.Miss(reason="unavailable")
-    assert isinstance(client.last_error, payonce.Unavailable)
+    took = []
+    for _ in range(10):
+        client = payonce.Client()  # each tries for the first time
+        started = time.perf_counter()
+        found = client.lookup("llm", {"prompt": "x"})
+        took.append(time.perf_counter() - started)
+        assert found == payonce.Miss(reason="unavailable")
+        assert isinstance(client.last_error, payonce.Unavailable)
+    assert min(took) < 0.001, took
 
 
 def test_a_refused_connection_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
