@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -55,7 +56,12 @@ class Agent:
         return self.folder / "work"
 
     def start(
-        self, *words: str, module: str = "payonce.agents.cheetahclaws", **variables: str
+        self,
+        *words: str,
+        module: str = "payonce.agents.cheetahclaws",
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        **variables: str,
     ) -> subprocess.Popen[str]:
         home = self.folder / "home" / ".cheetahclaws"
         home.mkdir(parents=True, exist_ok=True)
@@ -66,7 +72,7 @@ class Agent:
             **self.variables,
             **variables,
         }
-        command = [sys.executable, "-m", module, "-p", "--accept-all", "--show-tools", *words]
+        command = [sys.executable, "-m", module, "--accept-all", "--show-tools", *(("-p", *words) if words else ())]
         # Its own folder for the socket's path, which is not the instance's: HTTP, but for tests that name it.
         env = environment(self.folder / "home", **variables)
         return subprocess.Popen(
@@ -74,8 +80,8 @@ class Agent:
             cwd=self.workspace,
             env=env,
             text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdin=stdin,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
         )
 
@@ -245,6 +251,35 @@ def test_a_killed_run_leaves_nothing(agent: Agent, model: Model, number: signal.
     process.communicate(timeout=30)
     model.hold = None
     assert agent.run()[0] == 4
+
+
+def test_questions_by_standard_input_are_one_run(agent: Agent, model: Model) -> None:
+    """Two turns that end well and a third that fails: nothing of the session is seen."""
+    model.fail_after = 8
+    process = agent.start(stdin=subprocess.PIPE)
+    process.communicate(f"{QUESTION}\nAnd again?\nAnd now?\n", timeout=90)
+    assert model.calls >= 9
+    model.fail_after = None
+    assert agent.run()[0] == 4
+
+
+def test_at_a_terminal_each_turn_is_a_run(agent: Agent, model: Model) -> None:
+    ours, theirs = os.openpty()
+    process = agent.start(stdin=theirs, stdout=theirs)
+    os.close(theirs)
+    try:
+        os.write(ours, f"{QUESTION}\r".encode())
+        seen = b""
+        deadline = time.monotonic() + 60
+        while "»" not in seen.partition(b"[call 4]")[2].decode(errors="replace"):  # asks for the next line
+            assert time.monotonic() < deadline, seen
+            if select.select([ours], [], [], 0.1)[0]:
+                seen += os.read(ours, 65536)
+    finally:
+        process.kill()
+        process.wait(10)
+        os.close(ours)
+    assert agent.run()[0] == 0
 
 
 def test_without_an_instance_it_is_cheetahclaws(agent: Agent) -> None:
