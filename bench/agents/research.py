@@ -204,10 +204,11 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.3, help="seconds that the scripted model takes a call")
     parser.add_argument("--url", help="a real model instead: its OpenAI base URL")
     parser.add_argument("--model", default="scripted")
+    parser.add_argument("--questions", type=int, default=len(QUESTIONS), help="only so many of the ten")
     parser.add_argument("--json", type=pathlib.Path, help="writes the figures there, too")
     options = parser.parse_args()
-    first = [(question.first, question) for question in QUESTIONS]
-    second = [(question.second, question) for question in QUESTIONS]
+    first = [(question.first, question) for question in QUESTIONS[: options.questions]]
+    second = [(question.second, question) for question in QUESTIONS[: options.questions]]
     rows = []
     with Model(scripted, options.latency) as model:
         url = options.url or model.url

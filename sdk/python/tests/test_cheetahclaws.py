@@ -382,7 +382,7 @@ def test_the_local_model(make_agent: Callable[..., Agent], tmp_path: pathlib.Pat
     try:
         agent = make_agent(custom_base_url=running.url + "/v1", tool_profile="standard", max_tokens=24)
         agent.instance_url = running.url
-        agent.run(timeout_s=240)
+        agent.run(timeout_s=500)
         calls = engine_calls(running)
         assert calls > 0
         agent.run()
