@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes an environment with what the tests need, as tests/*requirements.txt pin it, and runs them against the program of
-# PAYONCE_BINARY. With --agents those in the real frameworks and the real cheetahclaws, too, which take minutes and
-# need PAYONCE_MODEL, and the types are checked.
+# Makes an environment with what the tests need, as tests/*requirements.txt pin it, and runs them against the program
+# of PAYONCE_BINARY. With --agents those in the real frameworks and the real cheetahclaws, too, which take minutes and
+# need PAYONCE_MODEL; then types are checked as well.
 set -eu
 cd "$(dirname "$0")"
 if ! python3 -c 'import sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
