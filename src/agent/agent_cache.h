@@ -121,6 +121,12 @@ class AgentCache {
   uint64_t publish(const std::string& run, std::string_view credential);
   uint64_t abort(const std::string& run, std::string_view credential);
   uint64_t invalidate(const Selection& selection, std::string_view credential);
+  // An entry of that credential ("" : of any), and which of its dependencies look different now. Reads files.
+  struct Explained {
+    EntryPtr entry;  // null: none
+    std::vector<Dependency> changed;
+  };
+  Explained explain(const std::string& id, std::string_view credential);
   // The agent found that what it was given, an entry or a hit by meaning, was wrong: it is not given again, and the
   // scope's threshold learns. kNotFound.
   base::Status was_wrong(const std::string& entry, const std::string& hit, const Caller& caller);

@@ -52,6 +52,13 @@ EntryPtr EntryIndex::find(std::string_view key) const {
   return found == nodes_.end() ? nullptr : found->second.entry;
 }
 
+EntryPtr EntryIndex::find_id(std::string_view id) const {
+  const std::shared_lock lock(mutex_);
+  for (const auto& [key, node] : nodes_)
+    if (node.entry->id() == id) return node.entry;
+  return nullptr;
+}
+
 void EntryIndex::touch(std::string_view key) {
   const std::unique_lock lock(mutex_, std::try_to_lock);  // an order that is a little off does no harm
   if (!lock) return;

@@ -29,7 +29,8 @@ class EntryIndex {
   explicit EntryIndex(size_t max_weight) : max_weight_(max_weight) {}
 
   EntryPtr find(std::string_view key) const;
-  void touch(std::string_view key);  // was hit: goes later
+  EntryPtr find_id(std::string_view id) const;  // walks all
+  void touch(std::string_view key);             // was hit: goes later
   // Replaces; returns the keys of entries that had to go for it.
   std::vector<std::string> insert(EntryPtr entry);
   bool erase(std::string_view key);
