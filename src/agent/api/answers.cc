@@ -46,7 +46,9 @@ std::string hit_json(const Hit& hit, const Question& question, int64_t now_ms) {
                    {"key", entry.key},
                    {"age", std::max<int64_t>(0, now_ms - entry.created_ms) / 1000},
                    {"versions", versions_json(entry.versions)},
-                   {"detail", hit.similarity ? "semantic" : "exact"}};
+                   {"detail", hit.similarity  ? "semantic"
+                              : hit.by_intent ? "intent"
+                                              : "exact"}};
   if (hit.similarity) {
     out["similarity"] = *hit.similarity;
     out["hit"] = hit.id;
