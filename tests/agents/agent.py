@@ -111,7 +111,7 @@ class ClaudeCode(Agent):
     other_model = "claude-opus-4-5"
     rules_file = "CLAUDE.md"
     steps = (Call("Read", {"file_path": "{repo}/calc.py"}),
-             Call("Grep", {"pattern": "def ", "path": "{repo}", "output_mode": "content"}),
+             Call("Grep", {"pattern": "def divide", "path": "{repo}", "output_mode": "content"}),
              Call("Bash", {"command": "wc -c notes.txt", "description": "Size of the notes"}))
 
     def environment(self, setup: Setup) -> dict[str, str]:
@@ -130,7 +130,8 @@ class Codex(Agent):
     program = "codex"
     model = "gpt-5.1-codex"
     other_model = "gpt-5.1"
-    steps = (Call("exec_command", {"cmd": "cat calc.py"}), Call("exec_command", {"cmd": "grep -n 'def ' calc.py"}),
+    steps = (Call("exec_command", {"cmd": "cat calc.py"}),
+             Call("exec_command", {"cmd": "grep -n 'def divide' calc.py"}),
              Call("exec_command", {"cmd": "wc -c notes.txt"}))
 
     def files(self, setup: Setup) -> dict[str, str]:
@@ -161,7 +162,8 @@ class OpenCode(Agent):
     program = "opencode"
     model = "claude-sonnet-4-5"
     other_model = "claude-opus-4-5"
-    steps = (Call("read", {"filePath": "{repo}/calc.py"}), Call("grep", {"pattern": "def "}),
+    steps = (Call("read", {"filePath": "{repo}/calc.py"}),
+             Call("bash", {"command": "grep -n 'def divide' calc.py", "description": "Where it is"}),
              Call("bash", {"command": "wc -c notes.txt", "description": "Size of the notes"}))
 
     def files(self, setup: Setup) -> dict[str, str]:
@@ -185,7 +187,7 @@ class GeminiCli(Agent):
     model = "gemini-2.5-pro"
     other_model = "gemini-2.5-flash"
     rules_file = "GEMINI.md"
-    steps = (Call("read_file", {"file_path": "calc.py"}), Call("grep_search", {"pattern": "def "}),
+    steps = (Call("read_file", {"file_path": "calc.py"}), Call("grep_search", {"pattern": "def divide"}),
              Call("run_shell_command", {"command": "wc -c notes.txt", "description": "Size of the notes"}))
 
     def files(self, setup: Setup) -> dict[str, str]:
@@ -211,7 +213,7 @@ class QwenCode(Agent):
     other_model = "qwen3-coder-flash"
     rules_file = "QWEN.md"
     steps = (Call("read_file", {"file_path": "{repo}/calc.py", "absolute_path": "{repo}/calc.py"}),
-             Call("grep_search", {"pattern": "def "}),
+             Call("grep_search", {"pattern": "def divide"}),
              Call("run_shell_command", {"command": "wc -c notes.txt", "description": "Size of the notes",
                                         "is_background": False}))
 
@@ -257,7 +259,7 @@ class Pi(Agent):
     program = "pi"
     model = "claude-sonnet-4-5"
     other_model = "claude-opus-4-5"
-    steps = (Call("read", {"path": "calc.py"}), Call("bash", {"command": "grep -n 'def ' calc.py"}),
+    steps = (Call("read", {"path": "calc.py"}), Call("bash", {"command": "grep -n 'def divide' calc.py"}),
              Call("bash", {"command": "wc -c notes.txt"}))
 
     def files(self, setup: Setup) -> dict[str, str]:

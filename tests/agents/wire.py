@@ -1,5 +1,5 @@
-"""One answer of a model, in the four ways that providers write it: OpenAI's chat and Responses, Anthropic's Messages,
-Gemini's generateContent; whole or as a stream.
+"""One answer of a model, whole or as a stream, in the four ways that providers write it: OpenAI's chat and its
+Responses, Anthropic's Messages, Gemini's generateContent.
 
 Every answer holds the number of the upstream call that made it, in its text and in its tool call's id, so that one from
 the cache can be told from a fresh one.
@@ -103,7 +103,9 @@ def responses(_path: str, body: dict, tokens: int, number: int, said: Said) -> R
         item = {"type": "function_call", "id": f"fc_up{number}", "call_id": f"call_up{number}", "name": said.name,
                 "arguments": said.json, "status": "completed"}
     whole = {**base, "status": "completed", "output": [item], "usage": usage}
-    return stream_reply(named_events(responses_events(base, item, whole))) if body.get("stream") else json_reply(whole)
+    if not body.get("stream"):
+        return json_reply(whole)
+    return stream_reply(named_events(responses_events(base, item, whole)))
 
 
 def messages(_path: str, body: dict, tokens: int, number: int, said: Said) -> Reply:
@@ -128,7 +130,7 @@ def gemini(path: str, _body: dict, tokens: int, number: int, said: Said) -> Repl
                 "usageMetadata": usage, **common}
 
     if isinstance(said, Call):
-        call = {"functionCall": {"id": f"call_up{number}", "name": said.name, "args": said.arguments}}
+        call = {"functionCall": {"name": said.name, "args": said.arguments}}  # no id: the agent makes one
         chunks = [chunk([call], finishReason="STOP")]
     else:
         chunks = [chunk([{"text": piece}]) for piece in pieces_of(said.text)]
