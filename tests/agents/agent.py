@@ -51,7 +51,7 @@ class Agent:
     rules_file = "AGENTS.md"  # of the project, read into the system text
     steps: tuple[Call, ...] = ()  # reads calc.py, searches, runs `wc -c notes.txt`
     has_tools = True
-    notes_at_start = False  # notes.txt is in the first prompt already
+    compacts_with = ""  # words of the request that asks for a summary of the session
 
     @property
     def folder(self) -> pathlib.Path:
@@ -110,6 +110,7 @@ class ClaudeCode(Agent):
     model = "claude-sonnet-4-5"
     other_model = "claude-opus-4-5"
     rules_file = "CLAUDE.md"
+    compacts_with = "Your task is to create a detailed summary of the conversation so far"
     steps = (Call("Read", {"file_path": "{repo}/calc.py"}),
              Call("Grep", {"pattern": "def divide", "path": "{repo}", "output_mode": "content"}),
              Call("Bash", {"command": "wc -c notes.txt", "description": "Size of the notes"}))
@@ -130,6 +131,7 @@ class Codex(Agent):
     program = "codex"
     model = "gpt-5.1-codex"
     other_model = "gpt-5.1"
+    compacts_with = "You are performing a CONTEXT CHECKPOINT COMPACTION"
     steps = (Call("exec_command", {"cmd": "cat calc.py"}),
              Call("exec_command", {"cmd": "grep -n 'def divide' calc.py"}),
              Call("exec_command", {"cmd": "wc -c notes.txt"}))
@@ -162,6 +164,7 @@ class OpenCode(Agent):
     program = "opencode"
     model = "claude-sonnet-4-5"
     other_model = "claude-opus-4-5"
+    compacts_with = "anchored summary from the conversation history"
     steps = (Call("read", {"filePath": "{repo}/calc.py"}),
              Call("bash", {"command": "grep -n 'def divide' calc.py", "description": "Where it is"}),
              Call("bash", {"command": "wc -c notes.txt", "description": "Size of the notes"}))
@@ -187,6 +190,7 @@ class GeminiCli(Agent):
     model = "gemini-2.5-pro"
     other_model = "gemini-2.5-flash"
     rules_file = "GEMINI.md"
+    compacts_with = "generate the <state_snapshot>"
     steps = (Call("read_file", {"file_path": "calc.py"}), Call("grep_search", {"pattern": "def divide"}),
              Call("run_shell_command", {"command": "wc -c notes.txt", "description": "Size of the notes"}))
 
@@ -212,6 +216,7 @@ class QwenCode(Agent):
     model = "qwen3-coder-plus"
     other_model = "qwen3-coder-flash"
     rules_file = "QWEN.md"
+    compacts_with = "generate the <state_snapshot>"
     steps = (Call("read_file", {"file_path": "{repo}/calc.py", "absolute_path": "{repo}/calc.py"}),
              Call("grep_search", {"pattern": "def divide"}),
              Call("run_shell_command", {"command": "wc -c notes.txt", "description": "Size of the notes",
@@ -239,6 +244,7 @@ class Aider(Agent):
     model = "gpt-4o"
     other_model = "gpt-4.1"
     rules_file = "CONVENTIONS.md"
+    compacts_with = "*Briefly* summarize this partial conversation"
     has_tools = False
 
     @property
@@ -246,7 +252,8 @@ class Aider(Agent):
         return self.folder / "venv" / "bin" / self.program
 
     def environment(self, setup: Setup) -> dict[str, str]:
-        return {"OPENAI_API_BASE": f"{setup.root}/v1", "OPENAI_API_KEY": setup.key}
+        # Its files stand in the order of a set: without the seed two processes write them in two orders.
+        return {"OPENAI_API_BASE": f"{setup.root}/v1", "OPENAI_API_KEY": setup.key, "PYTHONHASHSEED": "0"}
 
     def arguments(self, setup: Setup) -> list[str]:
         return ["--model", f"openai/{setup.model or self.model}", "--read", "CONVENTIONS.md", "--yes-always",
@@ -259,6 +266,7 @@ class Pi(Agent):
     program = "pi"
     model = "claude-sonnet-4-5"
     other_model = "claude-opus-4-5"
+    compacts_with = "You are a context summarization assistant"
     steps = (Call("read", {"path": "calc.py"}), Call("bash", {"command": "grep -n 'def divide' calc.py"}),
              Call("bash", {"command": "wc -c notes.txt"}))
 

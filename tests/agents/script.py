@@ -10,6 +10,11 @@ from upstream import Request, Upstream
 from wire import Call, Said, Text, dialect_of, write
 
 
+FULL_TOKENS = 990_000
+SUMMARY = ("<analysis>All is told.</analysis>\n<state_snapshot>\n<summary>\nThe user asked what calc.py defines: add and "
+           "divide. ({number})\n</summary>\n</state_snapshot>")
+
+
 def results(body: dict) -> int:
     """How many tool results the conversation holds."""
     count = 0
@@ -35,19 +40,24 @@ class Model:
         self.steps = [Call(step.name, json.loads(json.dumps(step.arguments).replace("{repo}", str(repo))))
                       for step in agent.steps]
         self.upstream = Upstream(answer=self.answer)
+        self.full_at: set[str] = set()  # calls that are told, once, that the context is nearly full
         self._seen = 0
         self._lock = threading.Lock()
 
-    def label(self, path: str, body: dict) -> str:
+    def label(self, path: str, raw: bytes) -> str:
         """Which call of a session: "turn 0" is the first of the loop, "side" a title or another call without tools."""
         if not dialect_of(path):
             return path
+        body = json.loads(raw)
+        if self.agent.compacts_with and self.agent.compacts_with in raw.decode():
+            return "compaction"
         if self.agent.has_tools and not body.get("tools"):
             return "side"
         return f"turn {results(body)}"
 
-    def said(self, path: str, body: dict, number: int) -> Said:
-        label = self.label(path, body)
+    def said(self, label: str, number: int) -> Said:
+        if label == "compaction":
+            return Text(SUMMARY.format(number=number))
         if label == "side":
             return Text(f"Sizes and functions {number}")
         step = int(label.removeprefix("turn "))
@@ -57,11 +67,14 @@ class Model:
         path = target.split("?")[0]
         if method != "POST" or not dialect_of(path):
             return answers.answer(method, target, raw, number)
-        body = json.loads(raw)
-        return write(path, body, len(raw), number, self.said(path, body, number))
+        label = self.label(path, raw)
+        with self._lock:
+            tokens = FULL_TOKENS if label in self.full_at else len(raw) // 4 + 1
+            self.full_at.discard(label)
+        return write(path, json.loads(raw), tokens, number, self.said(label, number))
 
     def labelled(self, request: Request) -> str:
-        return self.label(request.path, request.json) if request.method == "POST" else request.path
+        return self.label(request.path, request.body) if request.method == "POST" else request.path
 
     def new(self) -> list[str]:
         """Labels of what came since the last call."""

@@ -46,13 +46,13 @@ def dialect_of(path: str) -> str:
     return path if path in (CHAT, RESPONSES, MESSAGES) else ""
 
 
-def write(path: str, body: dict, size: int, number: int, said: Said) -> Reply:
-    """`said` as the answer of call `number` to a request of `size` bytes."""
+def write(path: str, body: dict, tokens: int, number: int, said: Said) -> Reply:
+    """`said` as the answer of call `number` to a request of `tokens`."""
     writers = {CHAT: chat, RESPONSES: responses, MESSAGES: messages, GEMINI: gemini}
     writer = writers.get(dialect_of(path))
     if writer is None:
         return error_reply(path, 404, f"no {path} here")
-    return writer(path, body, size // 4 + 1, number, said)
+    return writer(path, body, tokens, number, said)
 
 
 def chat(_path: str, body: dict, tokens: int, number: int, said: Said) -> Reply:
