@@ -9,7 +9,8 @@ import pytest
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "e2e")]
 
-from agent import AGENTS, Agent  # noqa: E402
+from agent import Agent  # noqa: E402
+from agents import AGENTS  # noqa: E402
 from install import problem_of, version_of  # noqa: E402
 from lab import Lab, Session  # noqa: E402
 
@@ -39,7 +40,7 @@ def agent(request: pytest.FixtureRequest) -> Agent:
 @pytest.fixture(scope="session")
 def recorded(agent: Agent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Session]]:
     """A lab whose cache holds one session. Tests that share it ask something else each, or expect hits alone."""
-    with Lab(agent, tmp_path_factory.mktemp(agent.name)) as lab:
+    with Lab(agent, tmp_path_factory.mktemp(agent.name), layers="exact,semantic,prefix") as lab:
         yield lab, lab.session()
 
 

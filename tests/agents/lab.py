@@ -1,6 +1,7 @@
 """One agent, its project, its home, the gateway and the scripted model: what a test of this folder works with."""
 
 import dataclasses
+import os
 import pathlib
 import re
 import shutil
@@ -31,19 +32,20 @@ class Session:
 class Lab:
     """`with Lab(agent, folder) as lab: lab.session()`."""
 
-    def __init__(self, agent: Agent, folder: pathlib.Path, *flags: str) -> None:
+    def __init__(self, agent: Agent, folder: pathlib.Path, layers: str = "exact") -> None:
         self.agent = agent
         self.home = folder / "home"
         self.workspace = Workspace(folder / "project", agent.rules_file)
         self.model = Model(agent, self.workspace.folder)
         self._folder = folder
-        self._flags = flags
+        self._layers = layers
         self.gateway: Gateway
 
     def __enter__(self) -> "Lab":
         self.model.upstream.start()
-        flags = self._flags or ("--layers", "exact")
-        self.gateway = Gateway(self._folder / "gateway", "--upstream", self.model.upstream.url, *flags).start()
+        embedder = os.environ.get("PAYONCE_EMBEDDER", "none")
+        self.gateway = Gateway(self._folder / "gateway", "--upstream", self.model.upstream.url, "--layers",
+                               self._layers, env={"PAYONCE_EMBEDDER": embedder}).start()
         self.fresh_home()
         self.workspace.reset()
         return self

@@ -81,3 +81,13 @@ def test_after_all_changes_the_first_session_is_whole(recorded: tuple[Lab, Sessi
     again = lab.session()
     assert again.upstream == []
     assert again.answer == first.answer
+
+
+def test_it_can_be_switched_off_by_a_header(recorded: tuple[Lab, Session]) -> None:
+    lab, first = recorded
+    lab.workspace.reset()
+    kept = lab.gateway.entries()
+    off = lab.session(headers=(("X-Payonce-Layers", "none"),))
+    assert off.upstream == first.upstream
+    assert off.hits == 0
+    assert lab.gateway.entries() == kept
