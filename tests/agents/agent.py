@@ -54,7 +54,7 @@ class Agent:
     steps: tuple[Call, ...] = ()  # reads calc.py, searches, runs `wc -c notes.txt`
     has_tools = True
     compacts_with = ""  # words of the request that asks for a summary of the session
-    compact_prompt = "And what does divide do?"  # goes on with a session so that it is compacted
+    compact_prompt = "And what does divide do?"  # goes on with a session so that it is compacted, if need be
     full_at = ""  # the call whose answer says that the context is full, where the agent counts by that
 
     @property

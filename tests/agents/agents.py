@@ -131,6 +131,7 @@ class QwenCode(Agent):
     other_model = "qwen3-coder-flash"
     rules_file = "QWEN.md"
     compacts_with = "generate the <state_snapshot>"
+    compact_prompt = ""  # its first session is; what it reads of a compacted one differs from run to run
     steps = (Call("read_file", {"file_path": "{repo}/calc.py", "absolute_path": "{repo}/calc.py"}),
              Call("grep_search", {"pattern": "def divide"}),
              Call("run_shell_command", {"command": "wc -c notes.txt", "description": "Size of the notes",

@@ -57,7 +57,7 @@ def note(request: pytest.FixtureRequest, agent: Agent) -> dict[str, str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     table = config.stash.get(TABLE, {})
-    columns = ["s1", "s2", "s3", "s4", "matrix", "abort", "compaction", "hook"]
+    columns = ["s1", "s2", "s3", "s4", "matrix", "abort", "compaction"]
     if not table:
         return
     terminalreporter.section("upstream calls by session")

@@ -52,7 +52,9 @@ def commands(name: str) -> list[list[str]]:
     if pinned(name).name == "package-lock.json":
         for part in ("package.json", "package-lock.json"):
             shutil.copy(PACKAGES / name / part, folder)
-        return [["npm", "ci", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error"]]
+        # Not `ci`, which wants the programs of all platforms in the list, also where a registry lacks some.
+        return [["npm", "install", "--no-save", "--prefix", str(folder), "--no-audit", "--no-fund",
+                 "--loglevel=error"]]
     venv = folder / "venv"
     return [[sys.executable, "-m", "venv", str(venv)],
             [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r",
@@ -71,8 +73,9 @@ def install(name: str) -> str:
         except (OSError, subprocess.TimeoutExpired) as error:
             problem = str(error)
         if problem:
-            last = problem.splitlines()[-1][:200]
-            (folder / "problem.txt").write_text(f"{command[0]} failed: {last}\n")
+            # npm ends with pages of advice; what happened stands in its first lines.
+            first = " ".join(problem.replace("npm error", "").split())[:200]
+            (folder / "problem.txt").write_text(f"{pathlib.Path(command[0]).name} failed: {first}\n")
             return problem
     shutil.copy(pinned(name), folder / "installed.txt")
     return ""
