@@ -53,6 +53,7 @@ class Agent:
     rules_file = "AGENTS.md"  # of the project, read into the system text
     steps: tuple[Call, ...] = ()  # reads calc.py, searches, runs `wc -c notes.txt`
     has_tools = True
+    titles_by_its_model = False  # the session's title is asked of the session's model, not of a small one
     compacts_with = ""  # words of the request that asks for a summary of the session
     compact_prompt = "And what does divide do?"  # goes on with a session so that it is compacted, if need be
     full_at = ""  # the call whose answer says that the context is full, where the agent counts by that

@@ -15,6 +15,7 @@ class ClaudeCode(Agent):
     rules_file = "CLAUDE.md"
     compacts_with = "Your task is to create a detailed summary of the conversation so far"
     compact_prompt = "/compact"
+    titles_by_its_model = True
     steps = (Call("Read", {"file_path": "{repo}/calc.py"}),
              Call("Grep", {"pattern": "def divide", "path": "{repo}", "output_mode": "content"}),
              Call("Bash", {"command": "wc -c notes.txt", "description": "Size of the notes"}))
@@ -183,7 +184,8 @@ class Aider(Agent):
         return ["--model", f"openai/{setup.model or self.model}", "--read", "CONVENTIONS.md", "--yes-always",
                 "--no-check-update", "--no-analytics", "--no-show-model-warnings", "--no-pretty", "--no-gitignore",
                 *(["--restore-chat-history"] if setup.resume else []),
-                *(["--max-chat-history-tokens", "20"] if setup.compacting else []), "--file", "calc.py", "--message", setup.prompt]
+                *(["--max-chat-history-tokens", "20"] if setup.compacting else []),
+                "--file", "calc.py", "--message", setup.prompt]
 
 
 class Pi(Agent):

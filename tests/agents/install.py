@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Installs the agents, each from its own pinned list into build/agents-NAME: install.py [NAME…].
 
-An agent that cannot be installed leaves the reason in build/agents-NAME/problem.txt, and its tests say it when they are
-skipped; the others go on.
+An agent that cannot be installed leaves the reason in build/agents-NAME/problem.txt, and its tests say it when they
+are skipped; the others go on.
 """
 
 import json

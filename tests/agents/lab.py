@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import types
+from typing import Any
 
 from agent import Agent, Ended, Setup
 from harness import Gateway
@@ -59,14 +60,14 @@ class Lab:
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(parents=True)
 
-    def setup(self, **what: object) -> Setup:
+    def setup(self, **what: Any) -> Setup:
         return dataclasses.replace(Setup(root=self.gateway.root, home=self.home, repo=self.workspace.folder), **what)
 
     def hits(self) -> int:
         count: int = self.gateway.stats()["layers"]["exact"]["hits"]
         return count
 
-    def session(self, **what: object) -> Session:
+    def session(self, **what: Any) -> Session:
         """A new process asks in the project as it stands."""
         before = self.hits()
         ended = self.agent.run(self.setup(**what))

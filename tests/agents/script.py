@@ -7,15 +7,15 @@ import threading
 import answers
 from agent import Agent
 from upstream import Request, Upstream
-from wire import Call, Said, Text, dialect_of, write
+from wire import Call, Json, Said, Text, dialect_of, write
 
 
 FULL_TOKENS = 990_000
-SUMMARY = ("<analysis>All is told.</analysis>\n<state_snapshot>\n<summary>\nThe user asked what calc.py defines: add and "
-           "divide. ({number})\n</summary>\n</state_snapshot>")
+SUMMARY = ("<analysis>All is told.</analysis>\n<state_snapshot>\n<summary>\nThe user asked what calc.py defines: "
+           "add and divide. ({number})\n</summary>\n</state_snapshot>")
 
 
-def results(body: dict) -> int:
+def results(body: Json) -> int:
     """How many tool results the conversation holds."""
     count = 0
     for turn in body.get("messages") or body.get("input") or body.get("contents") or []:
@@ -28,7 +28,7 @@ def results(body: dict) -> int:
     return count
 
 
-def listed(value: object) -> list[dict]:
+def listed(value: object) -> list[Json]:
     return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
 
 

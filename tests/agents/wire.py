@@ -1,12 +1,13 @@
 """One answer of a model, whole or as a stream, in the four ways that providers write it: OpenAI's chat and its
 Responses, Anthropic's Messages, Gemini's generateContent.
 
-Every answer holds the number of the upstream call that made it, in its text and in its tool call's id, so that one from
-the cache can be told from a fresh one.
+Every answer holds the number of the upstream call that made it, in its text and in its tool call's id, so that one
+from the cache can be told from a fresh one.
 """
 
 import dataclasses
 import json
+from typing import Any
 
 from answers import (Reply, data_events, error_reply, json_reply, messages_events, named_events, pieces_of,
                      responses_events, stream_reply)
@@ -24,7 +25,7 @@ class Call:
     """One tool to be called."""
 
     name: str
-    arguments: dict
+    arguments: dict[str, object]
 
     @property
     def json(self) -> str:
@@ -32,6 +33,7 @@ class Call:
 
 
 Said = Text | Call
+Json = dict[str, Any]
 
 CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
@@ -46,7 +48,7 @@ def dialect_of(path: str) -> str:
     return path if path in (CHAT, RESPONSES, MESSAGES) else ""
 
 
-def write(path: str, body: dict, tokens: int, number: int, said: Said) -> Reply:
+def write(path: str, body: Json, tokens: int, number: int, said: Said) -> Reply:
     """`said` as the answer of call `number` to a request of `tokens`."""
     writers = {CHAT: chat, RESPONSES: responses, MESSAGES: messages, GEMINI: gemini}
     writer = writers.get(dialect_of(path))
@@ -55,11 +57,11 @@ def write(path: str, body: dict, tokens: int, number: int, said: Said) -> Reply:
     return writer(path, body, tokens, number, said)
 
 
-def chat(_path: str, body: dict, tokens: int, number: int, said: Said) -> Reply:
+def chat(_path: str, body: Json, tokens: int, number: int, said: Said) -> Reply:
     common = {"id": f"chatcmpl-up{number}", "created": 1_700_000_000 + number, "model": body.get("model", "m")}
     usage = {"prompt_tokens": tokens, "completion_tokens": 20, "total_tokens": tokens + 20,
              "prompt_tokens_details": {"cached_tokens": 0}}
-    message: dict = {"role": "assistant", "content": None}
+    message: Json = {"role": "assistant", "content": None}
     if isinstance(said, Text):
         message["content"] = said.text
     else:
@@ -70,7 +72,7 @@ def chat(_path: str, body: dict, tokens: int, number: int, said: Said) -> Reply:
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
         return json_reply({**common, "object": "chat.completion", "choices": [choice], "usage": usage})
 
-    def event(delta: dict, finish_reason: str | None = None) -> dict:
+    def event(delta: Json, finish_reason: str | None = None) -> Json:
         return {**common, "object": "chat.completion.chunk",
                 "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}]}
 
@@ -89,7 +91,7 @@ def chat(_path: str, body: dict, tokens: int, number: int, said: Said) -> Reply:
     return stream_reply(data_events(events, done=True))
 
 
-def responses(_path: str, body: dict, tokens: int, number: int, said: Said) -> Reply:
+def responses(_path: str, body: Json, tokens: int, number: int, said: Said) -> Reply:
     usage = {"input_tokens": tokens, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 20,
              "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": tokens + 20}
     base = {"id": f"resp_up{number}", "object": "response", "created_at": 1_700_000_000 + number,
@@ -108,9 +110,9 @@ def responses(_path: str, body: dict, tokens: int, number: int, said: Said) -> R
     return stream_reply(named_events(responses_events(base, item, whole)))
 
 
-def messages(_path: str, body: dict, tokens: int, number: int, said: Said) -> Reply:
+def messages(_path: str, body: Json, tokens: int, number: int, said: Said) -> Reply:
     if isinstance(said, Text):
-        block = {"type": "text", "text": said.text}
+        block: Json = {"type": "text", "text": said.text}
     else:
         block = {"type": "tool_use", "id": f"toolu_up{number}", "name": said.name, "input": said.arguments}
     usage = {"input_tokens": tokens, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
@@ -121,11 +123,11 @@ def messages(_path: str, body: dict, tokens: int, number: int, said: Said) -> Re
     return stream_reply(named_events(messages_events(whole))) if body.get("stream") else json_reply(whole)
 
 
-def gemini(path: str, _body: dict, tokens: int, number: int, said: Said) -> Reply:
+def gemini(path: str, _body: Json, tokens: int, number: int, said: Said) -> Reply:
     usage = {"promptTokenCount": tokens, "candidatesTokenCount": 20, "totalTokenCount": tokens + 20}
     common = {"modelVersion": path.removeprefix(GEMINI).split(":")[0], "responseId": f"resp-up{number}"}
 
-    def chunk(parts: list[dict], **more: str) -> dict:
+    def chunk(parts: list[Json], **more: str) -> Json:
         return {"candidates": [{"content": {"role": "model", "parts": parts}, "index": 0, **more}],
                 "usageMetadata": usage, **common}
 
