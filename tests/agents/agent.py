@@ -28,6 +28,7 @@ class Setup:
     fewer_tools: bool = False
     resume: bool = False  # goes on with the last session
     compacting: bool = False  # the context is small, so that it has to be summarised
+    answer_tokens: int = 8_000  # at most, where the agent takes a limit
     headers: tuple[tuple[str, str], ...] = ()  # further header fields of each request
 
 
@@ -54,6 +55,7 @@ class Agent:
     steps: tuple[Call, ...] = ()  # reads calc.py, searches, runs `wc -c notes.txt`
     has_tools = True
     titles_by_its_model = False  # the session's title is asked of the session's model, not of a small one
+    priced = True  # a list price of its model is known
     compacts_with = ""  # words of the request that asks for a summary of the session
     compact_prompt = "And what does divide do?"  # goes on with a session so that it is compacted, if need be
     full_at = ""  # the call whose answer says that the context is full, where the agent counts by that

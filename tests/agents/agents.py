@@ -132,6 +132,7 @@ class QwenCode(Agent):
     other_model = "qwen3-coder-flash"
     rules_file = "QWEN.md"
     compacts_with = "generate the <state_snapshot>"
+    priced = False
     compact_prompt = ""  # its first session is; what it reads of a compacted one differs from run to run
     steps = (Call("read_file", {"file_path": "{repo}/calc.py", "absolute_path": "{repo}/calc.py"}),
              Call("grep_search", {"pattern": "def divide"}),
@@ -172,7 +173,9 @@ class Aider(Agent):
         return self.folder / "venv" / "bin" / self.program
 
     def files(self, setup: Setup) -> dict[str, str]:
-        extra = {"extra_headers": dict(setup.headers)} if setup.headers else {}
+        extra: dict[str, object] = {"max_tokens": setup.answer_tokens}
+        if setup.headers:
+            extra["extra_headers"] = dict(setup.headers)
         settings = [{"name": "aider/extra_params", "extra_params": extra}]
         return {".aider.model.settings.yml": json.dumps(settings)}  # JSON is YAML
 
@@ -198,7 +201,7 @@ class Pi(Agent):
              Call("bash", {"command": "wc -c notes.txt"}))
 
     def files(self, setup: Setup) -> dict[str, str]:
-        models = [{"id": name, "name": name, "contextWindow": 200_000, "maxTokens": 8_000}
+        models = [{"id": name, "name": name, "contextWindow": 200_000, "maxTokens": setup.answer_tokens}
                   for name in (self.model, self.other_model)]
         return {".pi/agent/models.json": json.dumps({"providers": {"payonce": {
             "baseUrl": setup.root, "api": "anthropic-messages", "apiKey": "PI_TEST_KEY", "models": models,
