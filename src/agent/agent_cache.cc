@@ -187,7 +187,8 @@ std::optional<Hit> AgentCache::by_meaning_hit(const Question& question, const pi
       out = std::move(*hit);
     }
   }
-  if (asked.read) parts_.meaning->decided(asked, out.has_value());
+  std::string id = asked.read ? parts_.meaning->decided(asked, out.has_value()) : "";
+  if (out) out->id = std::move(id);
   return out;
 }
 
@@ -284,6 +285,7 @@ base::Result<Committed> AgentCache::commit(const Commit& commit, std::string_vie
   Pending made{.entry = entry, .value = base::Bytes::copy(commit.value), .by_meaning = ticket->by_meaning};
   if (!commit.pending) {
     publish(made);
+    parts_.store.write_out();
     release.published = true;
   } else if (!runs_.keep(question.run, std::move(made))) {
     return Committed{.entry = nullptr, .drop = Drop::kNoRoom};
@@ -301,6 +303,7 @@ void AgentCache::publish(const Pending& pending) {
 uint64_t AgentCache::publish(const std::string& run, std::string_view credential) {
   const std::vector<Pending> all = runs_.take_run(credential, run);
   for (const Pending& pending : all) publish(pending);
+  parts_.store.write_out();
   return all.size();
 }
 
@@ -340,6 +343,15 @@ uint64_t AgentCache::invalidate(const Selection& selection, std::string_view cre
     ++removed;
   }
   return removed;
+}
+
+base::Status AgentCache::was_wrong(const std::string& entry, const std::string& hit, const Caller& caller) {
+  const bool known = hit.empty() ? invalidate({.id = entry}, caller.credential_id) > 0
+                                 : parts_.meaning != nullptr && parts_.meaning->was_wrong(hit, caller.scope_id);
+  if (known) return {};
+  return base::fail(base::Code::kNotFound, hit.empty()
+                                               ? "no such entry of this credential"
+                                               : "no such hit by meaning of this scope, or it is too long ago");
 }
 
 void AgentCache::session_ended(const std::string& session, std::string_view credential) {

@@ -4,6 +4,8 @@
 //   commit()  ─▶ a successful outcome is stored; anything else is not. "pending": for its own run alone, until
 //   publish() ─▶ the run ended well: all of it is visible;  abort() ─▶ or none of it
 //
+// What is said to be stored outlives a kill of the process.
+//
 // An entry's dependencies (files, trees, repositories, values) are looked at again at each hit. What has changed
 // since the lookup that named it makes the commit a drop: the value may be of either state.
 //
@@ -45,7 +47,8 @@ struct Hit {
   EntryPtr entry;
   base::Bytes value;
   bool pending = false;
-  std::optional<float> similarity;  // it was found by meaning
+  std::optional<float> similarity;  // it was found by meaning, and `id` names the hit for feedback
+  std::string id;
 };
 struct Miss {
   Reason reason = Reason::kCold;  // kDependency: there was an entry, but `stale` has changed
@@ -116,6 +119,9 @@ class AgentCache {
   uint64_t publish(const std::string& run, std::string_view credential);
   uint64_t abort(const std::string& run, std::string_view credential);
   uint64_t invalidate(const Selection& selection, std::string_view credential);
+  // The agent found that what it was given, an entry or a hit by meaning, was wrong: it is not given again, and the
+  // scope's threshold learns. kNotFound.
+  base::Status was_wrong(const std::string& entry, const std::string& hit, const Caller& caller);
   void session_ended(const std::string& session, std::string_view credential);  // its entries go first
   void forget_what_is_gone();  // after the store was purged by others
 

@@ -71,4 +71,5 @@ def put(call, value, outcome="success", commit=None, **lookup):
 
 
 def plan(task="add tests", **more):
-    return {"kind": "plan", "parts": {"task": task, "model": "m", "tools": [{"name": "read"}]}, "semantic": False} | more
+    parts = {"task": task, "model": "m", "tools": [{"name": "read"}]}
+    return {"kind": "plan", "parts": parts, "semantic": False} | more
