@@ -22,8 +22,16 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       lines.remove_prefix(end + 1);
     }
   };
-  // The proxy's own question is answered by nobody, and then not asked again: complete the list at once.
-  Session session(kSettings, R"("mcp":"w")", cache, check_lines, nullptr);
+  Session* asking = nullptr;
+  const auto refuse = [&](std::string_view line) {  // the proxy's own question, so that it doesn't wait
+    check_lines(line);
+    const auto question = MessageLine::parse(line);
+    PAYONCE_FUZZ_CHECK(question && question->messages()[0].kind == MessageKind::kRequest);
+    const std::string id(question->raw(question->member(0, "id")));
+    PAYONCE_FUZZ_CHECK(!asking->on_server_line("{\"id\":" + id + ",\"error\":{}}"));
+  };
+  Session session(kSettings, R"("mcp":"w")", cache, refuse, nullptr);
+  asking = &session;
   (void)session.on_client_line(R"({"id":"l","method":"tools/list"})");
   (void)session.on_server_line(
       R"({"id":"l","result":{"tools":[{"name":"r","annotations":{"readOnlyHint":true,"idempotentHint":true}}]}})");
