@@ -41,6 +41,7 @@ payonce_find_library(zlib zlib.h z zlib1g-dev)
 payonce_find_library(lzma lzma.h lzma liblzma-dev)
 payonce_find_library(xxhash xxhash.h xxhash libxxhash-dev)
 payonce_find_library(zmq zmq.h zmq libzmq3-dev)
+payonce_find_library(git2 git2.h git2 libgit2-dev)
 find_path(libpq_INCLUDE libpq-fe.h PATH_SUFFIXES postgresql)
 payonce_find_library(libpq libpq-fe.h pq libpq-dev)
 

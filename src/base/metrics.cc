@@ -38,6 +38,7 @@ constexpr MetricInfo kTable[] = {
      "bound."},
     {"payonce_semantic_asked_again_total", "counter", "",
      "Semantic hits that were asked upstream as well, to measure how often they are wrong."},
+    {"payonce_agent_lookups_total", "counter", "kind,outcome", "Lookups of the agent API: hit, miss, or stale."},
     {"payonce_retrieval_hits_total", "counter", "rule",
      "Queries to vector stores that were answered here: equal, paraphrase, seeded (from the lists of near queries)."},
     {"payonce_retrieval_writes_total", "counter", "",

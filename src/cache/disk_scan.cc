@@ -46,9 +46,12 @@ void DiskTier::scan() {
   scanned_ = true;
   base::log_info("response log: {} entries in {} segments, {} bytes", index_.entries(), log_->segments(),
                  log_->bytes());
-  const std::lock_guard lock(writer_mutex_);
-  last_purge_ = std::max(last_purge_, scan.last_purge());
-  if (!closing_) tidy();
+  {
+    const std::lock_guard lock(writer_mutex_);
+    last_purge_ = std::max(last_purge_, scan.last_purge());
+    if (!closing_) tidy();
+  }
+  scan_end_.open();
 }
 
 base::Status DiskTier::scan_segment(Segment& segment, Scan& scan) {

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/directory_lock.h"
 #include "base/env.h"
+#include "base/gate.h"
 #include "base/worker_pool.h"
 #include "cache/disk_index.h"
 #include "cache/entry.h"
@@ -52,6 +53,9 @@ class DiskTier : public std::enable_shared_from_this<DiskTier> {
 
   const DiskIndex& index() const { return index_; }
   uint64_t bytes() const { return log_->bytes(); }
+  // `work` is called, and must only post, when all that earlier runs stored is found; never if the tier closes
+  // before.
+  void when_scanned(std::function<void()> work) { scan_end_.when_open(std::move(work)); }
   void flush();
   // Ends the scan, writes what is queued, and frees the directory for the next owner. Jobs that still run do nothing.
   void close();
@@ -106,6 +110,7 @@ class DiskTier : public std::enable_shared_from_this<DiskTier> {
   uint64_t queued_bytes_ = 0;
   bool writer_posted_ = false;
 
+  base::Gate scan_end_;
   std::mutex scan_mutex_;  // held by the scan
 
   std::mutex writer_mutex_;  // held across I/O by writers; taken before queue_mutex_ and the index's

@@ -165,6 +165,13 @@ class TieredStore final : public ResponseStore {
             .evictions = tally_.evictions()};
   }
 
+  void when_scanned(std::function<void()> work) override {
+    if (disk_)
+      disk_->when_scanned(std::move(work));
+    else
+      work();
+  }
+
   void flush() override {
     if (disk_) disk_->flush();
     measure();

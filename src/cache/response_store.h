@@ -79,6 +79,8 @@ class ResponseStore {
     uint64_t memory_entries = 0, memory_bytes = 0, disk_entries = 0, disk_bytes = 0, faults = 0, evictions = 0;
   };
   virtual Stats stats() const = 0;
+  // Calls `work`, which must only post, when all that earlier runs have stored is found; at once without a disk tier.
+  virtual void when_scanned(std::function<void()> work) = 0;
   virtual void flush() = 0;  // waits until all that was inserted is on disk and synced
 };
 

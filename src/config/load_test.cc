@@ -173,7 +173,7 @@ TEST_F(LoadTest, AllProblemsAreToldAtOnce) {
             "unknown key 'speed' at payonce.toml:2; known here: upstreams, keys, prices, listen, data, layers, "
             "error_bound, "
             "threads, max_memory, max_disk, model, engine, semantic, retrieval, prefix, routing, tls, policy, "
-            "limits, retry, log, record, "
+            "limits, retry, log, agent, record, "
             "admin, traces\n"
             "invalid 'threads' at payonce.toml:1: expected a whole number from 0 to 1024, found \"4096\"\n"
             "missing 'upstreams.a.base_url' in the table at payonce.toml:5; for example base_url = "

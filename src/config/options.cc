@@ -247,6 +247,12 @@ constexpr Option kOptions[] = {
      "--log-format"},
     {"log.requests", "--log-requests", boolean<AT(log_requests)>(),
      "one line a request; never bodies or credentials"},
+    {"agent.socket", "--agent-socket", text<AT(agent.socket)>(),
+     "Unix socket of the agent API: a path, off, or auto: $XDG_RUNTIME_DIR/payonce/PORT.sock, else "
+     "/tmp/payonce-UID/PORT.sock"},
+    {"agent.ttl", "--agent-ttl", seconds<AT(agent.ttl_s)>(), "how long an entry of the agent API may be given again"},
+    {"agent.max_memory", "--agent-max-memory", size<AT(agent.max_memory_bytes)>(),
+     "what is known of the agent API's entries, in memory; the values count for max_memory and max_disk"},
     {"record.file", "--record", text<AT(record_file)>(),
      "each finished request and its answer, a JSON line each, for audit and lint (docs/recording.md); a name in .zst "
      "is packed; default: nothing is recorded"},

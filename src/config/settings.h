@@ -94,6 +94,12 @@ struct RetrievalSettings {
   std::vector<VectorStoreSettings> stores;  // in the order of the file
 };
 
+struct AgentSettings {
+  std::string socket = "auto";  // auto: where the SDKs look; off; or a path
+  int64_t ttl_s = 7 * 24 * 3600;
+  uint64_t max_memory_bytes = 256ull << 20;  // of what is known of entries; their values count for max_memory
+};
+
 struct PrefixSettings {
   route::PrefixMode mode = route::PrefixMode::kDefault;  // safe where `layers` names prefix, else observe
   std::vector<std::string> move;     // models or patterns whose volatile text may be moved; "*": all
@@ -151,6 +157,7 @@ struct Settings {
   EmbedderSettings embedder;
   RetrievalSettings retrieval;
   PrefixSettings prefix;
+  AgentSettings agent;
 };
 
 // "256MiB" → bytes; "15m" → seconds. kInvalid says what is understood.

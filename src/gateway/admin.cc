@@ -73,6 +73,7 @@ void Admin::route(const std::shared_ptr<net::Exchange>& exchange, std::string_vi
   if (path == "/payonce/v1/explain") return explain(exchange, query);
   if (path == "/payonce/v1/prefix" || path == "/payonce/v1/breakers")
     return prefix_layer(exchange, path == "/payonce/v1/breakers");
+  if (const auto verb = agent::verb_of(path)) return call_agent_api(exchange, *verb);
   if (path == "/payonce/v1/feedback") return feedback(exchange);
   if (path == "/payonce/v1/retrieval/invalidate") return invalidate(exchange);
   purge(exchange);
@@ -232,6 +233,7 @@ std::string Admin::stats_json() const {
     out["layers"].as_object()["prefix"] = prefix_json(*prefix, parts_.keep_alive, *parts_.pipeline.policy());
   out["routing"] = routing_json(parts_.pipeline);
   if (parts_.retrieval != nullptr) out["layers"].as_object()["retrieval"] = retrieval_json(*parts_.retrieval);
+  add_agent_kinds(out["layers"].as_object());
   if (options_.engine_stats) out["engine"] = json::parse(options_.engine_stats());
   return json::serialize(out);
 }

@@ -1,15 +1,18 @@
 // The endpoints of Payonce itself: /healthz, /readyz, /metrics, / (the dashboard) and /payonce/v1/… (cache look-ups,
 // purge, stats, events). A caller sees and purges what is of its own scope; the bearer of the admin token, or of a
-// local session (dashboard/guard.h), what is of any. entries_admin.cc and dashboard_admin.cc hold parts of it.
+// local session (dashboard/guard.h), what is of any. entries_admin.cc, dashboard_admin.cc and
+// agent_admin.cc hold parts of it.
 // Threads: any loop.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "agent/api/agent_api.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/worker_pool.h"
@@ -43,6 +46,7 @@ class Admin {
     cache::ResponseStore& store;
     record::Ledger& ledger;
     pipeline::Pipeline& pipeline;
+    agent::AgentApi& agent;
     const dashboard::RecentRequests& recent;
     RetrievalProxy* retrieval = nullptr;             // null: no vector stores
     pipeline::KeepAliveStage* keep_alive = nullptr;  // null: no prefix layer
@@ -72,6 +76,8 @@ class Admin {
   void feedback(const std::shared_ptr<net::Exchange>& exchange);
   void invalidate(const std::shared_ptr<net::Exchange>& exchange);
   void purge(const std::shared_ptr<net::Exchange>& exchange);
+  void call_agent_api(const std::shared_ptr<net::Exchange>& exchange, agent::Verb verb);
+  void add_agent_kinds(boost::json::object& layers) const;
   void savings(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   std::string stats_json() const;
   void session(const std::shared_ptr<net::Exchange>& exchange);

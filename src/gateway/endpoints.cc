@@ -32,6 +32,13 @@ constexpr Endpoint kEndpoints[] = {
      "The same as server-sent events, as they come; Last-Event-ID resumes. Admin: the sums of this minute as well."},
     {"GET", "/payonce/v1/last-hour", "The last sixty minutes, and how long Payonce itself took. Admin."},
     {"GET", "/payonce/v1/upstreams", "Upstreams: circuit breaker, requests in flight, time per token. Admin."},
+    {"POST", "/payonce/v1/lookup",
+     "Agent API: is there an entry for these parts? A hit, or a miss or a stale entry with a ticket to commit by."},
+    {"POST", "/payonce/v1/commit", "Agent API: the outcome of a ticket, or of a run; only success is stored."},
+    {"POST", "/payonce/v1/abort", "Agent API: drops a ticket, or all that a run has not published."},
+    {"POST", "/payonce/v1/invalidate",
+     "Agent API: removes the caller's entries by entry, version, scope, path or kind."},
+    {"POST", "/payonce/v1/hint", "Agent API: what is known of a session's future; advice only."},
     {"POST", "/payonce/v1/session",
      "With a credential: whether it is the admin's. Without, to the dashboard of an instance on loopback, opened on "
      "the same machine: a token for it."},

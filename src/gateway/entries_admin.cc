@@ -159,6 +159,7 @@ void Admin::purge(const std::shared_ptr<net::Exchange>& exchange) {
     const uint64_t removed =
         parts_.store.purge(filter) + purge_lists(parts_.retrieval, filter, parts_.clock.unix_ms());
     parts_.pipeline.forget_what_is_gone();
+    parts_.agent.cache().forget_what_is_gone();
     exchange->loop().post([this, exchange, removed] {
       reply_json(*exchange, 200, fmt::format(R"({{"status":"ok","removed":{}}})", removed));
     });

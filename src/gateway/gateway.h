@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/api/agent_api.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/worker_pool.h"
@@ -34,6 +35,7 @@ class Gateway {
     record::Tracer* tracer = nullptr;      // null: no spans
     record::Recorder* recorder = nullptr;  // null: requests are never recorded
     pipeline::Pipeline& pipeline;
+    agent::AgentApi& agent;
     net::EventLoops& loops;
     retrieval::RetrievalStage* retrieval = nullptr;  // null: no vector stores
     pipeline::KeepAliveStage* keep_alive = nullptr;  // null: no prefix layer

@@ -16,10 +16,11 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
   admin.guard = {.admin_token = state.options.admin_token, .local_sessions = state.options.local_sessions};
   admin.ready = [raw = state_.get()] { return !raw->draining && raw->options.upstream_ready(); };
   admin.engine_stats = state.options.engine_stats;
-  admin.before_scrape = [&pool = parts.pool, &pipeline = parts.pipeline,
+  admin.before_scrape = [&pool = parts.pool, &pipeline = parts.pipeline, &agent = parts.agent,
                          gauge = parts.metrics.gauge("payonce_worker_queue")] {
     gauge.set(static_cast<double>(pool.queued()));
     if (const pipeline::SemanticStage* semantic = pipeline.semantic()) semantic->show();
+    agent.cache().show();
   };
   if (parts.retrieval != nullptr)
     state.retrieval = std::make_shared<RetrievalProxy>(
@@ -29,10 +30,10 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
     state.pinger = std::make_shared<Pinger>(
         Pinger::Parts{parts.loops[0], state.loop_states.front()->upstreams, parts.pool, *parts.keep_alive,
                       [&pipeline = parts.pipeline] { return pipeline.policy(); }});
-  state.admin =
-      std::make_unique<Admin>(Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store, parts.ledger,
-                                           parts.pipeline, state.recent, state.retrieval.get(), parts.keep_alive},
-                              std::move(admin));
+  state.admin = std::make_unique<Admin>(
+      Admin::Parts{parts.clock, parts.metrics, parts.pool, parts.store, parts.ledger, parts.pipeline, parts.agent,
+                   state.recent, state.retrieval.get(), parts.keep_alive},
+      std::move(admin));
   net::Server::Options server = state.options.server;
   server.error = [](int status, std::string_view message, std::string_view target) {
     return base::Bytes(llm::error_body(llm::classify("POST", target.substr(0, target.find('?'))), status, message));

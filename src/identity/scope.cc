@@ -103,15 +103,16 @@ base::Result<Caller> Callers::identify(const net::Headers& headers) const {
                       credential.empty()
                           ? "no API key; send one of this gateway's keys as 'Authorization: Bearer …' or 'x-api-key'"
                           : "unknown API key; this gateway takes only the keys of its configuration ([keys.NAME])");
+  Caller out;
   std::vector<std::string_view> owned, narrowing;
   for (const std::string& part : requested) {
-    if (key != nullptr && owns(*key, part))
-      owned.push_back(part);
-    else if (part != "public")  // not owned: it cannot widen, and there is nothing to narrow
-      narrowing.push_back(part);
+    const bool owns_it = key != nullptr && owns(*key, part);
+    if (!owns_it && part == "public") continue;  // it cannot widen, and there is nothing to narrow
+    (owns_it ? owned : narrowing).push_back(part);
+    out.scope_names.append(out.scope_names.empty() ? "" : ",").append(part);
   }
-  Caller out;
   const std::string own = credential.empty() ? "anon" : id("u-", {"credential", credential});
+  out.credential_id = own;
   out.name = key != nullptr ? key->name : own;
   std::vector<std::string_view> parts;
   if (!owned.empty()) {

@@ -25,7 +25,9 @@ struct VirtualKey {
 
 struct Caller {
   std::string
-      scope_id;      // printable: "u-<32 hex>" a credential's own, "s-…" shared, "anon"; stable in one data directory
+      scope_id;  // printable: "u-<32 hex>" a credential's own, "s-…" shared, "anon"; stable in one data directory
+  std::string credential_id;  // the credential's own id, whatever the scope: "u-…" or "anon"
+  std::string scope_names;    // the parts of X-Payonce-Scope that count: "session:7,user:ann", sorted
   std::string name;  // virtual key's name or the credential's "u-…": for ledger and logs, never the credential
 };
 

@@ -23,6 +23,7 @@
 #include "kv_events/subscriptions.h"
 #include "net/event_loop.h"
 #include "payonce/address.h"
+#include "payonce/agent_layer.h"
 #include "payonce/make_embedder.h"
 #include "payonce/prefix_layer.h"
 #include "payonce/retrieval_layer.h"
@@ -135,7 +136,8 @@ struct Instance::Parts {
                   .profiles = identity::Profiles::built_in().value(),
                   .semantic = semantic ? &semantic->stage() : nullptr,
                   .prefix = prefix ? &prefix->stage() : nullptr},
-                 make_policy(given, salt, nullptr, subscriptions)) {}
+                 make_policy(given, salt, nullptr, subscriptions)),
+        agent(given, {.clock = clock, .metrics = metrics, .store = *store, .pipeline = pipeline, .loops = loops}) {}
 
   void add_engine(LocalEngine::Hooks hooks) {
     const bool on_disk = !directory.empty() && settings.engine.kv_disk_bytes > 0;
@@ -218,6 +220,7 @@ struct Instance::Parts {
   route::UpstreamPtr local;                              // the engine as an upstream
   std::unique_ptr<record::Tracer> tracer;
   pipeline::Pipeline pipeline;
+  AgentLayer agent;
   std::unique_ptr<gateway::Gateway> gateway;
   std::string token_path;
 };
@@ -272,6 +275,7 @@ base::Status Instance::start() {
                               .tracer = p.tracer.get(),
                               .recorder = &p.recorder,
                               .pipeline = p.pipeline,
+                              .agent = p.agent.api(),
                               .loops = p.loops,
                               .retrieval = p.retrieval ? &p.retrieval->stage() : nullptr,
                               .keep_alive = p.keep_alive.get()},
@@ -279,6 +283,7 @@ base::Status Instance::start() {
   p.recorder.configure({.file = p.settings.record_file, .max_bytes = p.settings.record_max_bytes});
   PAYONCE_CHECK_OK(p.gateway->start());
   if (p.engine) PAYONCE_CHECK_OK(p.start_engine());
+  p.agent.start(p.gateway->port());
   p.loops.start();
   const std::string path = admin_token_path(p.gateway->port());
   const bool kept =

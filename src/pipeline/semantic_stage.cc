@@ -55,6 +55,12 @@ double cosine(const embed::Embedding& a, const embed::Embedding& b) {
   return sum;
 }
 
+std::optional<std::string> text_of(const SemanticStage::Answered& answered, const cache::Entry& entry) {
+  if (answered.text_of) return answered.text_of(entry);
+  auto answer = llm::answer_text(entry.dialect, entry.form, entry.body.view());
+  return answer ? std::optional(std::move(answer->text)) : std::nullopt;
+}
+
 }  // namespace
 
 struct SemanticStage::Counters {
@@ -172,16 +178,21 @@ void SemanticStage::take_in(const Fresh& fresh) {
   if (fresh.upstream_us >= 0) break_even_.called(fresh.prepared.model, fresh.upstream_us);
   auto answer = llm::answer_text(fresh.prepared.dialect, fresh.form, fresh.body);
   if (!answer) return;
-  Settled settled{.lookup = fresh.lookup,
-                  .text = std::move(answer->text),
-                  // An answer that asks for something to be done is for the one who asked.
-                  .key = fresh.stored && !answer->calls_tools ? fresh.prepared.key : "",
-                  .expires_ms = fresh.expires_ms,
-                  .was_served = fresh.was_served};
-  fresh.lookup->looked_up.when_open([this, settled = std::move(settled)] { learn(settled); });
+  Answered settled{.lookup = fresh.lookup,
+                   .text = std::move(answer->text),
+                   // An answer that asks for something to be done is for the one who asked.
+                   .key = fresh.stored && !answer->calls_tools ? fresh.prepared.key : "",
+                   .expires_ms = fresh.expires_ms,
+                   .was_served = fresh.was_served};
+  learn(std::move(settled));
 }
 
-void SemanticStage::learn(const Settled& settled) {
+void SemanticStage::learn(Answered answered) {
+  const AskedQuestionPtr lookup = answered.lookup;
+  lookup->looked_up.when_open([this, answered = std::move(answered)] { add(answered); });
+}
+
+void SemanticStage::add(const Answered& settled) {
   const semantic::Lookup& lookup = *settled.lookup;
   if (!lookup.read) return;  // it was not embedded
   const base::Hash128 digest =
@@ -193,20 +204,20 @@ void SemanticStage::learn(const Settled& settled) {
   const bool equal = candidate.answer == digest;
   if (!equal && options_.compare >= Compare::kEmbedding)
     if (const cache::EntryPtr entry = store_.find(candidate.key).entry) {
-      auto other = llm::answer_text(entry->dialect, entry->form, entry->body.view());
-      if (other && judge_) return ask_judge(settled, other->text);
-      if (other && comparable(settled.text, other->text)) return compare(settled, std::move(other->text));
+      auto other = text_of(settled, *entry);
+      if (other && judge_) return ask_judge(settled, *other);
+      if (other && comparable(settled.text, *other)) return compare(settled, *std::move(other));
     }
   label(settled, equal);
 }
 
-void SemanticStage::label(const Settled& settled, bool equal) {
+void SemanticStage::label(const Answered& settled, bool equal) {
   (equal ? counters_->labels_equal : counters_->labels_other).add();
   cache_.label(*settled.lookup, settled.key, equal, settled.was_served);
 }
 
 // One after the other through the embedder; where it has no place for them there is no label.
-void SemanticStage::compare(const Settled& settled, std::string other) {
+void SemanticStage::compare(const Answered& settled, std::string other) {
   (void)embedder_.embed(settled.text,
                         [this, settled, other = std::move(other)](base::Result<embed::Embedding> first) {
                           if (!first) return;
@@ -217,7 +228,7 @@ void SemanticStage::compare(const Settled& settled, std::string other) {
                         });
 }
 
-void SemanticStage::ask_judge(const Settled& settled, const std::string& other) {
+void SemanticStage::ask_judge(const Answered& settled, const std::string& other) {
   (void)judge_->ask(settled.lookup->question, settled.text, other, [this, settled](std::optional<bool> same) {
     if (same) label(settled, *same);
   });

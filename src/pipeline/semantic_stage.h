@@ -69,6 +69,16 @@ class SemanticStage {
     int64_t upstream_us = -1;
   };
   void settle(const Fresh& fresh);
+  // What is left of a fresh answer. `key`: it was stored there, and may be given to other questions; or empty.
+  struct Answered {
+    AskedQuestionPtr lookup;
+    std::string text, key;
+    int64_t expires_ms = 0;
+    bool was_served = false;
+    // What a stored entry says, where it is no answer of a dialect.
+    std::function<std::optional<std::string>(const cache::Entry&)> text_of{};
+  };
+  void learn(Answered answered);
 
   semantic::SemanticCache& cache() { return cache_; }
   struct Stats {
@@ -86,17 +96,11 @@ class SemanticStage {
 
  private:
   struct Counters;
-  struct Settled {  // what is left of a fresh answer
-    AskedQuestionPtr lookup;
-    std::string text, key;  // key: it was stored there, and may be given to other questions; or empty
-    int64_t expires_ms = 0;
-    bool was_served = false;
-  };
   void take_in(const Fresh& fresh);
-  void learn(const Settled& settled);
-  void label(const Settled& settled, bool equal);
-  void compare(const Settled& settled, std::string other);
-  void ask_judge(const Settled& settled, const std::string& other);
+  void add(const Answered& settled);
+  void label(const Answered& settled, bool equal);
+  void compare(const Answered& settled, std::string other);
+  void ask_judge(const Answered& settled, const std::string& other);
 
   const Options options_;
   cache::ResponseStore& store_;

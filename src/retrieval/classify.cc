@@ -5,18 +5,24 @@
 #include <optional>
 #include <utility>
 
-#include "retrieval/canonical_json.h"
-#include "retrieval/json_view.h"
+#include "identity/canonical_json.h"
+#include "llm/json_view.h"
 #include "route/routes.h"
 
 namespace payonce::retrieval {
 namespace {
 
 using llm::JsonType;
+using llm::JsonView;
 
 constexpr size_t kMaxTextBytes = 8192;  // of a query that is compared in meaning
 
 bool only_reads(std::string_view method) { return method == "GET" || method == "HEAD" || method == "OPTIONS"; }
+
+// `elided`: a value that counts as one mark.
+std::string one_spelling(const JsonView& body, uint32_t node, uint32_t elided = JsonView::kNone) {
+  return identity::canonical_json(body.tape(), body.text(), node, elided);
+}
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
@@ -69,11 +75,11 @@ std::string plain_text(std::string text) {
 Query query_at(const JsonView& body, uint32_t node) {
   Query out;
   if (node == JsonView::kNone) {
-    out.asked = canonical_json(body, 0);
+    out.asked = one_spelling(body, 0);
     return out;
   }
-  out.form = canonical_json(body, 0, node);
-  out.asked = canonical_json(body, node);
+  out.form = one_spelling(body, 0, node);
+  out.asked = one_spelling(body, node);
   out.vector = body.numbers(node);
   out.text = plain_text(body.string(node));
   return out;

@@ -210,7 +210,8 @@ void compare_matter(const Text& first, const Text& second, Difference& out) {
   out.in_order = longer == 0 ? 1.0f : static_cast<float>(in_order) / static_cast<float>(longer);
   out.shared = take_equal(out.only_first, out.only_second);
   out.same_order = out.only_first.empty() && out.only_second.empty() && in_order == longer;
-  // Each word takes the first partner that will do: two texts have one difference only if the same one always chooses.
+  // Each word takes the first partner that will do: two texts have one difference only if the same one always
+  // chooses.
   const bool turned = stands_before(second, first);
   auto& choosing = turned ? out.only_second : out.only_first;
   auto& chosen = turned ? out.only_first : out.only_second;

@@ -1,15 +1,13 @@
-#include "retrieval/json_view.h"
+#include "llm/json_view.h"
 
 #include <charconv>
 #include <cmath>
 #include <utility>
 
-namespace payonce::retrieval {
-
-using llm::JsonType;
+namespace payonce::llm {
 
 std::optional<JsonView> JsonView::parse(std::string_view text) {
-  auto tape = llm::Tape::parse(text);
+  auto tape = Tape::parse(text);
   if (!tape || tape->nodes().empty() || (*tape)[0].type != JsonType::kObject) return std::nullopt;
   return JsonView(text, *std::move(tape));
 }
@@ -80,4 +78,4 @@ bool JsonView::only_members(uint32_t object, std::span<const std::string_view> n
   return true;
 }
 
-}  // namespace payonce::retrieval
+}  // namespace payonce::llm

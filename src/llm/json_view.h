@@ -9,18 +9,18 @@
 
 #include "llm/json_tape.h"
 
-namespace payonce::retrieval {
+namespace payonce::llm {
 
 class JsonView {
  public:
-  static constexpr uint32_t kNone = llm::Tape::kNone;
+  static constexpr uint32_t kNone = Tape::kNone;
   // Nothing: not a JSON object.
   static std::optional<JsonView> parse(std::string_view text);
 
   uint32_t member(uint32_t object, std::string_view name) const;  // kNone: no object, or no such member
   uint32_t element(uint32_t array, size_t index) const;           // kNone: no array, or shorter
   uint32_t at(std::span<const std::string> path) const;           // members by name, elements by number
-  bool is(uint32_t node, llm::JsonType type) const { return node != kNone && tape_[node].type == type; }
+  bool is(uint32_t node, JsonType type) const { return node != kNone && tape_[node].type == type; }
   size_t children(uint32_t node) const { return node == kNone ? 0 : tape_[node].children; }
   std::string string(uint32_t node) const;                // decoded; "" when it is none
   std::optional<double> number(uint32_t node) const;      // finite
@@ -29,12 +29,12 @@ class JsonView {
   bool only_members(uint32_t object, std::span<const std::string_view> names) const;
 
   std::string_view text() const { return text_; }
-  const llm::Tape& tape() const { return tape_; }
+  const Tape& tape() const { return tape_; }
 
  private:
-  JsonView(std::string_view text, llm::Tape tape) : text_(text), tape_(std::move(tape)) {}
+  JsonView(std::string_view text, Tape tape) : text_(text), tape_(std::move(tape)) {}
   std::string_view text_;
-  llm::Tape tape_;
+  Tape tape_;
 };
 
-}  // namespace payonce::retrieval
+}  // namespace payonce::llm

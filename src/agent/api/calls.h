@@ -1,0 +1,44 @@
+// The bodies of the agent API as they come in: docs/agents/api.md shows them.
+// Threads: pure functions.  Errors: kInvalid, naming the field and what was expected.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/agent_cache.h"
+#include "base/result.h"
+#include "identity/part_digests.h"
+
+namespace payonce::agent {
+
+struct LookupCall {
+  QuestionPtr question;
+  std::string scope;  // to narrow the caller's
+};
+base::Result<LookupCall> read_lookup(std::string_view body, identity::PartDigests& known);
+
+struct CommitCall {
+  Commit commit;        // `value` borrows from the body
+  std::string outcome;  // "success", "pending", or why not
+  std::string run;      // set: all of that run, and no ticket
+};
+base::Result<CommitCall> read_commit(std::string_view body);
+
+struct AbortCall {
+  std::string ticket, run;  // one of them
+};
+base::Result<AbortCall> read_abort(std::string_view body);
+
+base::Result<Selection> read_invalidate(std::string_view body);
+
+struct HintCall {
+  std::string session;
+  bool ended = false;
+};
+base::Result<HintCall> read_hint(std::string_view body);
+
+// Whether any dependency is on the disk of this machine.
+bool looks_at_disk(const std::vector<Dependency>& deps);
+
+}  // namespace payonce::agent
