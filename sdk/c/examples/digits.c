@@ -2,8 +2,8 @@
  *
  *   cc -Isdk/c/include sdk/c/examples/digits.c -lpayonce_client -o digits
  *   payonce serve --upstream http://127.0.0.1:1/v1 &
- *   ./digits 90000000     miss: computed 875 in 118 ms
- *   ./digits 90000000     hit: 875
+ *   ./digits 90001000     miss: computed 875 in 212 ms
+ *   ./digits 90001000     hit: 875
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -39,24 +39,25 @@ typedef struct payonce_client payonce_client;
 typedef struct payonce_result payonce_result;
 
 typedef enum payonce_status {
-  PAYONCE_HIT = 0,     /* of a lookup: there is a value */
-  PAYONCE_MISS = 1,    /* of a lookup: there is none; a ticket to commit one with, unless another has it already */
-  PAYONCE_STALE = 2,   /* of a lookup: there was one, but a dependency has changed; a ticket as for a miss */
-  PAYONCE_OK = 3,      /* of any other call: done; what was done stands in payonce_result_json() */
-  PAYONCE_DROPPED = 4, /* of a commit: the instance did not store it, "reason" in payonce_result_json() says why */
-  PAYONCE_ERROR = 5,   /* the instance refuses the call, which is wrong: payonce_result_error() says what */
+  PAYONCE_HIT = 0,        /* of a lookup: there is a value */
+  PAYONCE_MISS = 1,       /* of a lookup: there is none; a ticket to commit one with, unless another has it already */
+  PAYONCE_STALE = 2,      /* of a lookup: there was one, but a dependency has changed; a ticket as for a miss */
+  PAYONCE_OK = 3,         /* of any other call: done; what was done stands in payonce_result_json() */
+  PAYONCE_DROPPED = 4,    /* of a commit: the instance did not store it, "reason" in payonce_result_json() says why */
+  PAYONCE_ERROR = 5,      /* the instance refuses the call, which is wrong: payonce_result_error() says what */
   PAYONCE_UNAVAILABLE = 6 /* no instance, no answer in time, or none that can be read */
 } payonce_status;
 
 /* Zero means the default everywhere, so `payonce_options options = {0};` is a good start. */
 typedef struct payonce_options {
-  const char* url;        /* "http://127.0.0.1:4141"; NULL: $PAYONCE_URL, else that one. Loopback addresses only */
-  const char* socket;     /* path of the instance's Unix socket; NULL: $PAYONCE_SOCKET, else the one that belongs to
-                             the URL's port where there is one, else HTTP. "" : HTTP */
-  const char* credential; /* whose entries they are; NULL: $PAYONCE_API_KEY; "": nobody's, shared by all without one */
-  int lookup_ms;          /* bound of a lookup, beside the "wait" of its body; default 50 */
-  int call_ms;            /* bound of every other call; default 1000 */
-  int retry_ms;           /* how long nothing is tried after a refused connection; default 1000 */
+  const char* url;    /* "http://127.0.0.1:4141"; NULL: $PAYONCE_URL, else that one. Loopback addresses only */
+  const char* socket; /* path of the instance's Unix socket; NULL: $PAYONCE_SOCKET, else the one that belongs to
+                         the URL's port where there is one, else HTTP. "" : HTTP */
+  const char*
+      credential; /* whose entries they are; NULL: $PAYONCE_API_KEY; "": nobody's, shared by all without one */
+  int lookup_ms;  /* bound of a lookup, beside the "wait" of its body; default 50 */
+  int call_ms;    /* bound of every other call; default 1000 */
+  int retry_ms;   /* how long nothing is tried after a refused connection; default 1000 */
 } payonce_options;
 
 /* Opens no connection yet. NULL `options`: all from the environment. Returns NULL only when memory is out. A setting

@@ -1,8 +1,8 @@
 /* The public calls: which connection a call goes over, and what becomes of it when nobody answers.
  *
  * Connections stand in slots. A slot belongs to the process whose id stands in `holder`, or to nobody (0), and is
- * taken by one atomic exchange, so there is no lock that a fork could leave locked. After a fork the child finds slots
- * that its parent held; it takes them over and only closes what is in them. */
+ * taken by one atomic exchange, so there is no lock that a fork could leave locked. After a fork the child finds
+ * slots that its parent held; it takes them over and only closes what is in them. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,12 +11,12 @@
 #include "result.h"
 
 enum {
-  kSlots = 8,         /* more calls at once open connections that are closed after one call */
+  kSlots = 8, /* more calls at once open connections that are closed after one call */
   kLookupMs = 50,
   kCallMs = 1000,
   kRetryMs = 1000,
-  kMaxWaitMs = 60000, /* as the instance bounds a lookup's "wait" */
-  kLateInARow = 3,    /* then it is taken for hanging, and left alone for a while */
+  kMaxWaitMs = 60000,   /* as the instance bounds a lookup's "wait" */
+  kLateInARow = 3,      /* then it is taken for hanging, and left alone for a while */
   kKeptBuffer = 1 << 20 /* bytes that a connection may keep between calls */
 };
 

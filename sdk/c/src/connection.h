@@ -18,8 +18,8 @@ typedef enum {
 } pc_outcome;
 
 typedef struct {
-  int fd;       /* -1: none */
-  pid_t owner;  /* the process that opened it */
+  int fd;      /* -1: none */
+  pid_t owner; /* the process that opened it */
   int is_http;
   int greeted;  /* the credential has been told (frames) */
   pc_buffer in; /* bytes of the answer that is being read */
@@ -33,8 +33,8 @@ typedef struct {
 } pc_call;
 
 typedef struct {
-  int is_error;  /* the instance says that the call is wrong, or that it cannot serve it */
-  int http_code; /* of an error; 0: not told */
+  int is_error;     /* the instance says that the call is wrong, or that it cannot serve it */
+  int http_code;    /* of an error; 0: not told */
   const char* body; /* inside the connection's buffer, until the next call */
   size_t size;
 } pc_answer;

@@ -15,8 +15,9 @@ static int append_frame(pc_buffer* out, char verb, const char* body, size_t size
 /* The credential's frame goes in front of the first call of a connection. */
 static int append_greeting(pc_buffer* out, const char* credential) {
   pc_buffer body = {NULL, 0, 0};
-  const int failed = pc_append_text(&body, "{\"credential\":") != 0 || pc_json_append_string(&body, credential) != 0 ||
-                     pc_append_text(&body, "}") != 0 || append_frame(out, 'K', body.data, body.size) != 0;
+  const int failed = pc_append_text(&body, "{\"credential\":") != 0 ||
+                     pc_json_append_string(&body, credential) != 0 || pc_append_text(&body, "}") != 0 ||
+                     append_frame(out, 'K', body.data, body.size) != 0;
   pc_free(&body);
   return failed ? -1 : 0;
 }

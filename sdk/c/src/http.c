@@ -21,9 +21,8 @@ static int append_request(pc_buffer* out, const pc_where* where, const pc_call* 
   (void)snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: %s\r\n", is_get ? "GET" : "POST", call->path,
                  where->host);
   if (pc_append_text(out, text) != 0) return -1;
-  if (where->credential != NULL &&
-      (pc_append_text(out, "Authorization: Bearer ") != 0 || pc_append_text(out, where->credential) != 0 ||
-       pc_append_text(out, "\r\n") != 0))
+  if (where->credential != NULL && (pc_append_text(out, "Authorization: Bearer ") != 0 ||
+                                    pc_append_text(out, where->credential) != 0 || pc_append_text(out, "\r\n") != 0))
     return -1;
   if (is_get) return pc_append_text(out, "\r\n");
   (void)snprintf(text, sizeof text, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n", call->size);
@@ -149,8 +148,8 @@ static pc_outcome read_chunks(pc_connection* on, size_t begin, int64_t deadline_
 pc_outcome pc_http_exchange(pc_connection* on, const pc_where* where, const pc_call* call, int64_t deadline_ms,
                             pc_answer* out, int* keep) {
   pc_buffer bytes = {NULL, 0, 0};
-  pc_outcome outcome = append_request(&bytes, where, call) != 0 ? PC_UNREADABLE
-                                                                : pc_send(on, bytes.data, bytes.size, deadline_ms);
+  pc_outcome outcome =
+      append_request(&bytes, where, call) != 0 ? PC_UNREADABLE : pc_send(on, bytes.data, bytes.size, deadline_ms);
   pc_free(&bytes);
   http_head head;
   size_t begin = 0, body = 0, size = 0;

@@ -184,7 +184,7 @@ static unsigned escaped_point(const char** at, const char* end) {
 char* pc_json_text(pc_span value) {
   reader check = {value.at, value.at + value.size};
   if (value.at == NULL || skip_string(&check) != 0 || check.at != check.end) return NULL;
-  char* text = malloc(value.size);  /* decoded text is never longer */
+  char* text = malloc(value.size); /* decoded text is never longer */
   if (text == NULL) return NULL;
   char* to = text;
   const char* end = value.at + value.size - 1;

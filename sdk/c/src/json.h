@@ -1,4 +1,5 @@
-/* As much JSON as a client needs: one member of an object, as the bytes that it has there.  Threads: pure functions. */
+/* As much JSON as a client needs: one member of an object, as the bytes that it has there.  Threads: pure functions.
+ */
 #ifndef PAYONCE_JSON_H
 #define PAYONCE_JSON_H
 

@@ -28,9 +28,10 @@ static payonce_status status_named(char verb, const char* name) {
     char verb;
     const char* name;
     payonce_status status;
-  } kKnown[] = {{'L', "hit", PAYONCE_HIT},   {'L', "miss", PAYONCE_MISS},       {'L', "stale", PAYONCE_STALE},
-                {'C', "stored", PAYONCE_OK}, {'C', "dropped", PAYONCE_DROPPED}, {'A', "aborted", PAYONCE_OK},
-                {'I', "ok", PAYONCE_OK},     {'H', "ok", PAYONCE_OK}};
+  } kKnown[] = {{'L', "hit", PAYONCE_HIT},         {'L', "miss", PAYONCE_MISS},
+                {'L', "stale", PAYONCE_STALE},     {'C', "stored", PAYONCE_OK},
+                {'C', "dropped", PAYONCE_DROPPED}, {'A', "aborted", PAYONCE_OK},
+                {'I', "ok", PAYONCE_OK},           {'H', "ok", PAYONCE_OK}};
   for (size_t i = 0; i < sizeof kKnown / sizeof *kKnown; i++)
     if (kKnown[i].verb == verb && strcmp(kKnown[i].name, name) == 0) return kKnown[i].status;
   return PAYONCE_UNAVAILABLE;

@@ -75,9 +75,9 @@ static const char* read_url(const char* url, pc_where* out, uint16_t* port) {
   *port = 80;
   if (colon != NULL && *colon != '\0' && (*colon != ':' || read_port(colon + 1, strlen(colon + 1), port) != 0))
     return "PAYONCE_URL's port is no number from 1 to 65535";
-  const int failed = bracketed                             ? set_ipv6(out, name, *port)
+  const int failed = bracketed                        ? set_ipv6(out, name, *port)
                      : strcmp(name, "localhost") == 0 ? set_ipv4(out, "127.0.0.1", *port)
-                                                           : set_ipv4(out, name, *port);
+                                                      : set_ipv4(out, name, *port);
   return failed ? "PAYONCE_URL is not a loopback address (127.0.0.1, localhost, [::1]): run an instance on this host"
                 : NULL;
 }

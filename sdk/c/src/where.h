@@ -10,11 +10,11 @@
 
 typedef struct {
   char socket_path[sizeof(((struct sockaddr_un*)0)->sun_path)]; /* "": HTTP alone */
-  int socket_is_named; /* the user named it: no HTTP, and whoever owns it */
+  int socket_is_named;                                          /* the user named it: no HTTP, and whoever owns it */
   struct sockaddr_storage http;
   socklen_t http_size;
-  char host[64];    /* of the Host header: "127.0.0.1:4141" */
-  char* credential; /* NULL: nobody's */
+  char host[64];     /* of the Host header: "127.0.0.1:4141" */
+  char* credential;  /* NULL: nobody's */
   const char* wrong; /* what is wrong with the settings; NULL: nothing */
 } pc_where;
 

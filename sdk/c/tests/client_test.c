@@ -34,13 +34,14 @@ static script_answer http(const char* text, int then_close) {
 }
 
 static void every_call_over_frames(void) {
-  const script_answer answers[] = {script_frame('K', "{\"status\":\"ok\"}"),
-                                   script_frame('L', kMiss),
-                                   script_frame('C', "{\"status\":\"stored\",\"entry\":\"e-1\",\"key\":\"k\"}"),
-                                   script_frame('L', kHit),
-                                   script_frame('A', "{\"status\":\"aborted\",\"entries\":0}"),
-                                   script_frame('S', "{\"layers\":{}}"),
-                                   script_frame('X', "{\"error\":{\"type\":\"t\",\"message\":\"no such\",\"status\":404}}")};
+  const script_answer answers[] = {
+      script_frame('K', "{\"status\":\"ok\"}"),
+      script_frame('L', kMiss),
+      script_frame('C', "{\"status\":\"stored\",\"entry\":\"e-1\",\"key\":\"k\"}"),
+      script_frame('L', kHit),
+      script_frame('A', "{\"status\":\"aborted\",\"entries\":0}"),
+      script_frame('S', "{\"layers\":{}}"),
+      script_frame('X', "{\"error\":{\"type\":\"t\",\"message\":\"no such\",\"status\":404}}")};
   script_server server;
   script_start(&server, kFrames, answers, 7);
   payonce_client* client = client_of(&server, "sk-\"1\"");
@@ -142,22 +143,22 @@ static void wrong_frames_are_no_answers(void) {
   static const struct {
     const char* bytes;
     size_t size;
-  } kWrong[] = {{"", 0},                                      /* nothing */
-                {"L", 1},                                     /* a verb alone */
-                {"L\0\0\0\x0f{\"status\":\"o", 17},           /* cut in the body */
-                {"L\xff\xff\xff\xff{}", 7},                   /* a length over the limit */
-                {"L\x04\0\0\1{}", 7},                         /* just over it */
-                {"L\x03\xff\xff\xff{}", 7},                   /* within it, and never coming */
-                {"M\0\0\0\2{}", 7},                           /* another verb */
-                {"L\0\0\0\0", 5},                             /* no body */
-                {"L\0\0\0\2{}", 7},                           /* no status */
-                {"L\0\0\0\2{}L\0\0\0\2{}", 14},               /* two answers to one call */
-                {"L\0\0\0\4junk", 9},                         /* no JSON */
-                {"L\0\0\0\x10{\"status\":\"hit\"}", 21},      /* a hit without a value */
-                {"L\0\0\0\x11{\"status\":\"hits\"}", 22},     /* a status that is none */
-                {"L\0\0\0\x12{\"status\":\"hit\",\"v", 23},   /* cut JSON */
-                {"HTTP/1.1 400 Bad Request\r\n\r\n", 28},     /* another protocol */
-                {"K\0\0\0\2{}", 7}};                          /* an answer to what was not asked */
+  } kWrong[] = {{"", 0},                                    /* nothing */
+                {"L", 1},                                   /* a verb alone */
+                {"L\0\0\0\x0f{\"status\":\"o", 17},         /* cut in the body */
+                {"L\xff\xff\xff\xff{}", 7},                 /* a length over the limit */
+                {"L\x04\0\0\1{}", 7},                       /* just over it */
+                {"L\x03\xff\xff\xff{}", 7},                 /* within it, and never coming */
+                {"M\0\0\0\2{}", 7},                         /* another verb */
+                {"L\0\0\0\0", 5},                           /* no body */
+                {"L\0\0\0\2{}", 7},                         /* no status */
+                {"L\0\0\0\2{}L\0\0\0\2{}", 14},             /* two answers to one call */
+                {"L\0\0\0\4junk", 9},                       /* no JSON */
+                {"L\0\0\0\x10{\"status\":\"hit\"}", 21},    /* a hit without a value */
+                {"L\0\0\0\x11{\"status\":\"hits\"}", 22},   /* a status that is none */
+                {"L\0\0\0\x12{\"status\":\"hit\",\"v", 23}, /* cut JSON */
+                {"HTTP/1.1 400 Bad Request\r\n\r\n", 28},   /* another protocol */
+                {"K\0\0\0\2{}", 7}};                        /* an answer to what was not asked */
   for (size_t i = 0; i < sizeof kWrong / sizeof *kWrong; i++)
     for (int then_close = 0; then_close < 2; then_close++)
       if (kWrong[i].size > 0 || then_close) expect_unavailable(kFrames, kWrong[i].bytes, kWrong[i].size, then_close);
@@ -185,8 +186,8 @@ static void wrong_http_is_no_answer(void) {
 }
 
 static void a_credential_that_is_refused_stops_the_call(void) {
-  const script_answer answers[] = {script_frame('X', "{\"error\":{\"type\":\"t\",\"message\":\"no\",\"status\":401}}"),
-                                   script_frame('L', kHit)};
+  const script_answer answers[] = {
+      script_frame('X', "{\"error\":{\"type\":\"t\",\"message\":\"no\",\"status\":401}}"), script_frame('L', kHit)};
   script_server server;
   script_start(&server, kFrames, answers, 2);
   payonce_client* client = client_of(&server, "sk-1");
@@ -279,11 +280,16 @@ static void wrong_settings_say_what_is_wrong(void) {
   static const struct {
     const char* url;
     const char* named;
-  } kWrong[] = {{"https://127.0.0.1:4141", "http://"},      {"http://10.0.0.1:4141", "loopback"},
-                {"http://example.test:4141", "loopback"},   {"http://127.0.0.1:70000", "port"},
-                {"http://127.0.0.1:", "port"},              {"http://127.0.0.1:41x", "port"},
-                {"http://127.0.0.1:4141/v1", "end after"},  {"http://[::1", "]"},
-                {"http://[fe80::1]:4141", "loopback"},      {"http://", "loopback"},
+  } kWrong[] = {{"https://127.0.0.1:4141", "http://"},
+                {"http://10.0.0.1:4141", "loopback"},
+                {"http://example.test:4141", "loopback"},
+                {"http://127.0.0.1:70000", "port"},
+                {"http://127.0.0.1:", "port"},
+                {"http://127.0.0.1:41x", "port"},
+                {"http://127.0.0.1:4141/v1", "end after"},
+                {"http://[::1", "]"},
+                {"http://[fe80::1]:4141", "loopback"},
+                {"http://", "loopback"},
                 {"http://127.0.0.1@10.0.0.1:80", "loopback"}};
   for (size_t i = 0; i < sizeof kWrong / sizeof *kWrong; i++) {
     payonce_options options = {0};

@@ -16,7 +16,7 @@ typedef struct {
   int is_http;
   const script_answer* answers; /* one a call, over all connections */
   int count;
-  int connections; /* so far */
+  int connections;   /* so far */
   char heard[65536]; /* all that came */
   size_t heard_size;
   pthread_t thread;
