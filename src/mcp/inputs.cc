@@ -60,11 +60,12 @@ bool is_in_git(std::filesystem::path at) {
 }
 
 std::optional<std::string> state_of(InputKind kind, const std::string& path, size_t& budget) {
-  struct stat is {};
+  struct stat is{};
   switch (kind) {
     case InputKind::kFile: return file_state(path);
     case InputKind::kDirectory: return tree_state(path, budget);
-    case InputKind::kAbsent: return stat(path.c_str(), &is) == 0 ? std::nullopt : std::optional<std::string>("absent");
+    case InputKind::kAbsent:
+      return stat(path.c_str(), &is) == 0 ? std::nullopt : std::optional<std::string>("absent");
     case InputKind::kGit: {  // contents are the instance's to look at; what HEAD and the refs say is cheap
       const std::string git = path + "/.git";
       if (stat(git.c_str(), &is) != 0 || !S_ISDIR(is.st_mode)) return std::string("inside");
@@ -91,7 +92,7 @@ struct InputFinder::Search {
 
 // What `path` is now, as an input; whether anything is there. `is_meant`: as a path, so it must be checkable.
 bool InputFinder::add(Search& search, const std::string& path, bool is_meant) const {
-  struct stat is {};
+  struct stat is{};
   if (stat(path.c_str(), &is) != 0) return false;
   const InputKind kind = S_ISDIR(is.st_mode) ? InputKind::kDirectory : InputKind::kFile;
   const std::string at = plain(path);
@@ -122,10 +123,10 @@ void InputFinder::look_at(Search& search, const std::string& value, bool is_mean
   for (const auto* folders : {&folders_, &roots_})
     for (const std::string& folder : *folders) {
       const std::string at = folder + "/" + path;
-      struct stat is {};
+      struct stat is{};
       // A word that happens to be the name of a folder is no path; a file's name is rarely anything else.
-      const bool counts = is_meant || path.find('/') != std::string::npos ||
-                          (stat(at.c_str(), &is) == 0 && S_ISREG(is.st_mode));
+      const bool counts =
+          is_meant || path.find('/') != std::string::npos || (stat(at.c_str(), &is) == 0 && S_ISREG(is.st_mode));
       if (counts) exists = add(search, at, is_meant) || exists;
     }
   if (is_meant && !exists) search.out.unseen = fmt::format("'{}' is nothing that can be found from here", value);
@@ -165,9 +166,8 @@ Inputs InputFinder::find(const MessageLine& line, uint32_t arguments, const std:
 
 bool InputFinder::are_unchanged(const Inputs& inputs) {
   size_t budget = kMaxTreeEntries;
-  return std::all_of(inputs.found.begin(), inputs.found.end(), [&](const Input& input) {
-    return state_of(input.kind, input.path, budget) == input.state;
-  });
+  return std::all_of(inputs.found.begin(), inputs.found.end(),
+                     [&](const Input& input) { return state_of(input.kind, input.path, budget) == input.state; });
 }
 
 std::string as_deps(const Inputs& inputs) {
@@ -175,8 +175,10 @@ std::string as_deps(const Inputs& inputs) {
   for (const Input& input : inputs.found) {
     static constexpr const char* kTypes[] = {"file", "dir", "git"};
     if (input.kind != InputKind::kAbsent)
-      out += fmt::format(R"({{"type":"{}","path":{}}},)", kTypes[static_cast<int>(input.kind)], json_string(input.path));
-    out += fmt::format(R"({{"type":"value","name":{},"value":"{}"}},)", json_string("stat:" + input.path), input.state);
+      out +=
+          fmt::format(R"({{"type":"{}","path":{}}},)", kTypes[static_cast<int>(input.kind)], json_string(input.path));
+    out +=
+        fmt::format(R"({{"type":"value","name":{},"value":"{}"}},)", json_string("stat:" + input.path), input.state);
   }
   if (out.ends_with(',')) out.pop_back();
   return out + "]";

@@ -1,5 +1,5 @@
-// Bytes of a stream into lines, as MCP over stdio frames its messages. A line longer than the limit is not kept: it is
-// handed on in pieces, as it comes, so memory is bounded whatever a peer sends.  Threads: one at a time.
+// Bytes of a stream into lines, as MCP over stdio frames its messages. A line longer than the limit is not kept: it
+// is handed on in pieces, as it comes, so memory is bounded whatever a peer sends.  Threads: one at a time.
 #pragma once
 
 #include <cstddef>

@@ -29,13 +29,14 @@ TEST(LineReader, HandsOnEveryByteInOrderHoweverItComes) {
     LineReader reader(limit);
     std::string out;
     for (size_t at = 0; at < text.size(); at += step)
-      reader.feed(std::string_view(text).substr(at, step),
-                  [&](std::string_view line) {
-                    RC_ASSERT(line.size() <= limit && line.ends_with('\n'));
-                    RC_ASSERT(line.find('\n') == line.size() - 1);
-                    out += line;
-                  },
-                  [&](std::string_view piece) { out += piece; });
+      reader.feed(
+          std::string_view(text).substr(at, step),
+          [&](std::string_view line) {
+            RC_ASSERT(line.size() <= limit && line.ends_with('\n'));
+            RC_ASSERT(line.find('\n') == line.size() - 1);
+            out += line;
+          },
+          [&](std::string_view piece) { out += piece; });
     out += reader.rest();
     RC_ASSERT(out == text);
   }));
@@ -119,7 +120,8 @@ class InputsTest : public testing::Test {
 TEST_F(InputsTest, WhateverNamesSomethingHereIsAnInput) {
   using Paths = std::vector<std::string>;
   EXPECT_EQ(paths(R"({"path":"a.txt"})"), Paths{"a.txt"});
-  EXPECT_EQ(paths(fmt::format(R"({{"x":["{}","file://{}"]}})", at("a.txt"), at("sub/b.txt"))), (Paths{"a.txt", "sub/b.txt"}));
+  EXPECT_EQ(paths(fmt::format(R"({{"x":["{}","file://{}"]}})", at("a.txt"), at("sub/b.txt"))),
+            (Paths{"a.txt", "sub/b.txt"}));
   EXPECT_EQ(paths(R"({"paths":["./sub/../a.txt","a.txt"]})"), Paths{"a.txt"});
   EXPECT_EQ(paths(R"({"q":"a.txt"})"), Paths{"a.txt"});
   EXPECT_EQ(paths(R"({"dir":"sub/"})"), Paths{"sub"});
@@ -168,7 +170,8 @@ TEST_F(InputsTest, LinksThatLeadOutOfATreeCannotBeChecked) {
 }
 
 TEST_F(InputsTest, AsDependencies) {
-  const Inputs inputs{.found = {{InputKind::kFile, "/a\"b", "1"}, {InputKind::kAbsent, "/c", "absent"}}, .unseen = ""};
+  const Inputs inputs{.found = {{InputKind::kFile, "/a\"b", "1"}, {InputKind::kAbsent, "/c", "absent"}},
+                      .unseen = ""};
   EXPECT_EQ(as_deps(inputs), R"([{"type":"file","path":"/a\"b"},{"type":"value","name":"stat:/a\"b","value":"1"},)"
                              R"({"type":"value","name":"stat:/c","value":"absent"}])");
   EXPECT_EQ(as_deps({}), "[]");
@@ -179,7 +182,8 @@ TEST(ServerIdentity, WhatIsNewInEveryTerminalDoesNotCountAndTheRestDoes) {
     entries.push_back(nullptr);
     return environment_digest(entries.data());
   };
-  EXPECT_EQ(digest({"A=1", "B=2"}), digest({"B=2", "A=1", "TERM=xterm", "X_SESSION_ID=7", "PAYONCE_API_KEY=k", "_=x"}));
+  EXPECT_EQ(digest({"A=1", "B=2"}),
+            digest({"B=2", "A=1", "TERM=xterm", "X_SESSION_ID=7", "PAYONCE_API_KEY=k", "_=x"}));
   EXPECT_NE(digest({"DATABASE_URL=a"}), digest({"DATABASE_URL=b"}));
   EXPECT_NE(digest({"A=1"}), digest({}));
 }

@@ -62,7 +62,7 @@ class Walk {
   }
 
   bool entry(int directory_fd, const std::string& path, const std::string& name, const std::string& child) {
-    struct stat is {};
+    struct stat is{};
     if (budget_ == 0 || fstatat(directory_fd, child.c_str(), &is, AT_SYMLINK_NOFOLLOW) != 0) return false;
     --budget_;
     add(name, is);
@@ -71,7 +71,7 @@ class Walk {
   }
 
   bool link(const std::string& path, const std::string& name) {
-    struct stat target {};
+    struct stat target{};
     if (stat(path.c_str(), &target) != 0) return true;  // to nothing: the link itself is noted
     add(name + " ->", target);
     if (!S_ISDIR(target.st_mode)) return true;
@@ -96,7 +96,7 @@ class Walk {
 }  // namespace
 
 std::optional<std::string> file_state(const std::string& path) {
-  struct stat is {};
+  struct stat is{};
   if (stat(path.c_str(), &is) != 0 || !S_ISREG(is.st_mode)) return std::nullopt;
   return base::hex(base::sha256(told(is))).substr(0, kDigits);
 }

@@ -33,7 +33,7 @@ void forward_signal(int signal) {
 
 void forward_signals_to(pid_t child) {
   g_child = child;
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = forward_signal;
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) (void)sigaction(signal, &action, nullptr);
@@ -92,17 +92,18 @@ void client_to_server(Session& session, Output& to_client, Output& to_server, Ch
   LineReader lines(kMaxLineBytes);
   ssize_t got = 0;
   while ((got = read_some(STDIN_FILENO, stop_fd, buffer)) > 0)
-    lines.feed({buffer.data(), static_cast<size_t>(got)},
-               [&](std::string_view line) {
-                 if (const auto answer = session.on_client_line(line))
-                   to_client.write_line(*answer);
-                 else
-                   to_server.write(line);
-               },
-               [&](std::string_view piece) {
-                 session.on_client_piece();
-                 to_server.write(piece);
-               });
+    lines.feed(
+        {buffer.data(), static_cast<size_t>(got)},
+        [&](std::string_view line) {
+          if (const auto answer = session.on_client_line(line))
+            to_client.write_line(*answer);
+          else
+            to_server.write(line);
+        },
+        [&](std::string_view piece) {
+          session.on_client_piece();
+          to_server.write(piece);
+        });
   to_server.write(lines.rest());
   to_server.end_piece();
   child.close_input();
@@ -114,15 +115,16 @@ bool server_to_client(Session& session, Output& to_client, const Child& child) {
   LineReader lines(kMaxLineBytes);
   ssize_t got = 0;
   while ((got = read_some(child.read_fd(), -1, buffer)) > 0)
-    lines.feed({buffer.data(), static_cast<size_t>(got)},
-               [&](std::string_view line) {
-                 if (session.on_server_line(line)) to_client.write(line);
-                 session.passed_on();
-               },
-               [&](std::string_view piece) {
-                 session.on_server_piece();
-                 to_client.write(piece);
-               });
+    lines.feed(
+        {buffer.data(), static_cast<size_t>(got)},
+        [&](std::string_view line) {
+          if (session.on_server_line(line)) to_client.write(line);
+          session.passed_on();
+        },
+        [&](std::string_view piece) {
+          session.on_server_piece();
+          to_client.write(piece);
+        });
   to_client.write(lines.rest());
   to_client.end_piece();
   return lines.rest().empty();

@@ -41,8 +41,8 @@ Lookup ResultCache::lookup(const std::string& request_json) {
 }
 
 std::string ResultCache::commit(const std::string& ticket, std::string_view value_json, int64_t ttl_s) {
-  const std::string request = fmt::format(R"({{"ticket":{},"outcome":"success","ttl":{},"value":{}}})", json_string(ticket),
-                                          ttl_s, value_json);
+  const std::string request = fmt::format(R"({{"ticket":{},"outcome":"success","ttl":{},"value":{}}})",
+                                          json_string(ticket), ttl_s, value_json);
   const Result result(payonce_commit(client_.get(), request.c_str()));
   const payonce_status status = payonce_result_status(result.get());
   if (status == PAYONCE_OK) return "stored";

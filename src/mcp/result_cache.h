@@ -27,8 +27,8 @@ class ResultCache {
   // What became of it, for people: "stored", or why not.
   std::string commit(const std::string& ticket, std::string_view value_json, int64_t ttl_s);
   void abort(const std::string& ticket);
-  // Every entry and every open ticket of the workspace is void. When the instance cannot be told, nothing is looked up
-  // until it has been.
+  // Every entry and every open ticket of the workspace is void. When the instance cannot be told, nothing is looked
+  // up until it has been.
   void invalidate();
 
  private:

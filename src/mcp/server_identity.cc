@@ -17,23 +17,34 @@ namespace {
 
 // New in every terminal, session or process. Whatever is not named here counts: at worst a hit less.
 constexpr std::array<std::string_view, 44> kPassing = {
-    "_",           "PWD",          "OLDPWD",      "SHLVL",        "TERM",        "TERM_*",      "COLORTERM",
-    "LINES",       "COLUMNS",      "SSH_*",       "TMUX*",        "STY",         "WINDOW",      "WINDOWID",
-    "DISPLAY",     "WAYLAND_*",    "XDG_SESSION_*", "XDG_RUNTIME_DIR", "XDG_VTNR", "XDG_SEAT*", "DBUS_*",
-    "GPG_*",       "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_*", "MANAGERPID", "*_SESSION_ID", "*_PID",
-    "PAYONCE_*",   "VSCODE_*",     "ITERM_*",     "KITTY_*",      "WEZTERM_*",   "ALACRITTY_*", "CLAUDE_CODE_*",
-    "CLAUDECODE",  "CODEX_*",      "OPENCODE*",   "GEMINI_CLI*",  "QWEN_CODE*",  "npm_*",       "PYTEST_*",
-    "COLORFGBG",   "AI_AGENT"};
+    "_",          "PWD",           "OLDPWD",         "SHLVL",           "TERM",       "TERM_*",       "COLORTERM",
+    "LINES",      "COLUMNS",       "SSH_*",          "TMUX*",           "STY",        "WINDOW",       "WINDOWID",
+    "DISPLAY",    "WAYLAND_*",     "XDG_SESSION_*",  "XDG_RUNTIME_DIR", "XDG_VTNR",   "XDG_SEAT*",    "DBUS_*",
+    "GPG_*",      "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_*",       "MANAGERPID", "*_SESSION_ID", "*_PID",
+    "PAYONCE_*",  "VSCODE_*",      "ITERM_*",        "KITTY_*",         "WEZTERM_*",  "ALACRITTY_*",  "CLAUDE_CODE_*",
+    "CLAUDECODE", "CODEX_*",       "OPENCODE*",      "GEMINI_CLI*",     "QWEN_CODE*", "npm_*",        "PYTEST_*",
+    "COLORFGBG",  "AI_AGENT"};
 
 bool is_passing(std::string_view name) {
   return std::any_of(kPassing.begin(), kPassing.end(),
                      [&](std::string_view pattern) { return base::matches_wildcard(pattern, name); });
 }
 
-// The file that a word of the command names: a program in the path, a script, a database.
+// Files of the command that say what the server does. Data that it works on (a database, its own log) is no part of
+// what it is, and changes while it runs.
+bool is_code(const std::string& path) {
+  static constexpr std::array<std::string_view, 20> kEndings = {
+      ".py", ".pyz", ".js",  ".mjs", ".cjs",  ".ts",   ".mts",  ".jar",  ".rb",  ".php",
+      ".pl", ".sh",  ".lua", ".exs", ".wasm", ".json", ".toml", ".yaml", ".yml", ".ini"};
+  return access(path.c_str(), X_OK) == 0 ||
+         std::any_of(kEndings.begin(), kEndings.end(),
+                     [&](std::string_view ending) { return path.ends_with(ending); });
+}
+
+// The file that a word of the command names: a program in the path, a script, its configuration.
 std::string file_named(const std::string& word, const std::string& directory, bool is_program) {
   const auto is_file = [](const std::string& path) {
-    struct stat is {};
+    struct stat is{};
     return stat(path.c_str(), &is) == 0 && S_ISREG(is.st_mode);
   };
   if (word.starts_with('/')) return is_file(word) ? word : "";
@@ -57,7 +68,7 @@ std::string process_of(const ProxySettings& settings) {
   for (size_t i = 0; i < settings.command.size(); ++i) {
     words += (i == 0 ? "" : ",") + json_string(settings.command[i]);
     const std::string path = file_named(settings.command[i], settings.directory, i == 0);
-    if (!path.empty()) files += file_state(path).value_or("") + " ";
+    if (!path.empty() && is_code(path)) files += file_state(path).value_or("") + " ";
   }
   return fmt::format(R"("command":[{}],"directory":{},"files":"{}","environment":"{}")", words,
                      json_string(settings.directory), files, environment_digest(environ));
@@ -67,9 +78,14 @@ std::string or_null(std::string_view raw) { return raw.empty() ? "null" : std::s
 
 // What agents add to each call: tokens and ids of the call itself, and of its traces.
 bool is_of_the_call(const std::string& key) {
-  static constexpr std::array<std::string_view, 8> kKeys = {
-      "progressToken", "traceparent", "tracestate", "baggage", "io.modelcontextprotocol/clientInfo",
-      "io.modelcontextprotocol/logLevel", "claudecode/*", "x-codex-*"};
+  static constexpr std::array<std::string_view, 8> kKeys = {"progressToken",
+                                                            "traceparent",
+                                                            "tracestate",
+                                                            "baggage",
+                                                            "io.modelcontextprotocol/clientInfo",
+                                                            "io.modelcontextprotocol/logLevel",
+                                                            "claudecode/*",
+                                                            "x-codex-*"};
   return std::any_of(kKeys.begin(), kKeys.end(),
                      [&](std::string_view pattern) { return base::matches_wildcard(pattern, key); });
 }

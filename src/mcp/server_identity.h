@@ -1,5 +1,5 @@
-// Which server it is, so that two that could answer differently never share an answer: its command, the files that the
-// command names, its working directory and environment, what it calls itself, and what the client told it.
+// Which server it is, so that two that could answer differently never share an answer: its command, the files that
+// the command names, its working directory and environment, what it calls itself, and what the client told it.
 // Threads: one at a time.
 #pragma once
 

@@ -24,8 +24,8 @@ bool mentions_a_call(std::string_view line) {
 }
 
 std::string elapsed(std::chrono::steady_clock::time_point since) {
-  return fmt::format("{:.1f} ms", std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - since)
-                                      .count());
+  return fmt::format("{:.1f} ms",
+                     std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - since).count());
 }
 
 // Where relative paths may begin: the working directory, the workspace, and the folders that the command names.
@@ -128,8 +128,8 @@ void Session::from_client(const MessageLine& line, const Message& message, Effec
 
 void Session::cancelled(const MessageLine& line, uint32_t params, Effects& effects) {
   const uint32_t id = line.member(params, "requestId");
-  const auto found = pending_.find(line.is(id, JsonType::kString) ? "s" + line.text(id)
-                                                                  : "n" + std::string(line.raw(id)));
+  const auto found =
+      pending_.find(line.is(id, JsonType::kString) ? "s" + line.text(id) : "n" + std::string(line.raw(id)));
   if (found == pending_.end()) return;
   if (found->second.what == Asked::kWrite) {
     found->second.cancelled = Clock::now();
@@ -150,7 +150,8 @@ void Session::write_begins(const MessageLine& line, const Message& call, const s
   make_void(effects);
   // What runs as a task goes on after the answer, and nothing here tells when it ends.
   if (line.member(line.member(call.node, "params"), "task") != MessageLine::kNone) give_up("a task may write");
-  track(call.id, {.what = Asked::kWrite, .raw_id = std::string(line.raw(line.member(call.node, "id"))), .tool = tool});
+  track(call.id,
+        {.what = Asked::kWrite, .raw_id = std::string(line.raw(line.member(call.node, "id"))), .tool = tool});
 }
 
 void Session::make_void(Effects& effects) {
@@ -214,11 +215,11 @@ std::string Session::request_of(const MessageLine& line, const Message& call, co
   const std::string_view arguments = line.raw(line.member(params, "arguments"));
   // What nothing says of how it may change, only the session may see that sees every call to the server.
   const bool is_shared = !inputs.found.empty() || tool.by_arguments;
-  return fmt::format(
-      R"({{"kind":"tool_result","parts":{{"tool":{},"arguments":{},"session":"{}",{}}},)"
-      R"("versions":{{"tools":"{}",{}}},"deps":{},"max_age":{}}})",
-      line.raw(line.member(params, "name")), arguments.empty() ? "{}" : arguments, is_shared ? "" : session_,
-      identity_.parts(line, line.member(params, "_meta")), tool.tag, version_, as_deps(inputs), ttl_s);
+  return fmt::format(R"({{"kind":"tool_result","parts":{{"tool":{},"arguments":{},"session":"{}",{}}},)"
+                     R"("versions":{{"tools":"{}",{}}},"deps":{},"max_age":{}}})",
+                     line.raw(line.member(params, "name")), arguments.empty() ? "{}" : arguments,
+                     is_shared ? "" : session_, identity_.parts(line, line.member(params, "_meta")), tool.tag,
+                     version_, as_deps(inputs), ttl_s);
 }
 
 std::optional<std::string> Session::look_up(const MessageLine& line, const Message& call, const Tool& tool) {
@@ -250,7 +251,8 @@ std::optional<std::string> Session::look_up(const MessageLine& line, const Messa
     note(fmt::format("hit {}: {}", pending.tool, elapsed(begin)));
     return fmt::format("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{}}}\n", pending.raw_id, found.value);
   }
-  note(fmt::format("{} {}: {}", found.ticket.empty() ? "pass" : payonce_status_name(found.status), pending.tool, why));
+  note(
+      fmt::format("{} {}: {}", found.ticket.empty() ? "pass" : payonce_status_name(found.status), pending.tool, why));
   if (!found.ticket.empty()) {
     pending.what = Asked::kKept;
     pending.ticket = std::move(found.ticket);

@@ -1,9 +1,9 @@
-// What the proxy makes of the messages between a client and its server: which calls are answered from the cache, which
-// results are kept, and what makes them void.
+// What the proxy makes of the messages between a client and its server: which calls are answered from the cache,
+// which results are kept, and what makes them void.
 //
 // A result is kept only when nothing that could make it wrong happened between the look-up and the answer: no call
-// that writes, no list_changed or resource update, no question to the user or to a model, no change of an input. While
-// a call that writes is on its way, nothing is answered from the cache; before and after it, all entries of the
+// that writes, no list_changed or resource update, no question to the user or to a model, no change of an input.
+// While a call that writes is on its way, nothing is answered from the cache; before and after it, all entries of the
 // workspace are void. Whatever is not understood passes through, and what it may have changed is assumed.
 //
 // Threads: on_client_* one, on_server_*, passed_on() and unanswered() another; the two at once.
@@ -49,11 +49,11 @@ class Session {
   enum class Asked : uint8_t { kOther, kInitialize, kTools, kKept, kWrite };
   struct Pending {
     Asked what = Asked::kOther;
-    std::string raw_id;      // as the client spelled it
-    bool is_first = false;   // kTools: the first page
-    uint64_t listing = 0;    // kTools: of which state of the server's list
-    std::string tool;        // kKept, kWrite
-    std::string ticket;      // kKept
+    std::string raw_id;       // as the client spelled it
+    bool is_first = false;    // kTools: the first page
+    uint64_t listing = 0;     // kTools: of which state of the server's list
+    std::string tool;         // kKept, kWrite
+    std::string ticket;       // kKept
     uint64_t generation = 0;  // kKept: nothing may have been made void since
     int64_t ttl_s = 0;
     Inputs inputs;
@@ -104,13 +104,13 @@ class Session {
   ServerIdentity identity_;
   ToolTable tools_;
   InputFinder finder_;
-  std::map<std::string, Pending> pending_;            // by id
-  std::map<std::string, bool> server_asked_;          // ids of roots/list requests that wait for the client
-  bool roots_changed_ = false;                        // and the server has not asked again
-  bool knows_roots_ = false;                          // the server has asked once
+  std::map<std::string, Pending> pending_;    // by id
+  std::map<std::string, bool> server_asked_;  // ids of roots/list requests that wait for the client
+  bool roots_changed_ = false;                // and the server has not asked again
+  bool knows_roots_ = false;                  // the server has asked once
   uint64_t generation_ = 0;
   uint64_t listing_ = 0;
-  std::optional<uint64_t> asked_listing_;             // which was asked for by the proxy itself
+  std::optional<uint64_t> asked_listing_;  // which was asked for by the proxy itself
   bool own_answer_came_ = false;
   bool own_page_is_first_ = false;
   std::string own_cursor_;

@@ -37,7 +37,8 @@ class Wire {
     session_ = std::make_unique<Session>(
         settings_, R"("mcp":"w")", *cache_, [this](std::string_view line) { on_own_request(line); }, nullptr);
     client(R"({"jsonrpc":"2.0","id":0,"method":"initialize","params":{"capabilities":{}}})");
-    server(R"({"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"s","version":"1"}}})");
+    server(
+        R"({"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"s","version":"1"}}})");
     if (lists) list();
   }
 
@@ -54,8 +55,9 @@ class Wire {
     return passed;
   }
   std::optional<std::string> call(const std::string& id, const std::string& tool, const std::string& arguments) {
-    return client(fmt::format(R"({{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{{"name":"{}","arguments":{}}}}})",
-                              id, tool, arguments));
+    return client(
+        fmt::format(R"({{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{{"name":"{}","arguments":{}}}}})",
+                    id, tool, arguments));
   }
   void answer(const std::string& id, const std::string& result) {
     EXPECT_TRUE(server(fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{}}})", id, result)));
@@ -87,7 +89,8 @@ class Wire {
       (void)server(fmt::format(R"({{"jsonrpc":"2.0","id":"{}","result":{{"tools":[{}]{}}}}})", id,
                                second ? kTools : R"({"name":"other","inputSchema":{}})",
                                second ? "" : R"(,"nextCursor":"p2")"));
-    }).join();
+    })
+        .join();
   }
 
   base::TemporaryDirectory folder_;
@@ -118,8 +121,9 @@ TEST_F(SessionTest, ASecondCallIsAnsweredWithTheSameResultUnderItsOwnId) {
 }
 
 TEST_F(SessionTest, OnlyGoodAnswersAreKept) {
-  for (const std::string result : {R"({"content":[],"isError":true})", R"({"resultType":"input_required","requestState":"s"})",
-                                   R"({"resultType":"task","content":[]})", R"([1])", "null"}) {
+  for (const std::string result :
+       {R"({"content":[],"isError":true})", R"({"resultType":"input_required","requestState":"s"})",
+        R"({"resultType":"task","content":[]})", R"([1])", "null"}) {
     wire_.ask("define", R"({"word":"a"})", result);
     EXPECT_FALSE(wire_.hits("define", R"({"word":"a"})")) << result;
   }
@@ -245,7 +249,8 @@ TEST_F(SessionTest, OtherRootsAreOtherKeys) {
   const auto roots = [&](const std::string& uri) {
     EXPECT_TRUE(wire_.server(R"({"jsonrpc":"2.0","id":9,"method":"roots/list"})"));
     EXPECT_FALSE(wire_.hits("define", "{}"));  // until it knows them
-    EXPECT_FALSE(wire_.client(fmt::format(R"({{"jsonrpc":"2.0","id":9,"result":{{"roots":[{{"uri":"{}"}}]}}}})", uri)));
+    EXPECT_FALSE(
+        wire_.client(fmt::format(R"({{"jsonrpc":"2.0","id":9,"result":{{"roots":[{{"uri":"{}"}}]}}}})", uri)));
   };
   roots("file:///a");
   wire_.ask("define", "{}", kResult);
@@ -273,7 +278,8 @@ TEST_F(SessionTest, TasksAndContinuedCallsPass) {
   wire_.ask("define", "{}", kResult);
   for (const std::string more : {R"("task":{})", R"("inputResponses":{})", R"("requestState":"s")"})
     EXPECT_FALSE(wire_.client(fmt::format(
-        R"({{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"define","arguments":{{}},{}}}}})", more)));
+        R"({{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"define","arguments":{{}},{}}}}})",
+        more)));
   EXPECT_TRUE(wire_.hits("define", "{}"));
   EXPECT_FALSE(wire_.client(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"write","task":{}}})"));
   wire_.answer("1", kResult);
@@ -283,9 +289,9 @@ TEST_F(SessionTest, TasksAndContinuedCallsPass) {
 
 TEST_F(SessionTest, ABatchPassesAndItsWritesCount) {
   wire_.ask("define", "{}", kResult);
-  EXPECT_FALSE(wire_.client(
-      R"([{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"define","arguments":{}}},)"
-      R"({"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"write"}}])"));
+  EXPECT_FALSE(
+      wire_.client(R"([{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"define","arguments":{}}},)"
+                   R"({"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"write"}}])"));
   EXPECT_FALSE(wire_.hits("define", "{}"));
   EXPECT_TRUE(wire_.server(R"([{"jsonrpc":"2.0","id":2,"result":{}},{"jsonrpc":"2.0","id":1,"result":{}}])"));
   wire_.ask("define", "{}", kResult);
@@ -294,8 +300,8 @@ TEST_F(SessionTest, ABatchPassesAndItsWritesCount) {
 
 TEST_F(SessionTest, WhatIsNotUnderstoodPasses) {
   wire_.ask("define", "{}", kResult);
-  for (const std::string line : {"junk", "", "{", "[]", "7", "\"x\"", R"({"id":1})", R"({"jsonrpc":"2.0","method":7})",
-                                 "\xff\xfe", R"({"id":{},"method":"x"})"}) {
+  for (const std::string line : {"junk", "", "{", "[]", "7", "\"x\"", R"({"id":1})",
+                                 R"({"jsonrpc":"2.0","method":7})", "\xff\xfe", R"({"id":{},"method":"x"})"}) {
     EXPECT_FALSE(wire_.client(line));
     EXPECT_TRUE(wire_.server(line));
   }
@@ -319,7 +325,8 @@ TEST_F(SessionTest, RequestsOfADeadServerGetAnError) {
   EXPECT_FALSE(wire_.call(R"("a\"1")", "define", "{}"));
   EXPECT_FALSE(wire_.client(R"({"jsonrpc":"2.0","id":7,"method":"ping"})"));
   const std::string lines = wire_.session().unanswered("the server ended \"so\"");
-  EXPECT_NE(lines.find(R"("id":"a\"1","error":{"code":-32000,"message":"the server ended \"so\""})"), std::string::npos);
+  EXPECT_NE(lines.find(R"("id":"a\"1","error":{"code":-32000,"message":"the server ended \"so\""})"),
+            std::string::npos);
   EXPECT_NE(lines.find(R"("id":7,)"), std::string::npos);
   EXPECT_EQ(wire_.session().unanswered("again"), "");
 }

@@ -16,8 +16,8 @@ constexpr size_t kMaxTools = 10'000;  // more are not learned, so they count as 
 
 bool is_path_word(const std::string& word) {
   static constexpr std::array<std::string_view, 17> kWords = {
-      "path",     "paths",     "file",        "files",  "filename", "filenames", "filepath", "filepaths", "dir",
-      "dirs",     "directory", "directories", "folder", "folders",  "cwd",       "root",     "roots"};
+      "path", "paths",     "file",        "files",  "filename", "filenames", "filepath", "filepaths", "dir",
+      "dirs", "directory", "directories", "folder", "folders",  "cwd",       "root",     "roots"};
   return std::find(kWords.begin(), kWords.end(), word) != kWords.end();
 }
 

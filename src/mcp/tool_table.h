@@ -29,9 +29,9 @@ enum class ToolUse : uint8_t {
 
 struct Tool {
   ToolUse use = ToolUse::kWrite;
-  bool by_arguments = false;     // equal arguments mean an equal result, as its author or the user says
+  bool by_arguments = false;  // equal arguments mean an equal result, as its author or the user says
   bool open_world = true;
-  std::string tag;               // digest of the whole definition: another one is another tool
+  std::string tag;                   // digest of the whole definition: another one is another tool
   std::set<std::string> path_names;  // properties whose values are paths
 };
 

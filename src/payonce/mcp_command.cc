@@ -56,12 +56,15 @@ base::Status read_options(Options& options) {
 }  // namespace
 
 void add_mcp(CLI::App& app, int& status) {
-  CLI::App* command =
-      app.add_subcommand("mcp", "Runs an MCP server behind a cache: repeated calls of read-only tools are answered here");
+  CLI::App* command = app.add_subcommand(
+      "mcp", "Runs an MCP server behind a cache: repeated calls of read-only tools are answered here");
   command->footer(
-      "The instance is that of $PAYONCE_SOCKET or $PAYONCE_URL (default http://127.0.0.1:4141), the entries are those of\n"
-      "$PAYONCE_API_KEY. Without an instance everything passes through. Kept are the results of tools that their server\n"
-      "calls read-only and either closed-world or idempotent; a file or directory among the arguments that changes makes\n"
+      "The instance is that of $PAYONCE_SOCKET or $PAYONCE_URL (default http://127.0.0.1:4141), the entries are "
+      "those of\n"
+      "$PAYONCE_API_KEY. Without an instance everything passes through. Kept are the results of tools that their "
+      "server\n"
+      "calls read-only and either closed-world or idempotent; a file or directory among the arguments that changes "
+      "makes\n"
       "its results void, a tool that writes those of the whole workspace. docs/agents/mcp.md says the rest.\n"
       "Exit status: the server's; 127 when there is no such program; 2 for wrong usage.\n\n"
       "Examples:\n"
@@ -72,13 +75,15 @@ void add_mcp(CLI::App& app, int& status) {
   const auto options = std::make_shared<Options>();
   command->add_option("command", options->proxy.command, "The MCP server and its arguments, after --")->required();
   command
-      ->add_option("--tool", options->tools,
-                   "NAME=cache keeps a tool's results whatever its server says of it, NAME=pass never does; repeatable")
+      ->add_option(
+          "--tool", options->tools,
+          "NAME=cache keeps a tool's results whatever its server says of it, NAME=pass never does; repeatable")
       ->type_name("NAME=cache|pass")
       ->allow_extra_args(false);
   command
-      ->add_option("--ttl", options->ttl,
-                   "How long results are kept: 90s, 15m, 24h. Default 1h where what they depend on is checked, else 5m")
+      ->add_option(
+          "--ttl", options->ttl,
+          "How long results are kept: 90s, 15m, 24h. Default 1h where what they depend on is checked, else 5m")
       ->type_name("TIME");
   command
       ->add_option("--workspace", options->workspace,
