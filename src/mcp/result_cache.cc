@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+
 #include "mcp/message.h"
 
 namespace payonce::mcp {
@@ -13,6 +15,22 @@ struct Free {
 using Result = std::unique_ptr<payonce_result, Free>;
 
 std::string text_of(const char* text) { return text == nullptr ? "" : text; }
+
+constexpr int64_t kAwayMs = 1000;  // as the client's retry_ms
+// A client waits for its answer meanwhile, and an invalidation that fails is made up for.
+constexpr int kCallMs = 250;
+
+int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+payonce_client* open_client() {
+  payonce_options options = {};
+  options.call_ms = kCallMs;
+  options.retry_ms = kAwayMs;
+  return payonce_open(&options);
+}
 
 // "reason" of an answer, and what was stale.
 std::string reason_of(const Result& result) {
@@ -27,7 +45,13 @@ std::string reason_of(const Result& result) {
 }  // namespace
 
 ResultCache::ResultCache(std::string version)
-    : client_(payonce_open(nullptr)), invalidation_(fmt::format(R"({{"version":{}}})", json_string(version))) {}
+    : client_(open_client()), invalidation_(fmt::format(R"({{"version":{}}})", json_string(version))) {}
+
+bool ResultCache::is_away() const { return now_ms() < away_until_ms_; }
+
+void ResultCache::remember(payonce_status status) {
+  away_until_ms_ = status == PAYONCE_UNAVAILABLE ? now_ms() + kAwayMs : 0;
+}
 
 Lookup ResultCache::lookup(const std::string& request_json) {
   if (owes_invalidation_ && !tell_invalid()) return {.why = "entries that may be void could not be removed"};
@@ -36,6 +60,7 @@ Lookup ResultCache::lookup(const std::string& request_json) {
              .value = text_of(payonce_result_value(result.get())),
              .ticket = text_of(payonce_result_ticket(result.get())),
              .why = text_of(payonce_result_error(result.get()))};
+  remember(out.status);
   if (out.why.empty() && out.status != PAYONCE_HIT) out.why = reason_of(result);
   return out;
 }

@@ -23,6 +23,8 @@ class ResultCache {
   // `version`: the tag that all entries of this workspace carry, "mcp=…".
   explicit ResultCache(std::string version);
 
+  // Nobody answered a moment ago: a lookup would be a miss, so that what it needs need not be gathered.
+  bool is_away() const;
   Lookup lookup(const std::string& request_json);
   // What became of it, for people: "stored", or why not.
   std::string commit(const std::string& ticket, std::string_view value_json, int64_t ttl_s);
@@ -33,6 +35,7 @@ class ResultCache {
 
  private:
   bool tell_invalid();
+  void remember(payonce_status status);
 
   struct Close {
     void operator()(payonce_client* client) const { payonce_close(client); }
@@ -40,6 +43,7 @@ class ResultCache {
   const std::unique_ptr<payonce_client, Close> client_;
   const std::string invalidation_;
   std::atomic<bool> owes_invalidation_{false};
+  std::atomic<int64_t> away_until_ms_{0};  // of the steady clock
 };
 
 }  // namespace payonce::mcp

@@ -234,6 +234,7 @@ std::optional<std::string> Session::look_up(const MessageLine& line, const Messa
   pending.generation = generation_;
   lock.unlock();
 
+  if (why.empty() && cache_.is_away()) why = "no instance answered a moment ago";
   if (why.empty()) {
     pending.inputs = finder.find(line, line.member(params, "arguments"), tool.path_names);
     why = pending.inputs.unseen;
