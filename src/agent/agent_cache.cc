@@ -64,7 +64,8 @@ bool selects(const Selection& selection, const Entry& entry) {
 struct Release {
   Runs& runs;
   const std::string& key;
-  ~Release() { runs.release(key); }
+  bool published = false;
+  ~Release() { runs.release(key, published); }
 };
 
 }  // namespace
@@ -253,7 +254,7 @@ base::Result<Committed> AgentCache::commit(const Commit& commit, std::string_vie
   if (!ticket)
     return base::fail(base::Code::kNotFound,
                       "no such ticket: it was used, aborted or has expired, or is another credential's");
-  const Release release{runs_, ticket->key};
+  Release release{.runs = runs_, .key = ticket->key};
   if (commit.pending && ticket->question->run.empty())
     return base::fail(base::Code::kInvalid, "outcome \"pending\" needs a run, named by the lookup");
   std::vector<Observed> observed;
@@ -283,6 +284,8 @@ base::Result<Committed> AgentCache::commit(const Commit& commit, std::string_vie
   Pending made{.entry = entry, .value = base::Bytes::copy(commit.value), .by_meaning = ticket->by_meaning};
   if (!commit.pending) {
     publish(made);
+    parts_.store.write_out();
+    release.published = true;
   } else if (!runs_.keep(question.run, std::move(made))) {
     return Committed{.entry = nullptr, .drop = Drop::kNoRoom};
   }
@@ -299,12 +302,13 @@ void AgentCache::publish(const Pending& pending) {
 uint64_t AgentCache::publish(const std::string& run, std::string_view credential) {
   const std::vector<Pending> all = runs_.take_run(credential, run);
   for (const Pending& pending : all) publish(pending);
+  parts_.store.write_out();
   return all.size();
 }
 
 base::Status AgentCache::drop_ticket(const std::string& ticket, std::string_view credential) {
   if (const auto taken = runs_.take(ticket, credential)) {
-    runs_.release(taken->key);
+    runs_.release(taken->key, false);
     return {};
   }
   return base::fail(base::Code::kNotFound,

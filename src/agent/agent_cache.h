@@ -4,6 +4,8 @@
 //   commit()  ─▶ a successful outcome is stored; anything else is not. "pending": for its own run alone, until
 //   publish() ─▶ the run ended well: all of it is visible;  abort() ─▶ or none of it
 //
+// What is said to be stored outlives a kill of the process.
+//
 // An entry's dependencies (files, trees, repositories, values) are looked at again at each hit. What has changed
 // since the lookup that named it makes the commit a drop: the value may be of either state.
 //

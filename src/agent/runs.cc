@@ -10,24 +10,27 @@ constexpr int64_t kSweep_ms = 1'000;  // how often runs are looked through for v
 
 }  // namespace
 
-void Runs::release_locked(const std::string& key, Wakes& woken) {
+void Runs::release_locked(const std::string& key, bool published, Wakes& woken) {
   const auto lease = leases_.find(key);
-  if (lease == leases_.end() || --lease->second.open > 0) return;
+  if (lease == leases_.end()) return;
+  const bool last = --lease->second.open == 0;
+  if (!last && !published) return;
   std::move(lease->second.waiting.begin(), lease->second.waiting.end(), std::back_inserter(woken));
-  leases_.erase(lease);
+  lease->second.waiting.clear();
+  if (last) leases_.erase(lease);
 }
 
-void Runs::release(const std::string& key) {
+void Runs::release(const std::string& key, bool published) {
   Wakes woken;
   {
     const std::lock_guard lock(mutex_);
-    release_locked(key, woken);
+    release_locked(key, published, woken);
   }
   wake(woken);
 }
 
 void Runs::close_locked(Tickets::iterator ticket, Wakes& woken) {
-  release_locked(ticket->key, woken);
+  release_locked(ticket->key, false, woken);
   by_id_.erase(ticket->id);
   tickets_.erase(ticket);
 }

@@ -53,9 +53,10 @@ class Runs {
   // Takes it away; its lease on the key holds until release(). nullopt: unknown, used, expired, or another
   // credential's.
   std::optional<Ticket> take(const std::string& id, std::string_view credential);
-  void release(const std::string& key);
+  // `published`: whoever waits for the key may look again, though others compute it, too.
+  void release(const std::string& key, bool published);
   bool is_open(const std::string& key);  // some caller computes it
-  // Calls `wake` once when no ticket of the key is open any more, or at once.
+  // Calls `wake` once when the key was published or no ticket of it is open any more, or at once.
   void when_closed(const std::string& key, std::function<void()> wake);
 
   // False: no room.
@@ -76,7 +77,7 @@ class Runs {
   };
   using Tickets = std::list<Ticket>;  // the oldest first
   void close_locked(Tickets::iterator ticket, Wakes& woken);
-  void release_locked(const std::string& key, Wakes& woken);
+  void release_locked(const std::string& key, bool published, Wakes& woken);
   void expire_locked(Wakes& woken);
   static void wake(const Wakes& woken) {
     for (const auto& one : woken) one();

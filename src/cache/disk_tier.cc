@@ -276,6 +276,11 @@ void DiskTier::tidy() {
   if (oldest_in_use > log_->oldest()) drop_until(oldest_in_use - 1);
 }
 
+void DiskTier::write_out() {
+  const std::lock_guard lock(writer_mutex_);
+  if (!closed_) drain();
+}
+
 void DiskTier::flush() {
   const std::lock_guard lock(writer_mutex_);
   if (closed_) return;

@@ -56,7 +56,8 @@ class DiskTier : public std::enable_shared_from_this<DiskTier> {
   // `work` is called, and must only post, when all that earlier runs stored is found; never if the tier closes
   // before.
   void when_scanned(std::function<void()> work) { scan_end_.when_open(std::move(work)); }
-  void flush();
+  void write_out();  // what was inserted before is with the operating system: it outlives this process
+  void flush();      // and on the disk
   // Ends the scan, writes what is queued, and frees the directory for the next owner. Jobs that still run do nothing.
   void close();
 

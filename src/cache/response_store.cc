@@ -172,6 +172,10 @@ class TieredStore final : public ResponseStore {
       work();
   }
 
+  void write_out() override {
+    if (disk_) disk_->write_out();
+  }
+
   void flush() override {
     if (disk_) disk_->flush();
     measure();

@@ -81,6 +81,8 @@ class ResponseStore {
   virtual Stats stats() const = 0;
   // Calls `work`, which must only post, when all that earlier runs have stored is found; at once without a disk tier.
   virtual void when_scanned(std::function<void()> work) = 0;
+  // What was inserted before outlives this process (not yet a power cut). Does I/O.
+  virtual void write_out() = 0;
   virtual void flush() = 0;  // waits until all that was inserted is on disk and synced
 };
 

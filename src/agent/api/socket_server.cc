@@ -37,18 +37,19 @@ struct SocketServer::State {
   net::EventLoops& loops;
   Protocol::acceptor acceptor;
   boost::asio::steady_timer pause;
-  std::atomic<size_t> connections{0};
+  const std::shared_ptr<std::atomic<size_t>> connections = std::make_shared<std::atomic<size_t>>(0);
   size_t next_loop = 0;  // loop 0's alone
 };
 
-// One peer. Lives as long as a read, a call or a write of it is on the way. Its loop only.
+// One peer. Lives as long as a read, a call or a write of it is on the way: perhaps longer than the State, whose
+// acceptor belongs to another loop. Its loop only.
 class SocketServer::Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::shared_ptr<State> state, Protocol::socket socket, net::EventLoop& loop)
-      : state_(std::move(state)), socket_(std::move(socket)), loop_(loop) {
-    state_->connections.fetch_add(1);
+  Connection(const State& state, Protocol::socket socket, net::EventLoop& loop)
+      : api_(state.api), count_(state.connections), socket_(std::move(socket)), loop_(loop) {
+    count_->fetch_add(1);
   }
-  ~Connection() { state_->connections.fetch_sub(1); }
+  ~Connection() { count_->fetch_sub(1); }
 
   void read() {
     socket_.async_read_some(boost::asio::buffer(chunk_),
@@ -70,8 +71,8 @@ class SocketServer::Connection : public std::enable_shared_from_this<Connection>
     for (const Verb known :
          {Verb::kLookup, Verb::kCommit, Verb::kAbort, Verb::kInvalidate, Verb::kHint, Verb::kStats})
       if (static_cast<char>(known) == verb)
-        return state_->api.call(known, base::Bytes(std::move(call.body)), peer_, loop_,
-                                [self = shared_from_this(), verb](Reply reply) { self->answer(verb, reply); });
+        return api_.call(known, base::Bytes(std::move(call.body)), peer_, loop_,
+                         [self = shared_from_this(), verb](Reply reply) { self->answer(verb, reply); });
     refuse({base::Code::kInvalid, "no such verb; known: L, C, A, I, H, S, K"});
   }
 
@@ -103,7 +104,8 @@ class SocketServer::Connection : public std::enable_shared_from_this<Connection>
                              });
   }
 
-  const std::shared_ptr<State> state_;
+  AgentApi& api_;
+  const std::shared_ptr<std::atomic<size_t>> count_;
   Protocol::socket socket_;
   net::EventLoop& loop_;
   Peer peer_{.headers = {}, .on_this_machine = true};
@@ -128,8 +130,8 @@ void SocketServer::accept(const std::shared_ptr<State>& state) {
   state->acceptor.async_accept(
       loop.context(), [state, &loop](const boost::system::error_code& error, Protocol::socket socket) {
         if (!state->acceptor.is_open()) return;
-        if (!error && state->connections < kMaxConnections) {
-          const auto connection = std::make_shared<Connection>(state, std::move(socket), loop);
+        if (!error && *state->connections < kMaxConnections) {
+          const auto connection = std::make_shared<Connection>(*state, std::move(socket), loop);
           loop.post([connection] { connection->read(); });
         }
         if (!error) return accept(state);

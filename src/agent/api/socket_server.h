@@ -1,7 +1,7 @@
 // The agent API on a Unix socket, for the SDKs: about half the time of HTTP, and who may call is a matter of the file
 // system. A connection's calls are answered one after the other, in their order. docs/agents/api.md has the frames.
-// Threads: constructor, start() and stop() one thread; connections run on the loops.
-// Owner: the instance; the loops outlive it.
+// Threads: constructor, start() and destructor one thread; connections run on the loops.
+// Owner: the instance. It is destroyed when the loops have stopped, and before them.
 #pragma once
 
 #include <memory>

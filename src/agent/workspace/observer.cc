@@ -22,15 +22,16 @@ base::Result<std::string> Observer::state(const Dependency& dependency) {
 // The mark is taken before the walk: what changes during it makes the next mark another one.
 base::Result<std::string> Observer::tree_state(const Dependency& dependency) {
   const base::Hash128 key = hash_.parts(std::array<std::string_view, 2>{type_name(dependency.type), dependency.name});
-  const auto mark = watch_.mark(dependency.name);
+  const bool git = dependency.type == DependencyType::kGit;
+  const auto mark = git ? repositories_.mark(dependency.name, [&] { return git_ignores(dependency.name); })
+                        : names_.mark(dependency.name);
   const int64_t now_ms = clock_.monotonic_us() / 1000;
   if (mark) {
     const std::lock_guard lock(mutex_);
     const Tree* tree = trees_.find(key);
     if (tree != nullptr && tree->mark == *mark && now_ms - tree->seen_ms < TreeWatch::kTrusted_ms) return tree->state;
   }
-  PAYONCE_TRY(std::string state, dependency.type == DependencyType::kGit ? git_state(dependency.name, files_)
-                                                                         : names_state(dependency.name));
+  PAYONCE_TRY(std::string state, git ? git_state(dependency.name, files_) : names_state(dependency.name));
   if (mark) {
     const std::lock_guard lock(mutex_);
     trees_.insert(key, {.mark = *mark, .seen_ms = now_ms, .state = state});

@@ -41,7 +41,7 @@ class Observer {
   const base::Clock& clock_;
   const base::KeyedHash hash_;
   FileStates files_;
-  TreeWatch watch_;
+  TreeWatch names_, repositories_;
   std::mutex mutex_;
   base::LruMap<Tree> trees_{256};  // guarded by mutex_
 };

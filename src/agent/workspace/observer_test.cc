@@ -145,6 +145,21 @@ TEST_F(Workspace, ARepositoryIsHeadAndWhatDiffersFromIt) {
   EXPECT_NE(state(DependencyType::kGit), untracked);
   fs::remove(path("new"));
   EXPECT_EQ(state(DependencyType::kGit), clean);
+  write(".gitignore", "*.log\nbuild\n");
+  write("build/out", "in a directory that is ignored, and so not watched");
+  const std::string ignoring = state(DependencyType::kGit);
+  write("build/out", "changed");
+  EXPECT_EQ(state(DependencyType::kGit), ignoring);
+  write(".gitignore", "*.log\n");
+  const std::string seen = state(DependencyType::kGit);
+  EXPECT_NE(seen, clean);
+  write("build/out", "seen now");
+  EXPECT_NE(state(DependencyType::kGit), seen);
+  fs::remove_all(path("build"));
+  EXPECT_EQ(state(DependencyType::kGit), clean);
+  write(".git/info/exclude", "excluded\n");
+  write("excluded", "1");
+  EXPECT_EQ(state(DependencyType::kGit), clean);
   write("a", "two\n");
   const std::string dirty = state(DependencyType::kGit);
   EXPECT_NE(dirty, clean);
@@ -157,6 +172,26 @@ TEST_F(Workspace, ARepositoryIsHeadAndWhatDiffersFromIt) {
   EXPECT_NE(second, dirty);
   git("checkout -q HEAD~1");
   EXPECT_EQ(state(DependencyType::kGit), clean);
+}
+
+TEST_F(Workspace, ARepositoryThatChangesAndChangesBackInOneTickIsAsItWas) {
+  write("a", "1");
+  git("init");
+  git("add -A");
+  git("commit -m first");
+  std::string clean = state(DependencyType::kGit);
+  for (int i = 0; i < 100; ++i) {
+    if (i % 5 == 0) {  // just behind a commit, where the index is as young as the file
+      write("b", std::to_string(i));
+      git("add -A");
+      git("commit -m next");
+      clean = state(DependencyType::kGit);
+    }
+    write("a", "2");
+    ASSERT_NE(state(DependencyType::kGit), clean) << i;
+    write("a", "1");
+    ASSERT_EQ(state(DependencyType::kGit), clean) << i;
+  }
 }
 
 TEST_F(Workspace, ChangedNamesWhatChanged) {

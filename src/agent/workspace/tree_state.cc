@@ -68,6 +68,8 @@ struct Libgit2 {
   }
 };
 
+void use_libgit2() { static const Libgit2 library; }
+
 }  // namespace
 
 base::Result<std::string> names_state(const std::string& path) {
@@ -97,7 +99,7 @@ base::Result<std::string> names_state(const std::string& path) {
 }
 
 base::Result<std::string> git_state(const std::string& path, FileStates& files) {
-  static const Libgit2 library;
+  use_libgit2();
   git_repository* raw = nullptr;
   const int opened = git_repository_open_ext(&raw, path.c_str(), 0, nullptr);
   if (opened == GIT_ENOTFOUND) return std::string("absent");
@@ -123,6 +125,24 @@ base::Result<std::string> git_state(const std::string& path, FileStates& files) 
     add(hash, state);
   }
   return fmt::format("git:{}:{}", head_of(raw), base::hex(hash.finish()));
+}
+
+std::function<bool(const std::string&)> git_ignores(const std::string& path) {
+  use_libgit2();
+  git_repository* raw = nullptr;
+  if (git_repository_open_ext(&raw, path.c_str(), 0, nullptr) != 0 || git_repository_is_bare(raw) != 0) {
+    git_repository_free(raw);
+    return [](const std::string&) { return false; };
+  }
+  const std::shared_ptr<git_repository> repository(raw, git_repository_free);
+  const std::string root = git_repository_workdir(raw);
+  return [repository, root](const std::string& directory) {
+    int ignored = 0;
+    return directory.starts_with(root) &&
+           git_ignore_path_is_ignored(&ignored, repository.get(), (directory.substr(root.size()) + "/").c_str()) ==
+               0 &&
+           ignored != 0;
+  };
 }
 
 }  // namespace payonce::agent

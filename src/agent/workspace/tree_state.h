@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 
 #include "agent/workspace/file_state.h"
@@ -19,5 +20,7 @@ base::Result<std::string> names_state(const std::string& path);
 // "absent" where `path` lies in no repository, else "git:", HEAD's commit and a digest of the changed and untracked
 // files' names and contents; ignored files do not count.
 base::Result<std::string> git_state(const std::string& path, FileStates& files);
+// Says of directories whether the repository at `path` ignores all that is in them.
+std::function<bool(const std::string&)> git_ignores(const std::string& path);
 
 }  // namespace payonce::agent

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
 namespace payonce::agent {
@@ -29,10 +30,12 @@ bool is_local(const std::string& path) {
   return std::find(kLocal.begin(), kLocal.end(), stat.f_type) != kLocal.end();
 }
 
-// Of .git only what says where HEAD is and what is staged: its objects say nothing new.
+bool says_what_is_ignored(std::string_view file) { return file == ".gitignore" || file == "exclude"; }
+
+// Of .git only what says where HEAD is, what is staged and what is ignored: its objects say nothing new.
 bool is_idle(const fs::path& directory) {
   const fs::path parent = directory.parent_path();
-  return parent.filename() == ".git" && directory.filename() != "refs";
+  return parent.filename() == ".git" && directory.filename() != "refs" && directory.filename() != "info";
 }
 
 }  // namespace
@@ -43,7 +46,7 @@ TreeWatch::~TreeWatch() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-std::optional<uint64_t> TreeWatch::mark(const std::string& root) {
+std::optional<uint64_t> TreeWatch::mark(const std::string& root, const std::function<Skip()>& skip) {
   const std::lock_guard lock(mutex_);
   if (fd_ < 0) return std::nullopt;
   struct stat stat{};
@@ -60,6 +63,7 @@ std::optional<uint64_t> TreeWatch::mark(const std::string& root) {
   if (found == roots_.end()) {
     if (roots_.size() == kMaxRoots || !is_local(root)) return std::nullopt;
     found = roots_.emplace(root, Root{.device = stat.st_dev, .inode = stat.st_ino, .mark = next_mark_++}).first;
+    if (skip) found->second.skip = skip();
     add_tree(found->second, root, root);
   }
   if (found->second.failed) return std::nullopt;
@@ -74,7 +78,7 @@ void TreeWatch::add_tree(Root& root, const std::string& name, const std::string&
   for (const fs::recursive_directory_iterator end; !error && walk != end; walk.increment(error)) {
     std::error_code ignored;
     if (walk->symlink_status(ignored).type() != fs::file_type::directory) continue;
-    if (is_idle(walk->path()))
+    if (is_idle(walk->path()) || (root.skip && root.skip(walk->path().string())))
       walk.disable_recursion_pending();
     else if (!add(root, name, walk->path().string()))
       return;
@@ -129,6 +133,10 @@ void TreeWatch::read_events() {
       if (found == watched_.end()) continue;
       const Watched watched = found->second;  // a copy: adding watches moves the map
       changed(watched);
+      if (event->len > 0 && says_what_is_ignored(event->name)) {
+        for (const std::string& name : watched.roots) drop(name);
+        continue;
+      }
       if ((event->mask & IN_IGNORED) != 0) {
         watched_.erase(found);
         continue;
@@ -136,7 +144,8 @@ void TreeWatch::read_events() {
       if ((event->mask & IN_ISDIR) == 0 || (event->mask & (IN_CREATE | IN_MOVED_TO)) == 0) continue;
       const fs::path path = fs::path(watched.path) / event->name;
       for (const std::string& name : watched.roots)
-        if (const auto root = roots_.find(name); root != roots_.end() && !is_idle(path))
+        if (const auto root = roots_.find(name);
+            root != roots_.end() && !is_idle(path) && !(root->second.skip && root->second.skip(path.string())))
           add_tree(root->second, name, path.string());
     }
   }

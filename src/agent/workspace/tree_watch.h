@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -28,15 +29,19 @@ class TreeWatch {
   TreeWatch(const TreeWatch&) = delete;
   TreeWatch& operator=(const TreeWatch&) = delete;
 
+  // Directories that are left out, with all below them.
+  using Skip = std::function<bool(const std::string& directory)>;
   // Two equal marks of a root: nothing has changed below it between them (.git: its refs and what lies in it
-  // directly). nullopt: it cannot be watched; look yourself.
-  std::optional<uint64_t> mark(const std::string& root);
+  // directly), but for what is skipped. nullopt: it cannot be watched; look yourself. A root's `skip` is asked for
+  // when it is first watched, and again when a .gitignore has changed.
+  std::optional<uint64_t> mark(const std::string& root, const std::function<Skip()>& skip = nullptr);
 
  private:
   struct Root {
     uint64_t device = 0, inode = 0;  // another directory may take the path
     uint64_t mark = 0;
     bool failed = false;  // too large, or no watches left
+    Skip skip;            // null: nothing
     std::vector<int> watches;
   };
   struct Watched {
