@@ -75,6 +75,13 @@ std::optional<std::string> state_of(InputKind kind, const std::string& path, siz
   return std::nullopt;
 }
 
+// Without its "..", a path can lead elsewhere: behind a link to a directory, that is the target's parent.
+bool leads_to_the_same(const std::string& path, const std::string& plain) {
+  if (path.find("..") == std::string::npos) return true;
+  std::error_code error;
+  return std::filesystem::equivalent(path, plain, error) && !error;
+}
+
 std::string plain(const std::filesystem::path& path) {
   std::string out = path.lexically_normal().string();
   while (out.size() > 1 && out.ends_with('/')) out.pop_back();
@@ -90,23 +97,25 @@ struct InputFinder::Search {
   size_t budget = kMaxTreeEntries;
 };
 
-// What `path` is now, as an input; whether anything is there. `is_meant`: as a path, so it must be checkable.
-bool InputFinder::add(Search& search, const std::string& path, bool is_meant) const {
+// What `path` is now, as an input; whether anything is there. Unless it is a word, it must be one that can be
+// checked.
+bool InputFinder::add(Search& search, const std::string& path, Reading reading) const {
   struct stat is{};
   if (stat(path.c_str(), &is) != 0) return false;
   const InputKind kind = S_ISDIR(is.st_mode) ? InputKind::kDirectory : InputKind::kFile;
   const std::string at = plain(path);
+  search.out.are_named = search.out.are_named || reading != Reading::kWord;
   const auto same = [&](const Input& input) { return input.kind == kind && input.path == at; };
   if (std::any_of(search.out.found.begin(), search.out.found.end(), same)) return true;
-  const auto state = state_of(kind, at, search.budget);
+  const auto state = leads_to_the_same(path, at) ? state_of(kind, at, search.budget) : std::nullopt;
   if (state && search.out.found.size() < kMaxInputs)
     search.out.found.push_back({kind, at, *state});
-  else if (is_meant)
+  else if (reading != Reading::kWord)
     search.out.unseen = fmt::format("'{}' is too large to check, just changed, or neither file nor directory", at);
   return true;
 }
 
-void InputFinder::look_at(Search& search, const std::string& value, bool is_meant) const {
+void InputFinder::look_at(Search& search, const std::string& value, Reading reading) const {
   if (value.empty() || value.size() > kMaxPathBytes || value.find('\0') != std::string::npos) return;
   std::string path = before_wildcards(value);
   if (path.starts_with("file://")) path = path_of_uri(path);
@@ -115,8 +124,12 @@ void InputFinder::look_at(Search& search, const std::string& value, bool is_mean
   if (path.starts_with("~/") && home != nullptr) path = home + path.substr(1);
 
   if (path.starts_with('/')) {
-    if (!add(search, path, is_meant) && search.out.found.size() < kMaxInputs)
+    if (add(search, path, reading)) return;
+    search.out.are_named = search.out.are_named || reading == Reading::kPath;
+    if (search.out.found.size() < kMaxInputs)
       search.out.found.push_back({InputKind::kAbsent, plain(path), "absent"});
+    else
+      search.out.unseen = "it names too many files";
     return;
   }
   bool exists = false;
@@ -125,18 +138,22 @@ void InputFinder::look_at(Search& search, const std::string& value, bool is_mean
       const std::string at = folder + "/" + path;
       struct stat is{};
       // A word that happens to be the name of a folder is no path; a file's name is rarely anything else.
-      const bool counts =
-          is_meant || path.find('/') != std::string::npos || (stat(at.c_str(), &is) == 0 && S_ISREG(is.st_mode));
-      if (counts) exists = add(search, at, is_meant) || exists;
+      const bool counts = reading != Reading::kWord || path.find('/') != std::string::npos ||
+                          (stat(at.c_str(), &is) == 0 && S_ISREG(is.st_mode));
+      if (counts) exists = add(search, at, reading) || exists;
     }
-  if (is_meant && !exists) search.out.unseen = fmt::format("'{}' is nothing that can be found from here", value);
+  if (reading != Reading::kWord && !exists)
+    search.out.unseen = fmt::format("'{}' is nothing that can be found from here", value);
 }
 
 void InputFinder::visit(Search& search, uint32_t node, const std::string& name) const {
   const MessageLine& line = search.line;
   if (line.is(node, JsonType::kString)) {
     const std::string value = line.text(node);
-    look_at(search, value, search.path_names.contains(name) || is_path_name(name) || starts_like_a_path(value));
+    look_at(search, value,
+            search.path_names.contains(name) || is_path_name(name) ? Reading::kPath
+            : starts_like_a_path(value)                            ? Reading::kLooksLikeAPath
+                                                                   : Reading::kWord);
   }
   line.each_element(node, [&](uint32_t element) { visit(search, element, name); });
   line.each_member(node, [&](uint32_t key, uint32_t value) { visit(search, value, line.text(key)); });
@@ -156,7 +173,9 @@ Inputs InputFinder::find(const MessageLine& line, uint32_t arguments, const std:
   if (arguments != MessageLine::kNone) visit(search, arguments, "");
   if (!workspace_.empty()) {
     const InputKind kind = is_in_git(workspace_) ? InputKind::kGit : InputKind::kDirectory;
-    if (const auto state = state_of(kind, workspace_, search.budget))
+    const auto state = state_of(kind, workspace_, search.budget);
+    search.out.are_named = true;
+    if (state)
       search.out.found.push_back({kind, workspace_, *state});
     else
       search.out.unseen = fmt::format("the workspace '{}' is too large to check, or just changed", workspace_);
@@ -180,6 +199,13 @@ std::string as_deps(const Inputs& inputs) {
     out +=
         fmt::format(R"({{"type":"value","name":{},"value":"{}"}},)", json_string("stat:" + input.path), input.state);
   }
+  if (out.ends_with(',')) out.pop_back();
+  return out + "]";
+}
+
+std::string as_part(const Inputs& inputs) {
+  std::string out = "[";
+  for (const Input& input : inputs.found) out += json_string(input.path) + ",";
   if (out.ends_with(',')) out.pop_back();
   return out + "]";
 }

@@ -26,7 +26,8 @@ struct Input {
 
 struct Inputs {
   std::vector<Input> found;
-  std::string unseen;  // why not all of them can be checked; empty: all can
+  bool are_named = false;  // one of them is there because the call means it, not because a word happens to be a name
+  std::string unseen;      // why not all of them can be checked; empty: all can
 };
 
 inline constexpr size_t kMaxInputs = 64;
@@ -47,9 +48,10 @@ class InputFinder {
 
  private:
   struct Search;
+  enum class Reading : uint8_t { kWord, kLooksLikeAPath, kPath };  // of a string among the arguments
   void visit(Search& search, uint32_t node, const std::string& name) const;
-  void look_at(Search& search, const std::string& value, bool is_meant) const;
-  bool add(Search& search, const std::string& path, bool is_meant) const;
+  void look_at(Search& search, const std::string& value, Reading reading) const;
+  bool add(Search& search, const std::string& path, Reading reading) const;
 
   std::vector<std::string> folders_, roots_;
   std::string workspace_;
@@ -58,5 +60,7 @@ class InputFinder {
 // As the "deps" of a lookup: what the instance checks itself, and beside it the state, which also tells of what the
 // instance passes over (times, modes, the contents below a directory).
 std::string as_deps(const Inputs& inputs);
+// As a part of the key: a call that has other inputs than before, such as a file that hides another, is another call.
+std::string as_part(const Inputs& inputs);
 
 }  // namespace payonce::mcp

@@ -139,6 +139,31 @@ TEST_F(InputsTest, AMeantPathThatCannotBeCheckedIsSaid) {
   EXPECT_NE(find(R"({"path":"/"})").unseen, "");  // too large
 }
 
+TEST_F(InputsTest, AWordThatHappensToBeAFilesNameVouchesForNothing) {
+  EXPECT_TRUE(find(R"({"path":"a.txt"})").are_named);
+  EXPECT_TRUE(find(fmt::format(R"({{"x":"{}"}})", at("a.txt"))).are_named);
+  EXPECT_FALSE(find(R"({"query":"a.txt"})").are_named);
+  EXPECT_FALSE(find(R"({"query":"/regular expression/"})").are_named);
+  EXPECT_TRUE(find(R"({"path":"/no/such/file"})").are_named);
+}
+
+TEST_F(InputsTest, PathsThatGoUpBehindALinkCannotBeChecked) {
+  base::TemporaryDirectory elsewhere;
+  fs::create_directories(elsewhere.path() + "/down");
+  std::ofstream(elsewhere.path() + "/a.txt") << "another";
+  fs::create_directory_symlink(elsewhere.path() + "/down", at("link"));
+  EXPECT_EQ(find(R"({"path":"sub/../a.txt"})").unseen, "");
+  EXPECT_NE(find(R"({"path":"link/../a.txt"})").unseen, "");  // that is elsewhere's
+}
+
+TEST_F(InputsTest, AFileThatHidesAnotherIsAnotherPartOfTheKey) {
+  const InputFinder finder({folder_.path(), at("sub")}, "");
+  const auto part = [&] { return as_part(finder.find(*MessageLine::parse(R"({"path":"b.txt"})"), 0, {})); };
+  const std::string before = part();
+  write("b.txt", "hides sub/b.txt");
+  EXPECT_NE(part(), before);
+}
+
 TEST_F(InputsTest, AnythingWrittenBelowADirectoryChangesItsState) {
   const Inputs before = find(R"({"path":"."})");
   ASSERT_EQ(before.found.size(), 1U) << before.unseen;

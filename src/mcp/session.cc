@@ -214,10 +214,10 @@ std::string Session::request_of(const MessageLine& line, const Message& call, co
   const uint32_t params = line.member(call.node, "params");
   const std::string_view arguments = line.raw(line.member(params, "arguments"));
   // What nothing says of how it may change, only the session may see that sees every call to the server.
-  const bool is_shared = !inputs.found.empty() || tool.by_arguments;
-  return fmt::format(R"({{"kind":"tool_result","parts":{{"tool":{},"arguments":{},"session":"{}",{}}},)"
+  const bool is_shared = inputs.are_named || tool.by_arguments;
+  return fmt::format(R"({{"kind":"tool_result","parts":{{"tool":{},"arguments":{},"inputs":{},"session":"{}",{}}},)"
                      R"("versions":{{"tools":"{}",{}}},"deps":{},"max_age":{}}})",
-                     line.raw(line.member(params, "name")), arguments.empty() ? "{}" : arguments,
+                     line.raw(line.member(params, "name")), arguments.empty() ? "{}" : arguments, as_part(inputs),
                      is_shared ? "" : session_, identity_.parts(line, line.member(params, "_meta")), tool.tag,
                      version_, as_deps(inputs), ttl_s);
 }
@@ -241,7 +241,7 @@ std::optional<std::string> Session::look_up(const MessageLine& line, const Messa
   }
   Lookup found;
   if (why.empty()) {
-    pending.ttl_s = ttl_of(tool, !pending.inputs.found.empty());
+    pending.ttl_s = ttl_of(tool, pending.inputs.are_named);
     lock.lock();
     const std::string request = request_of(line, call, tool, pending.inputs, pending.ttl_s);
     lock.unlock();
