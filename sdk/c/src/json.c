@@ -182,8 +182,9 @@ static unsigned escaped_point(const char** at, const char* end) {
 }
 
 char* pc_json_text(pc_span value) {
+  if (value.at == NULL) return NULL;
   reader check = {value.at, value.at + value.size};
-  if (value.at == NULL || skip_string(&check) != 0 || check.at != check.end) return NULL;
+  if (skip_string(&check) != 0 || check.at != check.end) return NULL;
   char* text = malloc(value.size); /* decoded text is never longer */
   if (text == NULL) return NULL;
   char* to = text;
