@@ -280,6 +280,7 @@ def test_stats_metrics_and_the_cache_command_know_the_entries(connect, gateway):
         done = run_cli("cache", *arguments, "--url", gateway.root, home=gateway.folder)
         assert done.returncode == 0, done.stderr
         return done.stdout
+    assert "agent plan: 3 hits (0 by meaning), 1 misses (0 for a changed dependency), 1 entries\n" in cli("stats")
     listed = json.loads(cli("ls", "--json"))["entries"]
     assert [entry["model"] for entry in listed] == ["plan"]
     cli("purge", "--all")
