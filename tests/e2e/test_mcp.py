@@ -237,6 +237,30 @@ async def test_a_server_that_dies_is_told_and_its_status_is_the_proxys(proxied):
             await client.call_tool("die", {"status": 3})
 
 
+def test_a_client_that_lists_no_tools_is_served_too(proxied):
+    running = subprocess.Popen([binary(), "mcp", "--", *proxied.own_command()], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, env=proxied.env, cwd=proxied.folder, text=True)
+
+    def send(**message):
+        running.stdin.write(json.dumps({"jsonrpc": "2.0"} | message) + "\n")
+        running.stdin.flush()
+
+    def ask(number, method, params):
+        send(id=number, method=method, params=params)
+        answer = json.loads(running.stdout.readline())
+        assert answer["id"] == number  # no answer to what the client did not ask
+        return answer["result"]
+
+    ask(1, "initialize", {"protocolVersion": "2025-06-18", "capabilities": {},
+                          "clientInfo": {"name": "raw", "version": "1"}})
+    send(method="notifications/initialized")
+    call = {"name": "define", "arguments": {"word": "a"}}
+    assert ask(2, "tools/call", call) == ask(3, "tools/call", call)
+    assert proxied.ran("define") == 1
+    running.communicate(timeout=20)
+    assert running.returncode == 0
+
+
 # ---- without an instance -------------------------------------------------------------------------
 
 
