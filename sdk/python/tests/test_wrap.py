@@ -111,7 +111,7 @@ def test_with_neither_the_client_is_unchanged(model: Model) -> None:
     for client in clients(model):
         started = time.perf_counter()
         assert payonce.wrap(client) is client
-        assert time.perf_counter() - started < 0.1
+        assert time.perf_counter() - started < 2
         ask(client)
     assert model.calls == 2
 
