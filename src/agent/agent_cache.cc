@@ -187,7 +187,8 @@ std::optional<Hit> AgentCache::by_meaning_hit(const Question& question, const pi
       out = std::move(*hit);
     }
   }
-  if (asked.read) parts_.meaning->decided(asked, out.has_value());
+  std::string id = asked.read ? parts_.meaning->decided(asked, out.has_value()) : "";
+  if (out) out->id = std::move(id);
   return out;
 }
 
@@ -342,6 +343,15 @@ uint64_t AgentCache::invalidate(const Selection& selection, std::string_view cre
     ++removed;
   }
   return removed;
+}
+
+base::Status AgentCache::was_wrong(const std::string& entry, const std::string& hit, const Caller& caller) {
+  const bool known = hit.empty() ? invalidate({.id = entry}, caller.credential_id) > 0
+                                 : parts_.meaning != nullptr && parts_.meaning->was_wrong(hit, caller.scope_id);
+  if (known) return {};
+  return base::fail(base::Code::kNotFound, hit.empty()
+                                               ? "no such entry of this credential"
+                                               : "no such hit by meaning of this scope, or it is too long ago");
 }
 
 void AgentCache::session_ended(const std::string& session, std::string_view credential) {

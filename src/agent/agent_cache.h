@@ -47,7 +47,8 @@ struct Hit {
   EntryPtr entry;
   base::Bytes value;
   bool pending = false;
-  std::optional<float> similarity;  // it was found by meaning
+  std::optional<float> similarity;  // it was found by meaning, and `id` names the hit for feedback
+  std::string id;
 };
 struct Miss {
   Reason reason = Reason::kCold;  // kDependency: there was an entry, but `stale` has changed
@@ -118,6 +119,9 @@ class AgentCache {
   uint64_t publish(const std::string& run, std::string_view credential);
   uint64_t abort(const std::string& run, std::string_view credential);
   uint64_t invalidate(const Selection& selection, std::string_view credential);
+  // The agent found that what it was given, an entry or a hit by meaning, was wrong: it is not given again, and the
+  // scope's threshold learns. kNotFound.
+  base::Status was_wrong(const std::string& entry, const std::string& hit, const Caller& caller);
   void session_ended(const std::string& session, std::string_view credential);  // its entries go first
   void forget_what_is_gone();  // after the store was purged by others
 

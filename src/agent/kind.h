@@ -28,4 +28,7 @@ inline bool may_match_by_meaning(Kind kind) {
   return kind == Kind::kPlan || kind == Kind::kSubagent || kind == Kind::kRetrieval;
 }
 
+// Whether manners may be left out of a part that says what is wanted; other kinds are read word by word.
+inline bool may_name_intent(Kind kind) { return kind == Kind::kTools || kind == Kind::kPlan; }
+
 }  // namespace payonce::agent

@@ -19,7 +19,11 @@ class Meaning {
 
   // `done` gets the look-up: outcome kServe and a candidate's key, or not.
   void look_up(const Question& question, const Caller& caller, std::function<void(pipeline::AskedQuestionPtr)> done);
-  void decided(const pipeline::AskedQuestion& asked, bool served) { (void)stage_.cache().decided(asked, served); }
+  // The id of the hit, if it was served.
+  std::string decided(const pipeline::AskedQuestion& asked, bool served) {
+    return stage_.cache().decided(asked, served);
+  }
+  bool was_wrong(const std::string& hit, std::string_view scope) { return stage_.feedback_wrong(hit, scope); }
   // A fresh value for the question was published.
   void learn(const pipeline::AskedQuestionPtr& asked, const std::string& key, std::string_view value,
              int64_t expires_ms);

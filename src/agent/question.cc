@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "agent/intent.h"
 #include "identity/cache_key.h"
 #include "identity/canonical_json.h"
 #include "identity/part_digests.h"
@@ -82,11 +83,16 @@ base::Digest hash_of(const Question& question, std::string_view scope, const std
 
 }  // namespace
 
-void read_parts(Question& question, const JsonView& body, uint32_t parts, bool by_meaning,
+void read_parts(Question& question, const JsonView& body, uint32_t parts, bool by_meaning, std::string_view intent,
                 identity::PartDigests& known) {
   uint32_t at = parts + 1;
-  for (size_t i = 0; i < body.children(parts); ++i, at = body.tape()[at + 1].next)
-    question.parts.push_back({body.string(at), digest_of(body, at + 1, known)});
+  for (size_t i = 0; i < body.children(parts); ++i, at = body.tape()[at + 1].next) {
+    std::string name = body.string(at);
+    const bool by_intent = !intent.empty() && name == intent;
+    const base::Digest digest =
+        by_intent ? base::sha256("intent:" + intent_of(body.string(at + 1))) : digest_of(body, at + 1, known);
+    question.parts.push_back({std::move(name), digest});
+  }
   std::sort(question.parts.begin(), question.parts.end(),
             [](const Part& a, const Part& b) { return a.name < b.name; });
   if (const uint32_t tools = body.member(parts, "tools"); tools != JsonView::kNone) {

@@ -73,7 +73,8 @@ void Admin::route(const std::shared_ptr<net::Exchange>& exchange, std::string_vi
   if (path == "/payonce/v1/explain") return explain(exchange, query);
   if (path == "/payonce/v1/prefix" || path == "/payonce/v1/breakers")
     return prefix_layer(exchange, path == "/payonce/v1/breakers");
-  if (const auto verb = agent::verb_of(path)) return call_agent_api(exchange, *verb);
+  const auto verb = agent::verb_of(path);
+  if (verb && verb != agent::Verb::kFeedback) return call_agent_api(exchange, *verb);
   if (path == "/payonce/v1/feedback") return feedback(exchange);
   if (path == "/payonce/v1/retrieval/invalidate") return invalidate(exchange);
   purge(exchange);
@@ -157,9 +158,13 @@ void Admin::feedback(const std::shared_ptr<net::Exchange>& exchange) {
   if (!visible_scope(*exchange, &own, &all)) return;
   boost::system::error_code error;
   const json::value body = json::parse(exchange->body().view(), error);
+  if (!error && body.is_object() && body.get_object().contains("entry"))
+    return call_agent_api(exchange, agent::Verb::kFeedback);
   const json::value* hit = !error && body.is_object() ? body.get_object().if_contains("hit") : nullptr;
   if (hit == nullptr || !hit->is_string())
-    return reply_error(*exchange, 400, "expected {\"hit\":\"…\"}, the X-Payonce-Hit of the answer that was wrong");
+    return reply_error(
+        *exchange, 400,
+        "expected {\"hit\":\"…\"}, the X-Payonce-Hit of the answer that was wrong, or {\"entry\":\"e-…\"}");
   for (const auto& [name, value] : body.get_object())
     if (name != "hit" && !(name == "wrong" && value.is_bool() && value.get_bool()))
       return reply_error(

@@ -43,7 +43,9 @@ constexpr Endpoint kEndpoints[] = {
      "With a credential: whether it is the admin's. Without, to the dashboard of an instance on loopback, opened on "
      "the same machine: a token for it."},
     {"POST", "/payonce/v1/feedback",
-     "Says that a semantic hit was wrong: JSON object with hit (its X-Payonce-Hit). It is not given again."},
+     "Says that a semantic hit was wrong: JSON object with hit (its X-Payonce-Hit), or that an entry of the agent "
+     "API "
+     "was: entry. It is not given again."},
     {"POST", "/payonce/v1/retrieval/invalidate",
      "Makes the result lists of a vector store void, after a write that went past the gateway: JSON object with "
      "store, "

@@ -5,6 +5,7 @@
 #include "agent/api/calls.h"
 #include "agent/api/frame.h"
 #include "agent/entry.h"
+#include "agent/intent.h"
 #include "agent/workspace/secrets.h"
 #include "fuzz.h"
 
@@ -22,6 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)agent::read_abort(bytes);
   (void)agent::read_invalidate(bytes);
   (void)agent::read_hint(bytes);
+  (void)agent::read_feedback(bytes);
+  const std::string intent = agent::intent_of(bytes);
+  PAYONCE_FUZZ_CHECK(agent::intent_of(intent) == intent);
   (void)agent::holds_secret(bytes);
   (void)agent::is_secret_path(bytes);
 

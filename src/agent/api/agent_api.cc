@@ -16,11 +16,12 @@ namespace payonce::agent {
 namespace {
 
 constexpr std::string_view kPath = "/payonce/v1/";
-constexpr std::array<std::pair<std::string_view, Verb>, 5> kVerbs{{{"lookup", Verb::kLookup},
+constexpr std::array<std::pair<std::string_view, Verb>, 6> kVerbs{{{"lookup", Verb::kLookup},
                                                                    {"commit", Verb::kCommit},
                                                                    {"abort", Verb::kAbort},
                                                                    {"invalidate", Verb::kInvalidate},
-                                                                   {"hint", Verb::kHint}}};
+                                                                   {"hint", Verb::kHint},
+                                                                   {"feedback", Verb::kFeedback}}};
 
 Reply refusal(const base::Error& error) {
   return {.status = base::code_http_status(error.code), .body = error_json(error)};
@@ -195,6 +196,11 @@ base::Result<Reply> AgentApi::blocking_call(Verb verb, std::string_view body, co
     case Verb::kHint: {
       PAYONCE_TRY(const HintCall call, read_hint(body));
       if (call.ended) cache.session_ended(call.session, caller.credential_id);
+      return Reply{.body = R"({"status":"ok"})"};
+    }
+    case Verb::kFeedback: {
+      PAYONCE_TRY(const FeedbackCall call, read_feedback(body));
+      PAYONCE_CHECK_OK(cache.was_wrong(call.entry, call.hit, caller));
       return Reply{.body = R"({"status":"ok"})"};
     }
     case Verb::kLookup:

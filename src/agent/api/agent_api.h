@@ -27,6 +27,7 @@ enum class Verb : char {
   kAbort = 'A',
   kInvalidate = 'I',
   kHint = 'H',
+  kFeedback = 'F',
   kStats = 'S',  // on the socket only: over HTTP it is GET /payonce/v1/stats
 };
 std::optional<Verb> verb_of(std::string_view path);  // "/payonce/v1/lookup"

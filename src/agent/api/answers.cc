@@ -47,7 +47,10 @@ std::string hit_json(const Hit& hit, const Question& question, int64_t now_ms) {
                    {"age", std::max<int64_t>(0, now_ms - entry.created_ms) / 1000},
                    {"versions", versions_json(entry.versions)},
                    {"detail", hit.similarity ? "semantic" : "exact"}};
-  if (hit.similarity) out["similarity"] = *hit.similarity;
+  if (hit.similarity) {
+    out["similarity"] = *hit.similarity;
+    out["hit"] = hit.id;
+  }
   if (hit.pending) out["pending"] = true;
   add_tags(out, entry.tools_tag);
   json::object provenance{{"created", entry.created_ms / 1000}, {"dependencies", entry.observed.size()}};
@@ -95,7 +98,9 @@ std::string error_json(const base::Error& error) {
   switch (error.code) {
     case base::Code::kUnauthorized: type = "unauthorized"; break;
     case base::Code::kForbidden: type = "forbidden"; break;
-    case base::Code::kNotFound: type = "unknown_ticket"; break;
+    case base::Code::kNotFound:
+      type = error.message.starts_with("no such ticket") ? "unknown_ticket" : "not_found";
+      break;
     case base::Code::kExhausted: type = "overloaded"; break;
     case base::Code::kInvalid:
     case base::Code::kTooLarge: break;

@@ -66,15 +66,14 @@ std::optional<double> Body::number(std::string_view name, double least, double m
   return value;
 }
 
-uint32_t Body::array(std::string_view name) {
-  const uint32_t at = member(name);
-  if (at != JsonView::kNone && !view_.is(at, JsonType::kArray)) fail(name, "expected an array");
-  return at;
-}
+uint32_t Body::array(std::string_view name) { return of_type(name, JsonType::kArray, "expected an array"); }
 
-uint32_t Body::object(std::string_view name) {
+uint32_t Body::object(std::string_view name) { return of_type(name, JsonType::kObject, "expected an object"); }
+
+uint32_t Body::of_type(std::string_view name, JsonType type, std::string_view expected) {
   const uint32_t at = member(name);
-  if (at != JsonView::kNone && !view_.is(at, JsonType::kObject)) fail(name, "expected an object");
+  if (at == JsonView::kNone || view_.is(at, JsonType::kNull)) return JsonView::kNone;
+  if (!view_.is(at, type)) fail(name, expected);
   return at;
 }
 

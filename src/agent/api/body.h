@@ -1,4 +1,5 @@
-// Reads a JSON body strictly: a field that is not known, or of another type, is an error that names it. The first
+// Reads a JSON body strictly: a field that is not known, or of another type, is an error that names it; null is as if
+// it were not there. The first
 // error is kept; what is read after it does not matter.  Threads: one.
 #pragma once
 
@@ -32,6 +33,7 @@ class Body {
 
  private:
   std::string place(std::string_view name) const;
+  uint32_t of_type(std::string_view name, llm::JsonType type, std::string_view expected);
 
   const llm::JsonView& view_;
   const uint32_t node_;

@@ -131,9 +131,9 @@ bool looks_at_disk(const std::vector<Dependency>& deps) {
 
 base::Result<LookupCall> read_lookup(std::string_view text, identity::PartDigests& known) {
   PAYONCE_TRY(const JsonView view, object_of(text));
-  Body body(
-      view, 0, "",
-      {"kind", "parts", "versions", "scope", "deps", "run", "max_age", "explain", "wait", "semantic", "tools_mode"});
+  Body body(view, 0, "",
+            {"kind", "parts", "versions", "scope", "deps", "run", "max_age", "explain", "wait", "semantic",
+             "tools_mode", "intent"});
   auto question = std::make_shared<Question>();
   const std::string name = body.required_text("kind");
   const auto kind = kind_of(name);
@@ -155,9 +155,13 @@ base::Result<LookupCall> read_lookup(std::string_view text, identity::PartDigest
   const uint32_t parts = body.object("parts");
   if (parts == JsonView::kNone || view.children(parts) == 0)
     body.fail("parts", "expected an object with at least one member; together they are the key");
+  const std::string intent = body.text("intent");
+  if (!intent.empty() && kind && !may_name_intent(*kind)) body.fail("intent", "kinds tools and plan only");
+  if (!intent.empty() && !view.is(view.member(parts, intent), JsonType::kString))
+    body.fail("intent", "expected the name of a part that is a string");
   LookupCall out{.question = nullptr, .scope = body.text("scope")};
   if (!body.status()) return base::fail(body.status().error());
-  read_parts(*question, view, parts, by_meaning, known);
+  read_parts(*question, view, parts, by_meaning, intent, known);
   for (size_t i = 1; i < question->parts.size(); ++i)
     if (question->parts[i].name == question->parts[i - 1].name)
       return base::fail(base::Code::kInvalid, fmt::format("parts.{}: given twice", question->parts[i].name));
@@ -217,6 +221,16 @@ base::Result<Selection> read_invalidate(std::string_view text) {
     out.kind = kind_of(body.required_text("kind"));
     if (!out.kind) body.fail("kind", "expected llm, plan, tools, tool_result, subagent, retrieval or compaction");
   }
+  if (!body.status()) return base::fail(body.status().error());
+  return out;
+}
+
+base::Result<FeedbackCall> read_feedback(std::string_view text) {
+  PAYONCE_TRY(const JsonView view, object_of(text));
+  Body body(view, 0, "", {"entry", "hit", "wrong"});
+  FeedbackCall out{.entry = body.text("entry"), .hit = body.text("hit")};
+  if (!body.boolean("wrong", true)) body.fail("wrong", "only true says anything");
+  if (out.entry.empty() == out.hit.empty()) body.fail("", "expected either an entry or a hit");
   if (!body.status()) return base::fail(body.status().error());
   return out;
 }

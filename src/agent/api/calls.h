@@ -32,6 +32,12 @@ base::Result<AbortCall> read_abort(std::string_view body);
 
 base::Result<Selection> read_invalidate(std::string_view body);
 
+// What was given was wrong: the entry, or the hit by meaning.
+struct FeedbackCall {
+  std::string entry, hit;  // one of them
+};
+base::Result<FeedbackCall> read_feedback(std::string_view body);
+
 struct HintCall {
   std::string session;
   bool ended = false;

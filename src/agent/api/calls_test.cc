@@ -77,6 +77,7 @@ TEST(Calls, ErrorsNameTheField) {
   EXPECT_FALSE(read_commit(R"({"ticket":"t","outcome":"success"})"));  // no value
   EXPECT_TRUE(read_commit(R"({"ticket":"t","outcome":"failure"})"));
   EXPECT_FALSE(read_invalidate(R"({"kind":"plan","path":"/a"})"));
+  EXPECT_TRUE(read_commit(R"({"ticket":"t","outcome":"success","value":null,"usage":null,"deps":null})"));
   EXPECT_FALSE(read_invalidate("{}"));
   EXPECT_FALSE(read_abort("{}"));
   EXPECT_TRUE(read_hint(R"({"session":"7","next":"idle","expected_in_s":5})"));

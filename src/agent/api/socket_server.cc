@@ -69,11 +69,11 @@ class SocketServer::Connection : public std::enable_shared_from_this<Connection>
     if (call.verb == kCredentialVerb) return take_credential(call.body);
     const char verb = call.verb;
     for (const Verb known :
-         {Verb::kLookup, Verb::kCommit, Verb::kAbort, Verb::kInvalidate, Verb::kHint, Verb::kStats})
+         {Verb::kLookup, Verb::kCommit, Verb::kAbort, Verb::kInvalidate, Verb::kHint, Verb::kFeedback, Verb::kStats})
       if (static_cast<char>(known) == verb)
         return api_.call(known, base::Bytes(std::move(call.body)), peer_, loop_,
                          [self = shared_from_this(), verb](Reply reply) { self->answer(verb, reply); });
-    refuse({base::Code::kInvalid, "no such verb; known: L, C, A, I, H, S, K"});
+    refuse({base::Code::kInvalid, "no such verb; known: L, C, A, I, H, F, S, K"});
   }
 
   void take_credential(std::string_view body) {
