@@ -43,6 +43,10 @@ class Caller(Socket):  # type: ignore[misc]
             self.times[answer.get("detail", answer["status"])].append(seconds)
         return chr(head[0]), answer
 
+    def become(self, credential: str) -> None:
+        """Another user, from here on."""
+        assert self.frame("K", {"credential": credential})[0] == "K"
+
     def ask(self, question: Question) -> Json:
         """A lookup that nothing follows: the ticket of a miss is given back."""
         answer = self("lookup", **question)

@@ -61,12 +61,17 @@ def spellings(server: Server, tasks: list[Task]) -> list[Tally]:
         for task in tasks:
             united.add(call.store(question_of("tools", task, **more), task.selection), task)
         out.append(united)
+        total = Tally("spellings", f"{title}: all of these", "none wrong")
         for name, rule in SPELLINGS.items():
             tally = Tally("spellings", f"{title}: {name}", "none wrong")
             for task in tasks:
                 if (text := rule(task.text)) is not None:
-                    tally.add(call.ask(question_of("tools", task, text, **more)), task, text)
-            out.append(tally)
+                    answer = call.ask(question_of("tools", task, text, **more))
+                    tally.add(answer, task, text)
+                    total.add(answer, task, text)
+            if more:
+                out.append(tally)
+        out.append(total)
     return out
 
 
@@ -190,7 +195,7 @@ def streams(server: Server, tasks: list[Task]) -> list[Tally]:
 def rewordings_of(call: Caller, tasks: list[Task], out: list[Tally], where: str, pool: Json = None) -> None:
     """The same user asks in other words, in drawn order, after all was stored. By rule for the tasks' own tools, in
     sum for a pool."""
-    tallies = {name: Tally("rewordings", f"{where}: {name}", "" if pool else "none wrong") for name in REWORDINGS}
+    tallies = {name: Tally("rewordings", f"{where}: {name}") for name in REWORDINGS}
     total = Tally("rewordings", f"{where}: all", "bound")
     asked = [(name, task, text) for name, rule in REWORDINGS.items() for task in tasks
              if (text := rule(task.text)) is not None]
