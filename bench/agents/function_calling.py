@@ -12,6 +12,7 @@ repeats        the same task and tools again
 spellings      other case, blanks, marks, politeness: with "intent" and without
 changed tools  a selection must not outlive the tools that it was made among
 pairs          every two tasks of the same tools, one stored alone, the other asked
+traps          a task stored alone, asked with another number or place, or not to do it; by our own rules
 streams        all tasks one after the other, by meaning, in one scope
 rewordings     after a stream, by our own short tables (rewordings.py): they are easier than what people write
 feedback       a fifth of the selections is wrong; what was told to be wrong is not served again
@@ -40,7 +41,7 @@ from bfcl import ROOT, VERSION, Task, tasks
 LAYERS = ("exact,semantic", "exact")
 STEPS: dict[str, Callable[[Server, list[Task]], list[Tally]]] = {
     "repeats": steps.repeats, "spellings": steps.spellings, "changed tools": steps.changed_tools,
-    "pairs": steps.pairs, "streams": steps.streams}
+    "pairs": steps.pairs, "traps": steps.traps, "streams": steps.streams}
 BY_MEANING = ("streams",)  # nothing to see without the semantic layer
 MARKS = "<!-- function calling: begin -->", "<!-- function calling: end -->"
 CHARACTERS_A_TOKEN = 4

@@ -1,4 +1,5 @@
 """The same task, put otherwise: spellings, which say the same by rule, and rewordings, which say the same in other words.
+And traps, which look the same and ask for another call.
 
 No paraphrases ship with the set, so these are ours: short tables, the same at each run. A rule that does not apply to
 a task gives None. How real users put the same call twice, the live sets show by themselves (function_calling.py,
@@ -115,4 +116,46 @@ REWORDINGS: dict[str, Rule] = {
     "Find the X -> What is the X?": command_to_question,
     "another verb": other_verb,
     "other nouns": other_nouns,
+}
+
+
+# ---- traps -----------------------------------------------------------------------------------------------------
+
+NUMBER = re.compile(r"(?<= )[1-9]\d*(?= [a-z])")  # a mark behind one at the end of a sentence would say nothing
+
+
+def other_number(change: Callable[[str], str]) -> Rule:
+    """The first number that stands alone is another one."""
+    def rule(text: str) -> str | None:
+        return NUMBER.sub(lambda found: change(found[0]), text, count=1) if NUMBER.search(text) else None
+    return rule
+
+
+def swapped_numbers(text: str) -> str | None:
+    found = list(NUMBER.finditer(text))[:2]
+    if len(found) < 2 or found[0][0] == found[1][0]:
+        return None
+    (a, b), (c, d) = found[0].span(), found[1].span()
+    return text[:a] + text[c:d] + text[b:c] + text[a:b] + text[d:]
+
+
+def other_place(text: str) -> str | None:
+    """The first name behind "in" or "from" is another one."""
+    out = re.sub(r"\b(in|from) [A-Z][a-z]+(?: [A-Z][a-z]+)*", r"\1 Ulaanbaatar", text, count=1)
+    return out if out != text else None
+
+
+def negated(text: str) -> str | None:
+    return "Do not " + small_first(text) if is_command(text) else None
+
+
+TRAPS: dict[str, Rule] = {
+    "one more: 5 -> 6": other_number(lambda number: str(int(number) + 1)),
+    "ten times more: 5 -> 50": other_number(lambda number: number + "0"),
+    "a point in front: 5 -> .5": other_number(lambda number: "." + number),
+    "below zero: 5 -> -5": other_number(lambda number: "-" + number),
+    "its factorial: 5 -> 5!": other_number(lambda number: number + "!"),
+    "two numbers swapped": swapped_numbers,
+    "another place": other_place,
+    "do not ...": negated,
 }

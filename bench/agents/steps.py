@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from asking import Caller, Json, Question, Server, Tally, question_of, value_of
 from bfcl import Task
-from rewordings import REWORDINGS, SPELLINGS
+from rewordings import REWORDINGS, SPELLINGS, TRAPS
 
 INTENT = {"intent": "task"}
 SEED = 8
@@ -167,6 +167,27 @@ def pairs(server: Server, tasks: list[Task]) -> list[Tally]:
                         tally = same if task.accepts(stored.plan) else other
                         tally.add(call.ask(question_of(kind, task, **scope)), task, f"{task.text} <- {stored.text}")
         out += [other, same]
+    return out
+
+
+def traps(server: Server, tasks: list[Task]) -> list[Tally]:
+    """Each task alone in a session, and then its near miss: a hit, with whatever value, would be wrong."""
+    out = []
+    kinds: list[tuple[str, str, Question]] = [("plan by meaning", "bound", {}), ("plan, intent", "none", EXACT | INTENT)]
+    for title, wanted, more in kinds:
+        call, total = server.caller(), Tally("traps", f"{title}: all of these", wanted)
+        tallies = {name: Tally("traps", f"{title}: {name}", "none" if wanted == "none" else "") for name in TRAPS}
+        for number, task in enumerate(tasks):
+            scope = {"scope": f"session:{number}"} | more
+            call.store(question_of("plan", task, **scope), task.plan)
+            for name, rule in TRAPS.items():
+                if (text := rule(task.text)) is None:
+                    continue
+                answer = call.ask(question_of("plan", task, text, **scope))
+                for tally in (tallies[name], total):
+                    if tally.add(answer, task, text):
+                        tally.wrong += 1
+        out += [*tallies.values(), total]
     return out
 
 
