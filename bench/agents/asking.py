@@ -24,7 +24,7 @@ Question = dict[str, Json]
 
 
 class Caller(Socket):  # type: ignore[misc]
-    """One connection, one credential. Keeps how long each lookup took, from the first byte sent to the last received."""
+    """One connection. Keeps how long each lookup took, from the first byte sent to the last received."""
 
     def __init__(self, path: pathlib.Path, credential: str, times: dict[str, list[float]]) -> None:
         self.times = times

@@ -57,7 +57,8 @@ class Task:
 
 def first_choice(options: dict[str, list[Json]]) -> dict[str, Json]:
     """One right call's arguments: the first value that is one."""
-    chosen = {name: next((value for value in values if value not in ("", None)), None) for name, values in options.items()}
+    chosen = {name: next((value for value in values if value not in ("", None)), None)
+              for name, values in options.items()}
     return {name: first_choice(value) if is_options(value) else value
             for name, value in chosen.items() if value is not None}
 

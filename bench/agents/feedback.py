@@ -3,8 +3,8 @@
 import dataclasses
 import random
 
-from asking import Caller, Json, Question, Server, question_of
-from bfcl import Task
+from asking import Caller, Question, Server, question_of
+from bfcl import Json, Task
 from rewordings import REWORDINGS
 from steps import INTENT, SEED
 

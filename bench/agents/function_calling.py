@@ -35,8 +35,8 @@ from collections.abc import Callable
 
 import feedback
 import steps
-from asking import Json, Server, Tally, running
-from bfcl import ROOT, VERSION, Task, tasks
+from asking import Server, Tally, running
+from bfcl import ROOT, VERSION, Json, Task, tasks
 
 LAYERS = ("exact,semantic", "exact")
 STEPS: dict[str, Callable[[Server, list[Task]], list[Tally]]] = {
@@ -71,7 +71,8 @@ def measure(layers: str, all_tasks: list[Task], only: list[str]) -> Json:
         for name, step in STEPS.items():
             if (name in only or not only) and (name not in BY_MEANING or "semantic" in layers):
                 print(f"{layers}: {name}", file=sys.stderr)
-                out["tallies"] += [dataclasses.asdict(tally) | {"met": tally.met} for tally in step(server, all_tasks)]
+                tallies = step(server, all_tasks)
+                out["tallies"] += [dataclasses.asdict(tally) | {"met": tally.met} for tally in tallies]
         if "feedback" in only or not only:
             print(f"{layers}: feedback", file=sys.stderr)
             rounds = feedback.measure(server, all_tasks, "semantic" in layers)
@@ -84,7 +85,7 @@ def measure(layers: str, all_tasks: list[Task], only: list[str]) -> Json:
 
 def tokens(all_tasks: list[Task]) -> Json:
     """What the model call costs that a hit saves, by characters."""
-    read = [sum(map(len, (json.dumps(task.tools), task.system, task.text))) / CHARACTERS_A_TOKEN for task in all_tasks]
+    read = [len(json.dumps(task.tools) + task.system + task.text) / CHARACTERS_A_TOKEN for task in all_tasks]
     written = [len(json.dumps(task.plan)) / CHARACTERS_A_TOKEN for task in all_tasks]
     return {"calls": len(all_tasks), "read_mean": statistics.mean(read), "read_p50": statistics.median(read),
             "written_mean": statistics.mean(written)}
@@ -120,8 +121,8 @@ def markdown(result: Json) -> str:
     out += rounds_table(first) + latency_table(first) + latency_table(second)
     out += [differences(first, second), ""]
     cost = result["tokens"]
-    out.append(f"A model call that a hit saves reads {cost['read_mean']:,.0f} tokens (median {cost['read_p50']:,.0f}) and "
-               f"writes {cost['written_mean']:.0f}, on average of {cost['calls']:,} tasks (characters / 4).")
+    out.append(f"A model call that a hit saves reads {cost['read_mean']:,.0f} tokens (median "
+               f"{cost['read_p50']:,.0f}) and writes {cost['written_mean']:.0f}, on average of {cost['calls']:,} tasks (characters / 4).")
     return "\n".join(out)
 
 

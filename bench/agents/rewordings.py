@@ -1,5 +1,5 @@
-"""The same task, put otherwise: spellings, which say the same by rule, and rewordings, which say the same in other words.
-And traps, which look the same and ask for another call.
+"""The same task, put otherwise: spellings, which say the same by rule; rewordings, which say the same in other words;
+and traps, which look the same and ask for another call.
 
 No paraphrases ship with the set, so these are ours: short tables, the same at each run. A rule that does not apply to
 a task gives None. How real users put the same call twice, the live sets show by themselves (function_calling.py,
@@ -82,8 +82,8 @@ def question_to_command(lead: str) -> Rule:
 
 def command_to_question(text: str) -> str | None:
     """"Find the X" -> "What is the X?"."""
-    found = re.fullmatch(r"(?:find|get|calculate|compute|determine|tell me|give me|provide)(?: out)? (the [^.?]+)[.?]?\s*",
-                         text, re.IGNORECASE)
+    found = re.fullmatch(r"(?:find|find out|get|calculate|compute|determine|tell me|give me|provide) "
+                         r"(the [^.?]+)[.?]?\s*", text, re.IGNORECASE)
     return f"What is {found[1].strip()}?" if found else None
 
 

@@ -4,13 +4,13 @@ import collections
 import random
 from collections.abc import Callable
 
-from asking import Caller, Json, Question, Server, Tally, question_of, value_of
-from bfcl import Task
+from asking import Caller, Question, Server, Tally, question_of, value_of
+from bfcl import Json, Task
 from rewordings import REWORDINGS, SPELLINGS, TRAPS
 
-INTENT = {"intent": "task"}
+INTENT: Question = {"intent": "task"}
 SEED = 8
-EXACT = {"semantic": False}
+EXACT: Question = {"semantic": False}
 
 
 def by_same_tools(tasks: list[Task]) -> list[list[Task]]:
@@ -117,7 +117,7 @@ def changed_tools(server: Server, tasks: list[Task]) -> list[Tally]:
     tallies: dict[tuple[str, str], Tally] = {}
     for mode in ("strict", "used"):
         call = server.caller()
-        for number, task in enumerate(tasks):  # each in a session of its own: with "used", tools are no part of the key
+        for number, task in enumerate(tasks):  # each in its own session: with "used", tools are no part of the key
             more = {"scope": f"session:{number}", "tools_mode": mode}
             call.store(question_of("tools", task, **more), task.selection, used=task.selection)
             for what, of_used, tools in changes(task):
@@ -131,8 +131,8 @@ def better_tool(server: Server, tasks: list[Task]) -> list[Tally]:
     """The choice was made among tools that lack the right one, which then comes. What is served is wrong."""
     out = []
     for mode, wanted in (("strict", "none"), ("used", "")):
-        call, tally = server.caller(), Tally("changed tools", f"{mode}: the right tool comes after a choice without it",
-                                             wanted)
+        what = f"{mode}: the right tool comes after a choice without it"
+        call, tally = server.caller(), Tally("changed tools", what, wanted)
         for number, task in enumerate(tasks):
             before = [tool for tool in task.tools if tool["name"] != task.function]
             if before:
@@ -149,8 +149,9 @@ def better_tool(server: Server, tasks: list[Task]) -> list[Tally]:
 def pairs(server: Server, tasks: list[Task]) -> list[Tally]:
     """Each task alone in a session, asked for by every other task of the same tools."""
     out = []
-    kinds: list[tuple[str, str, Question]] = [("plan", "plan by meaning", {}), ("plan", "plan, intent", EXACT | INTENT),
-                                              ("tools", "tools", {}), ("tools", "tools, intent", INTENT)]
+    kinds: list[tuple[str, str, Question]] = [
+        ("plan", "plan by meaning", {}), ("plan", "plan, intent", EXACT | INTENT),
+        ("tools", "tools", {}), ("tools", "tools, intent", INTENT)]
     for kind, title, more in kinds:
         call = server.caller()
         by_meaning = title == "plan by meaning"
@@ -173,7 +174,8 @@ def pairs(server: Server, tasks: list[Task]) -> list[Tally]:
 def traps(server: Server, tasks: list[Task]) -> list[Tally]:
     """Each task alone in a session, and then its near miss: a hit, with whatever value, would be wrong."""
     out = []
-    kinds: list[tuple[str, str, Question]] = [("plan by meaning", "bound", {}), ("plan, intent", "none", EXACT | INTENT)]
+    kinds: list[tuple[str, str, Question]] = [
+        ("plan by meaning", "bound", {}), ("plan, intent", "none", EXACT | INTENT)]
     for title, wanted, more in kinds:
         call, total = server.caller(), Tally("traps", f"{title}: all of these", wanted)
         tallies = {name: Tally("traps", f"{title}: {name}", "none" if wanted == "none" else "") for name in TRAPS}

@@ -1,4 +1,4 @@
-"""Tool selections and plans: what changes a tool makes them miss, manners do not, and wrong ones are not given again."""
+"""Tool selections and plans: changed tools make them miss, manners do not, and wrong ones are not given again."""
 
 import copy
 import os
@@ -14,7 +14,7 @@ def tool(name, says, **parameters):
             "parameters": {"type": "object", "properties": {key: {"type": kind} for key, kind in parameters.items()}}}
 
 
-READ, WRITE = tool("read", "Reads a file.", path="string"), tool("write", "Writes a file.", path="string", text="string")
+READ, WRITE = tool("read", "Reads a file.", path="string"), tool("write", "Writes.", path="string", text="string")
 GREP, RUN = tool("grep", "Searches files.", pattern="string"), tool("run", "Runs a command.", command="string")
 MAIL, CALENDAR = tool("mail", "Sends a mail.", to="string"), tool("calendar", "Lists events.", day="string")
 WEATHER, ROUTE = tool("weather", "Tells the weather.", city="string"), tool("route", "Finds a way.", start="string")
@@ -25,8 +25,10 @@ LAMP, MUSIC = tool("lamp", "Switches a lamp.", on="boolean"), tool("music", "Pla
 CASES = [
     ("read the file main.cc", [READ, WRITE], "read"), ("write the word hello to a.txt", [READ, WRITE, GREP], "write"),
     ("search the sources for TODO", [GREP, READ], "grep"), ("run the tests", [RUN, READ, WRITE], "run"),
-    ("send Ann a mail about Monday", [MAIL, CALENDAR], "mail"), ("list what is on for 3 May", [CALENDAR, MAIL], "calendar"),
-    ("tell me the weather in Oslo", [WEATHER, ROUTE], "weather"), ("find the way from Oslo to Bergen", [ROUTE, WEATHER], "route"),
+    ("send Ann a mail about Monday", [MAIL, CALENDAR], "mail"),
+    ("list what is on for 3 May", [CALENDAR, MAIL], "calendar"),
+    ("find out the weather in Oslo", [WEATHER, ROUTE], "weather"),
+    ("find the way from Oslo to Bergen", [ROUTE, WEATHER], "route"),
     ("add 2 and 5", [SUM, TIMER], "sum"), ("ring in 5 minutes", [TIMER, SUM, LAMP], "timer"),
     ("switch the lamp in the kitchen on", [LAMP, MUSIC], "lamp"), ("play Hey Jude", [MUSIC, LAMP], "music")]
 
@@ -85,7 +87,7 @@ def changes(tools, right):
         of_used = one["name"] == right
         first = next(iter(one["parameters"]["properties"]))
         out += [("description", of_used, changed(lambda tool: tool.update(description="Does it well."))),
-                ("type", of_used, changed(lambda tool: tool["parameters"]["properties"][first].update(type="number"))),
+                ("type", of_used, changed(lambda tool: tool["parameters"]["properties"].update({first: {}}))),
                 ("required", of_used, changed(lambda tool: tool["parameters"].update(required=[first]))),
                 ("version", of_used, changed(lambda tool: tool.update(version="2"))),
                 ("name", of_used, changed(lambda tool: tool.update(name="other"))),
@@ -103,7 +105,8 @@ def test_a_changed_tool_misses(call, mode):
             if mode == "strict":
                 assert answer["status"] == "miss" and answer["reason"] == "parts", (task, what)
             elif of_used:
-                assert answer["status"] == "stale" and answer["stale"] == [{"type": "tool", "name": right}], (task, what)
+                assert answer["status"] == "stale", (task, what)
+                assert answer["stale"] == [{"type": "tool", "name": right}]
             else:
                 assert answer["status"] == "hit" and answer["value"] == [right], (task, what)
         assert call("lookup", **question(task, tools, **more))["status"] == "hit"  # as it was
@@ -123,8 +126,8 @@ def test_manners_do_not_count_in_an_intent(call, kind):
         put(call, [right], **question(task, tools, kind, intent="task"))
     great = [task[0].upper() + task[1:] for task, _, _ in CASES]
     for (task, tools, right), capital in zip(CASES, great, strict=True):
-        for text in (capital, capital + ".", f"  {task.replace(' ', '   ')}\n", f"Please {task}", f"Could you {task}?",
-                     f"could you please {task}? Thanks!", f"Hi, please {task}. Thank you!"):
+        for text in (capital, capital + ".", f"  {task.replace(' ', '   ')}\n", f"Please {task}",
+                     f"Could you {task}?", f"could you please {task}? Thanks!", f"Hi, please {task}. Thank you!"):
             hit = call("lookup", **question(text, tools, kind, intent="task"))
             assert hit["status"] == "hit" and hit["value"] == [right], text
             assert call("lookup", **question(text, tools, kind, intent="task", scope="user:bob"))["status"] == "miss"
@@ -141,7 +144,8 @@ def test_the_intent_of_one_part_leaves_the_others_as_they_are(call):
 APART = [
     ("add 2 and 5", "add 2 and 6"), ("add 2 and 5", "add 5 and 2"), ("add 1.5", "add 15"), ("add 5", "add -5"),
     ("delete all files", "do not delete all files"), ("delete a.txt", "delete A.txt"), ("use force", "use --force"),
-    ("run it in C", "run it in C++"), ("switch the lamp on", "switch the lamp off"), ("open Main.java", "open main.java"),
+    ("run it in C", "run it in C++"), ("switch the lamp on", "switch the lamp off"),
+    ("open Main.java", "open main.java"),
     ("play Hey Jude", "play Jude"), ("price of AAPL", "price of aapl"), ("run a && b", "run a || b")]
 # What these lose is no manners but what they are about.
 UNITED = [
@@ -149,7 +153,8 @@ UNITED = [
     ("ls", "ls ."), ("install NET", "install .NET"), ("replace ; with ,", "replace , with ;"),
     ("tell me about it", "tell me about IT"), ("find us cities", "find US cities"), ("grep 'a b' c", "grep a 'b c'"),
     ("play the song", "play the song Please"), ("translate 'thanks'", "translate 'thank you'"),
-    ("write a card that says thanks", "write a card that says please"), ("greet the world", "greet the world: thanks")]
+    ("write a card that says thanks", "write a card that says please"),
+    ("greet the world", "greet the world: thanks")]
 
 
 def united(call, pairs):
