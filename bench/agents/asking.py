@@ -100,19 +100,18 @@ class Tally:
     wrong_function: int = 0  # of these, such as call another function
     examples: list[list[str]] = dataclasses.field(default_factory=list)
 
-    def add(self, answer: Json, task: Task, asked: str = "") -> bool:
-        """Whether it was a hit."""
+    def add(self, answer: Json, task: Task, asked: str = "", trap: bool = False) -> None:
+        """`asked`: the text, if it was not the task's. `trap`: it asks for something else, so any value is wrong."""
         self.lookups += 1
         if answer["status"] != "hit":
-            return False
+            return
         self.hits += 1
         value = answer["value"]
         right = value == task.selection if isinstance(value[0], str) else task.accepts(value)
-        if not right:
+        if trap or not right:
             self.wrong += 1
             self.wrong_function += (value[0] if isinstance(value[0], str) else value[0]["name"]) != task.function
             self.examples.append([task.id, asked or task.text, json.dumps(value)])
-        return True
 
     @property
     def met(self) -> bool | None:

@@ -70,7 +70,7 @@ def measure(layers: str, all_tasks: list[Task], only: list[str]) -> Json:
     with running(layers) as server:
         for name, step in STEPS.items():
             if (name in only or not only) and (name not in BY_MEANING or "semantic" in layers):
-                print(f"{layers}: {name}", file=sys.stderr)
+                print(f"{time.strftime('%X')} {layers}: {name}", file=sys.stderr)
                 tallies = step(server, all_tasks)
                 out["tallies"] += [dataclasses.asdict(tally) | {"met": tally.met} for tally in tallies]
         if "feedback" in only or not only:
@@ -122,18 +122,20 @@ def markdown(result: Json) -> str:
     out += [differences(first, second), ""]
     cost = result["tokens"]
     out.append(f"A model call that a hit saves reads {cost['read_mean']:,.0f} tokens (median "
-               f"{cost['read_p50']:,.0f}) and writes {cost['written_mean']:.0f}, on average of {cost['calls']:,} tasks (characters / 4).")
+               f"{cost['read_p50']:,.0f}) and writes {cost['written_mean']:.0f}, on average of {cost['calls']:,} "
+               "tasks (characters / 4).")
     return "\n".join(out)
 
 
 def differences(first: Json, second: Json) -> str:
-    """What the exact layer alone does otherwise."""
+    """What the exact layer alone does otherwise, where nothing is looked up by meaning."""
     known = {(row["section"], row["what"]): row for row in first["tallies"]}
-    other = [row for row in second["tallies"]
+    again = [row for row in second["tallies"] if "by meaning" not in row["what"]]
+    other = [row for row in again
              if any(row[name] != known[row["section"], row["what"]][name] for name in ("lookups", "hits", "wrong"))]
     told = [f"{row['section']}, {row['what']}: {share(row['hits'], row['lookups'])} % hits" for row in other]
-    return (f"With `--layers {second['layers']}`, {len(second['tallies'])} of these rows were measured again; "
-            f"{'; '.join(told) if told else 'none'} came out otherwise.")
+    return (f"The {len(again)} rows without \"by meaning\" were measured with `--layers {second['layers']}`, too: "
+            f"{'otherwise came out ' + '; '.join(told) if told else 'the same'}.")
 
 
 def rounds_table(measured: Json) -> list[str]:

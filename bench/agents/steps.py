@@ -186,9 +186,8 @@ def traps(server: Server, tasks: list[Task]) -> list[Tally]:
                 if (text := rule(task.text)) is None:
                     continue
                 answer = call.ask(question_of("plan", task, text, **scope))
-                for tally in (tallies[name], total):
-                    if tally.add(answer, task, text):
-                        tally.wrong += 1
+                tallies[name].add(answer, task, text, trap=True)
+                total.add(answer, task, text, trap=True)
         out += [*tallies.values(), total]
     return out
 
