@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/api/calls.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "identity/canonical.h"
@@ -72,6 +73,26 @@ void parse_and_key(State& state, const std::string& body) {
   count_bytes(state, body.size());
 }
 
+// A lookup of the agent API of about 35 kB. `known`: its parts have been seen, as those of an agent's turn before.
+void agent_key(State& state, bool known) {
+  std::string body = R"({"kind":"llm","parts":{"model":"m","system":")" + std::string(10'000, 's') + R"(","tools":[)";
+  for (int i = 0; i < 38; ++i)
+    body += std::string(i > 0 ? "," : "") + R"({"name":"tool)" + std::to_string(i) + R"(","description":")" +
+            std::string(380, 'd') + R"(","schema":{"type":"object","properties":{"path":{"type":"string"}}}})";
+  body += R"(],"messages":[)";
+  for (int i = 0; i < 10; ++i)
+    body += std::string(i > 0 ? "," : "") + R"({"role":"user","content":")" + std::string(400, 'm') + "\"}";
+  body += "]}}";
+  identity::PartDigests seen;
+  for (auto _ : state) {
+    identity::PartDigests none(1);
+    const auto call = agent::read_lookup(body, known ? seen : none);
+    if (!call) return state.SkipWithError(call.error().message.c_str());
+    benchmark::DoNotOptimize(agent::key_of(*call->question, "u-0123456789abcdef0123456789abcdef"));
+  }
+  count_bytes(state, body.size());
+}
+
 void read_events(State& state) {
   std::string stream;
   constexpr int kEvents = 1000;
@@ -117,6 +138,8 @@ int main(int argc, char** argv) {
     benchmark::RegisterBenchmark(("canonical_form/" + name).c_str(), canonical_form, body);
     benchmark::RegisterBenchmark(("parse_and_key/" + name).c_str(), parse_and_key, body);
   }
+  benchmark::RegisterBenchmark("agent_key/new", agent_key, false);
+  benchmark::RegisterBenchmark("agent_key/known", agent_key, true);
   benchmark::RegisterBenchmark("read_events", read_events);
   benchmark::RunSpecifiedBenchmarks();
 }

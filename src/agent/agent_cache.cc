@@ -147,14 +147,14 @@ Found AgentCache::look_up(const QuestionPtr& question, const Caller& caller, Mod
       if (!stale.empty())
         return missed({.reason = Reason::kDependency, .stale = std::move(stale)}, question, caller, key, by_meaning);
       Hit hit{.entry = own->entry, .value = own->value, .pending = true};
-      count_hit(hit);
+      count_hit(hit, *question, caller);
       return hit;
     }
   }
   auto found = published(key, *question, mode);
   if (std::holds_alternative<Blocking>(found)) return Blocking{};
   if (auto* hit = std::get_if<Hit>(&found)) {
-    count_hit(*hit);
+    count_hit(*hit, *question, caller);
     return std::move(*hit);
   }
   Miss miss;
@@ -167,7 +167,7 @@ Found AgentCache::look_up(const QuestionPtr& question, const Caller& caller, Mod
   if (mode == Mode::kQuick && looks_at_disk) return Blocking{};
   if (wants_meaning) {
     if (auto hit = by_meaning_hit(*question, *by_meaning)) {
-      count_hit(*hit);
+      count_hit(*hit, *question, caller);
       return *std::move(hit);
     }
   }
@@ -219,7 +219,7 @@ void AgentCache::when_free(const QuestionPtr& question, const Caller& caller, st
   runs_.when_closed(key_of(*question, caller.scope_id), std::move(wake));
 }
 
-void AgentCache::count_hit(const Hit& hit) {
+void AgentCache::count_hit(const Hit& hit, const Question& question, const Caller& caller) {
   KindCounters& counters = counters_->of(hit.entry->kind);
   counters.hits.fetch_add(1, std::memory_order_relaxed);
   if (hit.similarity) counters.by_meaning.fetch_add(1, std::memory_order_relaxed);
@@ -228,6 +228,9 @@ void AgentCache::count_hit(const Hit& hit) {
   counters.saved_tokens.add(static_cast<double>(hit.entry->input_tokens + hit.entry->output_tokens));
   counters.input.fetch_add(hit.entry->input_tokens, std::memory_order_relaxed);
   counters.output.fetch_add(hit.entry->output_tokens, std::memory_order_relaxed);
+  if (parts_.ledger == nullptr) return;
+  const llm::Usage usage{.fresh = hit.entry->input_tokens, .output = hit.entry->output_tokens};
+  parts_.ledger->add_hit(caller.scope_id, question.model, "agent", usage, hit.entry->cost_usd);
 }
 
 // Whether the value may be stored; fills in what it depends on.

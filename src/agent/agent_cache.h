@@ -35,6 +35,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "cache/response_store.h"
+#include "record/ledger.h"
 
 namespace payonce::agent {
 
@@ -97,6 +98,7 @@ class AgentCache {
     const base::Clock& clock;
     base::Metrics& metrics;
     cache::ResponseStore& store;
+    record::Ledger* ledger = nullptr;  // null: nobody keeps book
     std::function<double(const std::string& model, const llm::Usage& usage)> price_usd;
     Meaning* meaning = nullptr;  // null: nothing is looked up by meaning
   };
@@ -147,7 +149,7 @@ class AgentCache {
   Drop why_not(const Ticket& ticket, const Commit& commit, std::vector<Observed>& observed);
   void publish(const Pending& pending);
   void erase(const std::string& key);
-  void count_hit(const Hit& hit);
+  void count_hit(const Hit& hit, const Question& question, const Caller& caller);
 
   const Options options_;
   const Parts parts_;

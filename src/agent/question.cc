@@ -54,10 +54,24 @@ std::vector<Dependency> tools_of(const JsonView& body, uint32_t tools) {
   return out;
 }
 
-std::string tag_of(const std::vector<Dependency>& tools) {
+base::Digest digest_of(const std::vector<Dependency>& tools) {
   base::Sha256 hash;
   for (const Dependency& tool : tools) hash.update(fmt::format("{}:{}={};", tool.name.size(), tool.name, tool.value));
-  return fmt::format("tools:{}:{}", kKeyVersion, base::hex(hash.finish()).substr(0, kTagDigits));
+  return hash.finish();
+}
+
+// The tag of tools that were seen before needs no look at each of them.
+void read_tools(Question& question, const JsonView& body, uint32_t tools, identity::PartDigests& known) {
+  const base::Hash128 key = known.hash("tag", "agent", body.tape().raw(body.text(), tools));
+  auto found = known.find(key);
+  if (!found || question.tools_by_use) {
+    std::vector<Dependency> named = tools_of(body, tools);
+    const identity::PartDigests::Digest digest{.sha256 = digest_of(named)};
+    if (!found) known.insert(key, digest);
+    found = std::make_shared<const identity::PartDigests::Digest>(digest);
+    if (question.tools_by_use) std::move(named.begin(), named.end(), std::back_inserter(question.deps));
+  }
+  question.tools_tag = fmt::format("tools:{}:{}", kKeyVersion, base::hex(found->sha256).substr(0, kTagDigits));
 }
 
 void add(base::Sha256& hash, std::string_view text) {
@@ -95,11 +109,8 @@ void read_parts(Question& question, const JsonView& body, uint32_t parts, bool b
   }
   std::sort(question.parts.begin(), question.parts.end(),
             [](const Part& a, const Part& b) { return a.name < b.name; });
-  if (const uint32_t tools = body.member(parts, "tools"); tools != JsonView::kNone) {
-    std::vector<Dependency> named = tools_of(body, tools);
-    question.tools_tag = tag_of(named);
-    if (question.tools_by_use) std::move(named.begin(), named.end(), std::back_inserter(question.deps));
-  }
+  if (const uint32_t tools = body.member(parts, "tools"); tools != JsonView::kNone)
+    read_tools(question, body, tools, known);
   question.model = body.string(body.member(parts, "model"));
   if (!by_meaning || !may_match_by_meaning(question.kind)) return;
   static constexpr std::array<std::string_view, 4> kTexts = {"task", "query", "question", "prompt"};

@@ -20,6 +20,7 @@ AgentLayer::AgentLayer(const config::Settings& settings, Surroundings around)
              {.clock = around.clock,
               .metrics = around.metrics,
               .store = around.store,
+              .ledger = &around.ledger,
               .price_usd =
                   [around](const std::string& model, const llm::Usage& usage) {
                     return around.pipeline.policy()->prices.cost_usd(model, usage, around.clock.unix_ms());

@@ -17,6 +17,7 @@
 #include "config/settings.h"
 #include "net/event_loop.h"
 #include "pipeline/pipeline.h"
+#include "record/ledger.h"
 
 namespace payonce {
 
@@ -26,6 +27,7 @@ class AgentLayer {
     const base::Clock& clock;
     base::Metrics& metrics;
     cache::ResponseStore& store;
+    record::Ledger& ledger;
     pipeline::Pipeline& pipeline;
     net::EventLoops& loops;
   };

@@ -115,6 +115,17 @@ int why(const Options& options) {
   return 0;
 }
 
+// Those that have something to say.
+void say_agent_kinds(const json::object& layers) {
+  for (const auto& [name, layer] : layers) {
+    const bool kind = layer.as_object().contains("by_meaning");
+    if (!kind || number(layer, "hits") + number(layer, "misses") + number(layer, "entries") == 0) continue;
+    say(fmt::format("agent {}: {} hits ({} by meaning), {} misses ({} for a changed dependency), {} entries\n",
+                    std::string_view(name), number(layer, "hits"), number(layer, "by_meaning"),
+                    number(layer, "misses"), number(layer.at("reasons"), "dependency"), number(layer, "entries")));
+  }
+}
+
 int stats(const Options& options) {
   const auto body = call(options.remote, "GET", "/payonce/v1/stats");
   if (!body) return complain(body.error());
@@ -139,6 +150,7 @@ int stats(const Options& options) {
         number(*semantic, "hits"), number(*semantic, "misses"), percent("estimate"), percent("low"), percent("high"),
         number(wrong, "asked_again"), percent("bound")));
   }
+  say_agent_kinds(answer.at("layers").as_object());
   say(fmt::format("stored: {} entries, {} bytes in memory, {} bytes on disk\n", number(exact, "entries"),
                   number(exact, "bytes"), number(exact, "disk_bytes")));
   say(fmt::format("saved: {} input and {} output tokens, {:.6f} USD\n", number(saved, "input_tokens"),

@@ -137,7 +137,12 @@ struct Instance::Parts {
                   .semantic = semantic ? &semantic->stage() : nullptr,
                   .prefix = prefix ? &prefix->stage() : nullptr},
                  make_policy(given, salt, nullptr, subscriptions)),
-        agent(given, {.clock = clock, .metrics = metrics, .store = *store, .pipeline = pipeline, .loops = loops}) {}
+        agent(given, {.clock = clock,
+                      .metrics = metrics,
+                      .store = *store,
+                      .ledger = ledger,
+                      .pipeline = pipeline,
+                      .loops = loops}) {}
 
   void add_engine(LocalEngine::Hooks hooks) {
     const bool on_disk = !directory.empty() && settings.engine.kv_disk_bytes > 0;

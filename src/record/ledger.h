@@ -20,7 +20,8 @@ struct LedgerRow {
   std::string day;    // "2026-11-25"
   std::string scope;  // scope id
   std::string model;
-  std::string layer;  // "exact"; for what was bought "upstream", and "keep_alive" for pings of ours
+  std::string
+      layer;  // "exact", "agent" (the agent API); for what was bought "upstream", and "keep_alive" for pings of ours
   int64_t requests = 0;
   int64_t input_tokens = 0;
   int64_t output_tokens = 0;

@@ -280,6 +280,11 @@ def test_stats_metrics_and_the_cache_command_know_the_entries(connect, gateway):
         done = run_cli("cache", *arguments, "--url", gateway.root, home=gateway.folder)
         assert done.returncode == 0, done.stderr
         return done.stdout
+    ann = {"Authorization": "Bearer sk-ann"}
+    rows = gateway.client.get("/payonce/v1/savings", headers=ann).json()["rows"]
+    book = [row for row in rows if row["layer"] == "agent"]
+    assert [(row["model"], row["requests"], row["input_tokens"], row["usd"]) for row in book] == [("m", 3, 300, 1.5)]
+    assert "agent plan: 3 hits (0 by meaning), 1 misses (0 for a changed dependency), 1 entries\n" in cli("stats")
     listed = json.loads(cli("ls", "--json"))["entries"]
     assert [entry["model"] for entry in listed] == ["plan"]
     cli("purge", "--all")

@@ -39,7 +39,9 @@ export class Workspace {
 }
 
 /** For test(): why OpenCode cannot be run here, or false. */
-export const skip = process.arch === "x64" ? false : "test/programs brings OpenCode for x86-64 alone";
+export const skip = process.env.PAYONCE_SKIP_AGENTS
+  ? "run_tests.sh --agents runs the real OpenCode"
+  : process.arch !== "x64" && "test/programs brings OpenCode for x86-64 alone";
 
 export interface Setup {
   workspace: Workspace;

@@ -5,7 +5,7 @@ import {parts} from "./chart.js";
 import * as format from "./format.js";
 import {sums} from "./today.js";
 
-const NAMES = {exact: "Exact", semantic: "Semantic", prefix: "Prefix", retrieval: "Retrieval", engine: "Engine"};
+const NAMES = {exact: "Exact", semantic: "Semantic", prefix: "Prefix", retrieval: "Retrieval", agent: "Agent", engine: "Engine"};
 
 export function makeLayers() {
   const rows = table("Saved today by layer", [
@@ -19,7 +19,9 @@ export function makeLayers() {
 
   function refresh({stats, savings}) {
     const day = sums(savings.rows);
-    const layers = Object.keys(NAMES).filter(name => day.by.has(name) || name in stats.layers);
+    // Of an instance without vector stores "retrieval" is a kind of the agent API alone.
+    const acts = name => name in stats.layers && !("by_meaning" in stats.layers[name]);
+    const layers = Object.keys(NAMES).filter(name => day.by.has(name) || acts(name));
     const weight = day.saved.usd > 0 ? "usd" : "tokens",
       whole = day.saved[weight] || 1;
     replace(

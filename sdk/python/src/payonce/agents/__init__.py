@@ -1,0 +1,1 @@
+"""Real agents, run as they are with a cache inside their loop."""

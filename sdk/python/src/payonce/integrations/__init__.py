@@ -1,0 +1,1 @@
+"""Adapters to frameworks, one module each; each imports its framework, and nothing else does."""
