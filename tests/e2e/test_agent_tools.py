@@ -143,10 +143,10 @@ def test_the_intent_of_one_part_leaves_the_others_as_they_are(call):
 
 APART = [
     ("add 2 and 5", "add 2 and 6"), ("add 2 and 5", "add 5 and 2"), ("add 1.5", "add 15"), ("add 5", "add -5"),
-    ("delete all files", "do not delete all files"), ("delete a.txt", "delete A.txt"), ("use force", "use --force"),
+    ("delete all files", "do not delete all files"), ("use force", "use --force"),
     ("run it in C", "run it in C++"), ("switch the lamp on", "switch the lamp off"),
-    ("open Main.java", "open main.java"),
-    ("play Hey Jude", "play Jude"), ("price of AAPL", "price of aapl"), ("run a && b", "run a || b")]
+    ("play Hey Jude", "play Jude"), ("run a && b", "run a || b")]
+OTHER_CASE = [("delete a.txt", "delete A.txt"), ("open Main.java", "open main.java"), ("price of AAPL", "price of aapl")]
 # What these lose is no manners but what they are about.
 UNITED = [
     ("multiply by 5", "multiply by .5"), ("compute 5", "compute 5!"), ("read env", "read .env"), ("cd", "cd .."),
@@ -157,24 +157,24 @@ UNITED = [
     ("greet the world", "greet the world: thanks")]
 
 
-def united(call, pairs):
+def united(call, pairs, **more):
     """Those of the pairs of which one gets the other's plan."""
     out = []
     for number, (one, other) in enumerate(pairs):
-        more = {"intent": "task", "scope": f"session:{number}"}
-        put(call, 1, **question(one, [RUN], "plan", **more))
-        if call("lookup", **question(other, [RUN], "plan", **more))["status"] == "hit":
+        scope = {"scope": f"session:{number}"} | more
+        put(call, 1, **question(one, [RUN], "plan", **scope))
+        if call("lookup", **question(other, [RUN], "plan", **scope))["status"] == "hit":
             out.append((one, other))
     return out
 
 
 def test_other_tasks_have_other_intents(call):
-    assert united(call, APART) == []
+    assert united(call, APART + OTHER_CASE, intent="task") == []
 
 
 @pytest.mark.xfail(strict=True, reason="an intent drops marks that belong to the task, and words at its end")
 def test_marks_and_words_of_the_task_are_kept_in_its_intent(call):
-    assert united(call, UNITED) == []
+    assert united(call, UNITED, intent="task") == []
 
 
 def test_feedback_takes_a_wrong_entry_away(call):
@@ -226,3 +226,17 @@ def test_a_plan_is_found_by_meaning_among_the_same_tools_only(by_meaning):
     for what, _, then in changes([MAIL, READ], "mail"):
         assert call("lookup", **question(REWORDED, then, "plan"))["status"] == "miss", what
     assert call("lookup", **question(REWORDED, [MAIL, READ], "tools"))["status"] == "miss"  # a selection never is
+
+
+def test_other_tasks_do_not_mean_the_same(by_meaning):
+    assert united(by_meaning("sk-ann"), APART) == []
+
+
+NEAR = [("multiply the price by 5", "multiply the price by .5"), ("read the file env", "read the file .env"),
+        ("play the song", "play the song Please"), ("find reports about us", "find reports about US"),
+        ("replace ; with , in a.txt", "replace , with ; in a.txt")]
+
+
+@pytest.mark.xfail(strict=True, reason="by meaning, points, marks and the case of names are not seen")
+def test_points_marks_and_names_mean_something(by_meaning):
+    assert united(by_meaning("sk-ann"), NEAR + OTHER_CASE) == []
