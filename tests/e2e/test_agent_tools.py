@@ -146,7 +146,8 @@ APART = [
     ("delete all files", "do not delete all files"), ("use force", "use --force"),
     ("run it in C", "run it in C++"), ("switch the lamp on", "switch the lamp off"),
     ("play Hey Jude", "play Jude"), ("run a && b", "run a || b")]
-OTHER_CASE = [("delete a.txt", "delete A.txt"), ("open Main.java", "open main.java"), ("price of AAPL", "price of aapl")]
+OTHER_CASE = [("delete a.txt", "delete A.txt"), ("open Main.java", "open main.java"),
+              ("price of AAPL", "price of aapl")]
 # What these lose is no manners but what they are about.
 UNITED = [
     ("multiply by 5", "multiply by .5"), ("compute 5", "compute 5!"), ("read env", "read .env"), ("cd", "cd .."),
