@@ -112,8 +112,7 @@ EntryPtr AgentCache::entry_of(const std::string& key, Mode mode, bool& blocking)
 }
 
 // The entry under a key, if it may be given now.
-std::variant<std::monostate, Hit, Miss, Blocking> AgentCache::published(const std::string& key,
-                                                                        const Question& question, Mode mode) {
+AgentCache::Look AgentCache::published(const std::string& key, const Question& question, Mode mode) {
   bool blocking = false;
   const EntryPtr entry = entry_of(key, mode, blocking);
   if (blocking) return Blocking{};
@@ -160,6 +159,14 @@ Found AgentCache::look_up(const QuestionPtr& question, const Caller& caller, Mod
   Miss miss;
   if (auto* why = std::get_if<Miss>(&found)) miss = std::move(*why);
   const bool nothing_yet = std::holds_alternative<std::monostate>(found);
+  if (nothing_yet && !question->text.empty()) {
+    auto same = by_intent(*question, caller, mode);
+    if (std::holds_alternative<Blocking>(same)) return Blocking{};
+    if (auto* hit = std::get_if<Hit>(&same)) {
+      count_hit(*hit, *question, caller);
+      return std::move(*hit);
+    }
+  }
   const bool wants_meaning = nothing_yet && parts_.meaning != nullptr && !question->text.empty();
   const bool looks_at_disk = std::any_of(question->deps.begin(), question->deps.end(),
                                          [](const Dependency& dep) { return is_on_disk(dep.type); });
@@ -175,6 +182,14 @@ Found AgentCache::look_up(const QuestionPtr& question, const Caller& caller, Mod
   if (nothing_yet || question->explain) miss.nearest = index_.nearest(*question, caller);
   if (nothing_yet) miss.reason = reason_of(miss.nearest);
   return missed(std::move(miss), question, caller, key, by_meaning);
+}
+
+AgentCache::Look AgentCache::by_intent(const Question& question, const Caller& caller, Mode mode) {
+  const EntryPtr same = index_.find_intent(intent_key(question, caller.scope_id));
+  if (!same) return std::monostate();
+  Look found = published(same->key, question, mode);
+  if (auto* hit = std::get_if<Hit>(&found)) hit->by_intent = true;
+  return found;
 }
 
 std::optional<Hit> AgentCache::by_meaning_hit(const Question& question, const pipeline::AskedQuestion& asked) {
@@ -277,6 +292,7 @@ base::Result<Committed> AgentCache::commit(const Commit& commit, std::string_vie
             .versions = question.versions,
             .tools_tag = question.tools_tag,
             .run = question.run,
+            .intent = question.text.empty() ? "" : intent_key(question, ticket->caller.scope_id),
             .parts = marks_of(question.parts),
             .observed = std::move(observed),
             .input_tokens = commit.usage.input(),

@@ -48,6 +48,7 @@ struct Hit {
   EntryPtr entry;
   base::Bytes value;
   bool pending = false;
+  bool by_intent = false;           // the same task with other manners
   std::optional<float> similarity;  // it was found by meaning, and `id` names the hit for feedback
   std::string id;
 };
@@ -121,6 +122,12 @@ class AgentCache {
   uint64_t publish(const std::string& run, std::string_view credential);
   uint64_t abort(const std::string& run, std::string_view credential);
   uint64_t invalidate(const Selection& selection, std::string_view credential);
+  // An entry of that credential ("" : of any), and which of its dependencies look different now. Reads files.
+  struct Explained {
+    EntryPtr entry;  // null: none
+    std::vector<Dependency> changed;
+  };
+  Explained explain(const std::string& id, std::string_view credential);
   // The agent found that what it was given, an entry or a hit by meaning, was wrong: it is not given again, and the
   // scope's threshold learns. kNotFound.
   base::Status was_wrong(const std::string& entry, const std::string& hit, const Caller& caller);
@@ -138,10 +145,9 @@ class AgentCache {
 
  private:
   struct Counters;
-  std::variant<std::monostate, Hit, Miss, Blocking> look_at(const std::string& key, const Question& question,
-                                                            Mode mode);
-  std::variant<std::monostate, Hit, Miss, Blocking> published(const std::string& key, const Question& question,
-                                                              Mode mode);
+  using Look = std::variant<std::monostate, Hit, Miss, Blocking>;  // monostate: nothing is there
+  Look published(const std::string& key, const Question& question, Mode mode);
+  Look by_intent(const Question& question, const Caller& caller, Mode mode);
   std::optional<Hit> by_meaning_hit(const Question& question, const pipeline::AskedQuestion& asked);
   Miss missed(Miss miss, const QuestionPtr& question, const Caller& caller, const std::string& key,
               const pipeline::AskedQuestionPtr& by_meaning);

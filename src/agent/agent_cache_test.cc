@@ -214,6 +214,26 @@ TEST_F(Cache, AnInvalidationDropsOpenTicketsAndPendingValues) {
   EXPECT_EQ(cache->publish("run-1", "ann"), 0u);
 }
 
+TEST_F(Cache, MannersDoNotMatterWhereTheTaskIsAText) {
+  const auto asking = [&](const std::string& text, const std::string& model = "m") {
+    Question out{.kind = Kind::kPlan};
+    out.parts = {{"model", base::sha256(model)}, {"task", base::sha256(text)}};
+    out.text = text;
+    out.text_part = "task";
+    return out;
+  };
+  EXPECT_EQ(put(asking("Explain calc.py"), "1"), "stored");
+  EXPECT_EQ(look_text(asking("could you please explain calc.py?")), "hit 1");
+  EXPECT_TRUE(std::get<Hit>(look(asking("Please explain calc.py"))).by_intent);
+  EXPECT_EQ(look_text(asking("Explain util.py")), "miss parts");
+  EXPECT_EQ(look_text(asking("Please explain calc.py", "m2")), "miss parts");
+  EXPECT_EQ(look_text(asking("Please explain calc.py"), caller("bob")), "miss cold");
+  reopen();
+  EXPECT_EQ(look_text(asking("Please explain calc.py")), "hit 1");
+  EXPECT_EQ(cache->invalidate({.kind = Kind::kPlan}, "ann"), 1u);
+  EXPECT_EQ(look_text(asking("Please explain calc.py")), "miss cold");
+}
+
 TEST_F(Cache, ExplainsByTheNearestEntry) {
   Question first = question("a", Kind::kPlan);
   first.parts.push_back({"tools", base::sha256("t1")});

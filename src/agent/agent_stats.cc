@@ -32,6 +32,14 @@ void AgentCache::show() const {
   }
 }
 
+AgentCache::Explained AgentCache::explain(const std::string& id, std::string_view credential) {
+  Explained out{.entry = index_.find_id(id), .changed = {}};
+  if (out.entry && !credential.empty() && out.entry->credential != credential) out.entry = nullptr;
+  if (out.entry) out.changed = observer_.changed(out.entry->observed, {});
+  std::erase_if(out.changed, [](const Dependency& dep) { return !is_on_disk(dep.type); });  // nobody named them now
+  return out;
+}
+
 void AgentCache::forget_what_is_gone() {
   index_.erase_if([this](const Entry& entry) {
     const cache::Found found = parts_.store.find(entry.key);

@@ -20,6 +20,7 @@ json::object rest_of(const Entry& entry) {
           {"scope_names", entry.scope_names},
           {"tools_tag", entry.tools_tag},
           {"run", entry.run},
+          {"intent", entry.intent},
           {"parts", std::move(parts)},
           {"observed", std::move(observed)},
           {"input_tokens", entry.input_tokens},
@@ -44,7 +45,7 @@ std::vector<PartMark> marks_of(const std::vector<Part>& parts) {
 std::string Entry::id() const { return "e-" + base::hex(base::sha256(key)).substr(0, kIdDigits); }
 
 size_t Entry::weight() const {
-  size_t out = sizeof(Entry) + 512 + key.size() + run.size();
+  size_t out = sizeof(Entry) + 512 + key.size() + run.size() + 2 * intent.size();
   for (const PartMark& part : parts) out += 128 + part.name.size();
   for (const Observed& seen : observed) out += 160 + seen.dependency.name.size() + seen.state.size();
   return out;
@@ -90,6 +91,7 @@ base::Result<Entry> read_entry(const cache::Entry& stored) {
               .versions = stored.versions,
               .tools_tag = std::string(o.at("tools_tag").as_string()),
               .run = std::string(o.at("run").as_string()),
+              .intent = std::string(o.at("intent").as_string()),
               .parts = {},
               .observed = {},
               .input_tokens = o.at("input_tokens").as_int64(),

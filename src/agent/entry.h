@@ -29,6 +29,7 @@ struct Entry {
   Kind kind = Kind::kLlm;
   std::string key;
   std::string credential, scope, scope_names, versions, tools_tag, run;
+  std::string intent;  // intent_key() of the question, or ""
   std::vector<PartMark> parts;
   std::vector<Observed> observed;
   int64_t input_tokens = 0, output_tokens = 0;  // that a hit spares, as the caller said at commit

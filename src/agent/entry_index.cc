@@ -52,6 +52,19 @@ EntryPtr EntryIndex::find(std::string_view key) const {
   return found == nodes_.end() ? nullptr : found->second.entry;
 }
 
+EntryPtr EntryIndex::find_intent(const std::string& intent) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = intents_.find(intent);
+  return found == intents_.end() ? nullptr : found->second;
+}
+
+EntryPtr EntryIndex::find_id(std::string_view id) const {
+  const std::shared_lock lock(mutex_);
+  for (const auto& [key, node] : nodes_)
+    if (node.entry->id() == id) return node.entry;
+  return nullptr;
+}
+
 void EntryIndex::touch(std::string_view key) {
   const std::unique_lock lock(mutex_, std::try_to_lock);  // an order that is a little off does no harm
   if (!lock) return;
@@ -81,6 +94,7 @@ void EntryIndex::join(const EntryPtr& entry) {
     if (group.size() == kGroup) group.erase(group.begin());
     group.push_back(entry);
   }
+  if (!entry->intent.empty()) intents_[entry->intent] = entry;
 }
 
 void EntryIndex::leave(const Entry& entry) {
@@ -90,6 +104,8 @@ void EntryIndex::leave(const Entry& entry) {
     std::erase_if(group->second, [&](const EntryPtr& other) { return other.get() == &entry; });
     if (group->second.empty()) groups_.erase(group);
   }
+  if (const auto same = intents_.find(entry.intent); same != intents_.end() && same->second.get() == &entry)
+    intents_.erase(same);
 }
 
 std::vector<std::string> EntryIndex::insert(EntryPtr entry) {

@@ -29,7 +29,9 @@ class EntryIndex {
   explicit EntryIndex(size_t max_weight) : max_weight_(max_weight) {}
 
   EntryPtr find(std::string_view key) const;
-  void touch(std::string_view key);  // was hit: goes later
+  EntryPtr find_intent(const std::string& intent) const;
+  EntryPtr find_id(std::string_view id) const;  // walks all
+  void touch(std::string_view key);             // was hit: goes later
   // Replaces; returns the keys of entries that had to go for it.
   std::vector<std::string> insert(EntryPtr entry);
   bool erase(std::string_view key);
@@ -63,6 +65,7 @@ class EntryIndex {
   std::unordered_map<std::string, Node> nodes_;
   std::list<std::string> order_;  // the next to go in front
   std::unordered_map<base::Hash128, Group, base::Hash128Hasher> groups_;
+  std::unordered_map<std::string, EntryPtr> intents_;  // the latest of each
   std::array<Count, kKinds.size()> counts_{};
   size_t weight_ = 0;
 };

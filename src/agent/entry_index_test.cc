@@ -17,6 +17,7 @@ Entry sample() {
           .versions = "kb=1",
           .tools_tag = "tools:v1:00",
           .run = "run \"7\"\n",
+          .intent = "00ff",
           .parts = {{"task", "0011"}},
           .observed = {{{DependencyType::kFile, "/a b", ""}, "file:00"}},
           .input_tokens = 7,
@@ -58,6 +59,7 @@ RC_GTEST_PROP(Index, HoldsWhatWasPutInAndNotTakenOut, (const std::vector<uint8_t
     Entry entry = sample();
     entry.key = std::to_string(number);
     entry.parts = {{"task", std::to_string(number % 4)}};
+    entry.intent = std::to_string(number % 4);
     if (step < 160) {
       (void)index.insert(std::make_shared<Entry>(entry));
       there.insert(number);
@@ -70,6 +72,9 @@ RC_GTEST_PROP(Index, HoldsWhatWasPutInAndNotTakenOut, (const std::vector<uint8_t
   for (int number = 0; number < 16; ++number)
     RC_ASSERT((index.find(std::to_string(number)) != nullptr) == there.contains(number));
   RC_ASSERT(index.select("u-1", [](const Entry&) { return true; }).size() == there.size());
+  for (int intent = 0; intent < 4; ++intent)  // perhaps the latest of it has gone, but never one that is not there
+    if (const EntryPtr same = index.find_intent(std::to_string(intent)))
+      RC_ASSERT(there.contains(std::stoi(same->key)));
   const Nearest nearest = index.nearest({.kind = Kind::kPlan, .parts = {{"task", {}}}}, {.credential_id = "u-1"});
   RC_ASSERT((nearest.entry != nullptr) == !there.empty());
 }

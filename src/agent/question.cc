@@ -135,4 +135,8 @@ std::string context_of(const Question& question, std::string_view scope) {
   return "agent:" + base::hex(hash_of(question, scope, &question.text_part));
 }
 
+std::string intent_key(const Question& question, std::string_view scope) {
+  return base::hex(base::sha256(context_of(question, scope) + "\n" + intent_of(question.text)));
+}
+
 }  // namespace payonce::agent

@@ -56,5 +56,7 @@ void read_parts(Question& question, const llm::JsonView& body, uint32_t parts, b
 std::string key_of(const Question& question, std::string_view scope);  // "plan:v1:u-…:…"
 // What must be equal before two texts may be compared: the key without the text.
 std::string context_of(const Question& question, std::string_view scope);
+// Of a question with a text: equal for two that ask for the same with other manners (intent.h), all else being equal.
+std::string intent_key(const Question& question, std::string_view scope);
 
 }  // namespace payonce::agent

@@ -34,6 +34,7 @@ std::string_view path_of(llm::Dialect dialect) {
     case llm::Dialect::kOpenAiCompletions: return "/v1/completions";
     case llm::Dialect::kAnthropicMessages: return "/v1/messages";
     case llm::Dialect::kAnthropicCountTokens: return "/v1/messages/count_tokens";
+    case llm::Dialect::kGemini:  // its path names the model, which no log's format keeps
     case llm::Dialect::kOther: break;
   }
   return "/";

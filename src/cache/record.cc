@@ -24,7 +24,7 @@ constexpr uint8_t kCompressed = 1;
 constexpr uint8_t kIncludeUsage = 1, kUsageKnown = 2;
 
 // Stable numbers: the enum may be reordered, the log may not.
-constexpr std::array<std::pair<llm::Dialect, uint8_t>, 7> kDialects = {{
+constexpr std::array<std::pair<llm::Dialect, uint8_t>, 8> kDialects = {{
     {llm::Dialect::kOther, 0},
     {llm::Dialect::kOpenAiChat, 1},
     {llm::Dialect::kOpenAiResponses, 2},
@@ -32,6 +32,7 @@ constexpr std::array<std::pair<llm::Dialect, uint8_t>, 7> kDialects = {{
     {llm::Dialect::kOpenAiCompletions, 4},
     {llm::Dialect::kAnthropicMessages, 5},
     {llm::Dialect::kAnthropicCountTokens, 6},
+    {llm::Dialect::kGemini, 7},
 }};
 
 uint8_t number_of(llm::Dialect dialect) {

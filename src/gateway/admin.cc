@@ -132,9 +132,13 @@ void Admin::explain(const std::shared_ptr<net::Exchange>& exchange, std::string_
   bool all = false;
   std::string own;
   if (!visible_scope(*exchange, &own, &all)) return;
-  const auto id = pipeline::Explanations::parse(query_value(query, "id").value_or(""));
+  const std::string name = query_value(query, "id").value_or("");
+  if (name.starts_with("e-")) return explain_agent_entry(exchange, name, all);
+  const auto id = pipeline::Explanations::parse(name);
   if (!id)
-    return reply_error(*exchange, 400, "id: expected the X-Payonce-Id of an answer, such as r-0123456789abcdef");
+    return reply_error(*exchange, 400,
+                       "id: expected the X-Payonce-Id of an answer, such as r-0123456789abcdef, "
+                       "or an entry of the agent API, such as e-0123…");
   const auto found = parts_.pipeline.explanations().find(*id);
   if (!found || (!all && found->prepared->scope != own))
     return reply_error(*exchange, 404, "no such request of this scope, or it is too long ago");

@@ -77,6 +77,7 @@ class Admin {
   void invalidate(const std::shared_ptr<net::Exchange>& exchange);
   void purge(const std::shared_ptr<net::Exchange>& exchange);
   void call_agent_api(const std::shared_ptr<net::Exchange>& exchange, agent::Verb verb);
+  void explain_agent_entry(const std::shared_ptr<net::Exchange>& exchange, const std::string& id, bool all);
   void add_agent_kinds(boost::json::object& layers) const;
   void savings(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   std::string stats_json() const;

@@ -31,6 +31,20 @@ void Admin::call_agent_api(const std::shared_ptr<net::Exchange>& exchange, agent
                     });
 }
 
+void Admin::explain_agent_entry(const std::shared_ptr<net::Exchange>& exchange, const std::string& id, bool all) {
+  const auto caller = parts_.pipeline.policy()->callers.identify(exchange->head().headers);
+  if (!all && !caller) return reply_error(*exchange, 401, caller.error().message);
+  const bool queued = parts_.pool.post([this, exchange, id, owner = all ? "" : caller->credential_id] {
+    const auto explained = parts_.agent.cache().explain(id, owner);
+    const int64_t now_ms = parts_.clock.unix_ms();
+    exchange->loop().post([this, exchange, explained, now_ms] {
+      if (!explained.entry) return reply_error(*exchange, 404, "no such entry of this credential");
+      reply_json(*exchange, 200, agent::explained_json(explained, now_ms));
+    });
+  });
+  if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");
+}
+
 // Kinds stand beside the layers; "retrieval" is one of both.
 void Admin::add_agent_kinds(json::object& layers) const {
   json::object kinds = json::parse(agent::kind_stats_json(parts_.agent.cache())).as_object();

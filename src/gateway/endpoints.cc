@@ -18,7 +18,8 @@ constexpr Endpoint kEndpoints[] = {
      "model, older_than, limit, after (the next of the page before)."},
     {"GET", "/payonce/v1/cache/entry", "One entry with its recorded answer. Query: key."},
     {"GET", "/payonce/v1/explain",
-     "Why a request hit or missed, part by part, of the last 4,096. Query: id (the X-Payonce-Id of its answer)."},
+     "Why a request hit or missed, part by part, of the last 4,096. Query: id (the X-Payonce-Id of its answer). Or "
+     "what an entry of the agent API rests on: id (e-…)."},
     {"GET", "/payonce/v1/prefix",
      "Call sites of the prefix layer, and what of their system text stays, changes at times, or each time. Admin."},
     {"GET", "/payonce/v1/breakers",

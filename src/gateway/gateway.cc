@@ -52,7 +52,7 @@ void Gateway::State::handle(std::shared_ptr<net::Exchange> exchange) {
   if (is_ours(path)) return admin->handle(std::move(exchange));
   if (const VectorStore* store = retrieval ? retrieval->store_of(head.target) : nullptr)
     return handle_store(std::move(exchange), *store);
-  Visit visit{.exchange = std::move(exchange), .info = {.dialect = llm::classify(head.method, path)}};
+  Visit visit{.exchange = std::move(exchange), .info = {.dialect = llm::classify(head.method, head.target)}};
   describe(visit);
   const auto kept = visit.exchange;
   const llm::Dialect dialect = visit.info.dialect;

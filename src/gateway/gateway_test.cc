@@ -32,6 +32,12 @@ TEST(UpstreamTarget, AnyOtherPathGoesToTheHost) {
   EXPECT_EQ(target("/proxy/v1", "/health"), "/proxy/health");
 }
 
+TEST(UpstreamTarget, GeminiHasVersionsOfItsOwn) {
+  EXPECT_EQ(target("/v1", "/v1beta/models/m:generateContent", Dialect::kGemini), "/v1beta/models/m:generateContent");
+  EXPECT_EQ(target("/v1", "/v1/models/m:generateContent", Dialect::kGemini), "/v1/models/m:generateContent");
+  EXPECT_EQ(target("", "/v1beta/models/m:generateContent", Dialect::kGemini), "/v1beta/models/m:generateContent");
+}
+
 TEST(UpstreamTarget, TheAnthropicBaseHasNoV1) {
   EXPECT_EQ(target("", "/v1/messages?beta=true", Dialect::kAnthropicMessages, UpstreamKind::kAnthropic),
             "/v1/messages?beta=true");
@@ -53,6 +59,9 @@ TEST(UpstreamHeaders, OursAndTheHopsStayBehindAndTheKeyIsReplaced) {
   EXPECT_EQ(upstream_headers(from, upstream, Dialect::kOther).get("accept-encoding"), "gzip");
   upstream.key = "own";
   EXPECT_EQ(upstream_headers(from, upstream, Dialect::kOpenAiChat).joined("authorization"), "Bearer own");
+  from.add("x-goog-api-key", "caller");
+  EXPECT_EQ(upstream_headers(from, upstream, Dialect::kGemini).joined("x-goog-api-key"), "own");
+  EXPECT_FALSE(upstream_headers(from, upstream, Dialect::kOther).get("x-goog-api-key"));
   upstream.key.clear();
   upstream.forward_credential = false;
   EXPECT_FALSE(upstream_headers(from, upstream, Dialect::kOpenAiChat).get("authorization"));

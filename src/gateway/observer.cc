@@ -17,6 +17,7 @@ std::string_view operation(llm::Dialect dialect) {
     case llm::Dialect::kOpenAiChat:
     case llm::Dialect::kOpenAiResponses:
     case llm::Dialect::kAnthropicMessages: return "chat";
+    case llm::Dialect::kGemini: return "generate_content";
     case llm::Dialect::kOpenAiEmbeddings: return "embeddings";
     case llm::Dialect::kOpenAiCompletions: return "text_completion";
     case llm::Dialect::kAnthropicCountTokens: return "count_tokens";

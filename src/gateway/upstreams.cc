@@ -22,7 +22,7 @@ bool goes_upstream(std::string_view name) {
 
 bool is_credential(std::string_view name) {
   return net::equals_ignoring_case(name, "authorization") || net::equals_ignoring_case(name, "x-api-key") ||
-         net::equals_ignoring_case(name, "api-key");
+         net::equals_ignoring_case(name, "api-key") || net::equals_ignoring_case(name, "x-goog-api-key");
 }
 
 bool strip_v1(std::string_view& path) {
@@ -40,7 +40,8 @@ std::string upstream_target(std::string_view prefix, std::string_view target, ll
   std::string_view rest = target;
   if (versioned) {
     if (strip_v1(rest)) return fmt::format("{}{}", prefix, rest);
-    if (dialect != llm::Dialect::kOther) return fmt::format("{}{}", prefix, target);  // "/chat/completions"
+    if (dialect != llm::Dialect::kOther && dialect != llm::Dialect::kGemini)
+      return fmt::format("{}{}", prefix, target);  // "/chat/completions"
     root.remove_suffix(3);
     return fmt::format("{}{}", root, target);
   }
@@ -61,7 +62,9 @@ net::Headers upstream_headers(const net::Headers& from_client, const route::Upst
   });
   if (readable) out.add("Accept-Encoding", "identity");
   if (!upstream.key.empty()) {
-    if (upstream.kind == route::UpstreamKind::kAnthropic)
+    if (dialect == llm::Dialect::kGemini)
+      out.add("x-goog-api-key", upstream.key);
+    else if (upstream.kind == route::UpstreamKind::kAnthropic)
       out.add("x-api-key", upstream.key);
     else
       out.add("Authorization", "Bearer " + upstream.key);

@@ -34,12 +34,16 @@ const Shapes& shapes_of(Dialect dialect) {
       .texts = {{"system"}, {"messages", "[]", "content"}, {"messages", "[]", "content", "[]", "content"}},
       .links = {{"messages", "[]", "content", "[]", "id"}, {"messages", "[]", "content", "[]", "tool_use_id"}}};
   static const Shapes kResponses{.texts = {{"input", "[]", "content"}}, .links = {{"input", "[]", "call_id"}}};
+  static const Shapes kGemini{.texts = {},
+                              .links = {{"contents", "[]", "parts", "[]", "functionCall", "id"},
+                                        {"contents", "[]", "parts", "[]", "functionResponse", "id"}}};
   static const Shapes kPlain;
   switch (dialect) {
     case Dialect::kOpenAiChat: return kChat;
     case Dialect::kAnthropicMessages:
     case Dialect::kAnthropicCountTokens: return kMessages;
     case Dialect::kOpenAiResponses: return kResponses;
+    case Dialect::kGemini: return kGemini;
     default: return kPlain;
   }
 }
@@ -109,7 +113,7 @@ class Writer {
   }
   bool ignored(uint32_t parent, uint32_t node);
   bool ignored_block(uint32_t element);
-  bool mask(uint32_t parent, std::string& decoded);
+  bool mask(std::string& decoded);
 
   const llm::Tape& tape_;
   const std::string_view text_;
@@ -121,6 +125,7 @@ class Writer {
   std::vector<std::string_view> path_;
   PartDigests* const known_;
   const uint32_t elided_;
+  uint32_t part_ = llm::Tape::kNone;  // the one being written
   const std::string rules_ = fmt::format("{}|{}", llm::dialect_name(dialect_), profile_.name);
   std::unordered_map<std::string, size_t> links_;
   size_t link_uses_ = 0;
@@ -145,11 +150,15 @@ std::string_view Writer::text_at(uint32_t object, std::string_view key, std::str
 
 // The parts that are large and come again: they stand in the form as digests.
 bool Writer::is_part() const {
-  if (path_.size() == 1) return path_[0] == "tools" || path_[0] == "system" || path_[0] == "instructions";
-  return path_.size() == 2 && path_[1] == "[]" && (path_[0] == "messages" || path_[0] == "input");
+  if (path_.size() == 1)
+    return path_[0] == "tools" || path_[0] == "system" || path_[0] == "instructions" ||
+           path_[0] == "systemInstruction";
+  return path_.size() == 2 && path_[1] == "[]" &&
+         (path_[0] == "messages" || path_[0] == "input" || path_[0] == "contents");
 }
 
 void Writer::part(uint32_t node, uint32_t parent) {
+  part_ = node;
   const std::string_view raw = tape_.raw(text_, node);
   const bool whole = elided_ < node || elided_ >= tape_[node].next;
   const bool worth = known_ != nullptr && whole && raw.size() >= kKnownPartBytes;
@@ -302,7 +311,7 @@ void Writer::text_value(uint32_t node, uint32_t parent) {
   std::string_view text = node == elided_ ? std::string_view() : decoded(node, storage);
   if (at_any(shapes_.links)) return link(text);
   std::string masked(profile_.masks.empty() ? std::string_view() : text);
-  if (!masked.empty() && mask(parent, masked)) text = masked;
+  if (!masked.empty() && mask(masked)) text = masked;
   if (dialect_ == Dialect::kOpenAiResponses && path_.size() == 1 && path_[0] == "input") {
     out_ += '[';
     const size_t begin = out_.size();
@@ -329,21 +338,36 @@ void Writer::text_value(uint32_t node, uint32_t parent) {
   }
 }
 
+// Where the line that begins with `line` stands; the end of the text when none does.
+size_t line_at(std::string_view text, std::string_view line) {
+  for (size_t at = text.find(line); at != std::string_view::npos; at = text.find(line, at + 1))
+    if (at == 0 || text[at - 1] == '\n') return at;
+  return text.size();
+}
+
 // A masked run becomes one NUL: no text of a person holds it.
-bool Writer::mask(uint32_t parent, std::string& decoded) {
+bool apply(const Profile::Mask& rule, std::string& text) {
+  if (!text.starts_with(rule.begins)) return false;
+  bool changed = false;
+  for (size_t at = text.find(rule.after); at != std::string::npos; at = text.find(rule.after, at + 1)) {
+    if (at != 0 && text[at - 1] != '\n') continue;
+    if (!rule.ahead_of.empty() && at >= line_at(text, rule.ahead_of)) break;
+    const size_t begin = at + rule.after.size();
+    const size_t end = std::min(text.find_first_not_of(rule.characters, begin), text.size());
+    if (end == begin || (rule.ends && std::string_view(text).substr(end) != *rule.ends)) continue;
+    text.replace(begin, end - begin, 1, '\0');
+    changed = true;
+  }
+  return changed;
+}
+
+bool Writer::mask(std::string& decoded) {
   bool changed = false;
   for (const Profile::Mask& rule : profile_.masks) {
     if (!at(rule.path)) continue;
     std::string role;
-    if (path_[0] == "messages" && text_at(parent, "role", role) != "tool") continue;
-    for (size_t at = decoded.find(rule.after); at != std::string::npos; at = decoded.find(rule.after, at + 1)) {
-      if (at != 0 && decoded[at - 1] != '\n') continue;
-      const size_t begin = at + rule.after.size();
-      const size_t end = std::min(decoded.find_first_not_of(rule.characters, begin), decoded.size());
-      if (end == begin) continue;
-      decoded.replace(begin, end - begin, 1, '\0');
-      changed = true;
-    }
+    if (path_[0] == "messages" && text_at(part_, "role", role) != "tool") continue;
+    changed = apply(rule, decoded) || changed;
   }
   profile_used_ = profile_used_ || changed;
   return changed;

@@ -247,8 +247,8 @@ TEST(Canonical, KnownPartsChangeNothing) {
         for (const Dialect dialect : {Dialect::kOpenAiChat, Dialect::kOpenAiResponses, Dialect::kAnthropicMessages}) {
           const std::string body = fmt::format(
               R"({{"system":"{0}","tools":[{{"name":"{0}"}}],"metadata":{{"user_id":"{1}"}},"messages":[{{"role":"user","content":"{0}"}},)"
-              R"({{"role":"tool","tool_call_id":"{1}","content":"{0}\nProcess Group PGID: {2}"}},{{"role":"tool","tool_call_id":"b","content":"{0}"}}],)"
-              R"("input":[{{"id":"{1}","role":"user","content":"{0}"}},{{"call_id":"{1}","output":"{0}\nWall time: {2}"}}]}})",
+              R"({{"role":"tool","tool_call_id":"{1}","content":"Command: {0}\nProcess Group PGID: {2}"}},{{"role":"tool","tool_call_id":"b","content":"{0}"}}],)"
+              R"("input":[{{"id":"{1}","role":"user","content":"{0}"}},{{"call_id":"{1}","output":"Chunk ID: {2}\nOutput:\n{0}"}}]}})",
               filler, id, turn);
           const auto request = llm::parse_request(dialect, base::Bytes::copy(body)).value();
           const Profile& profile = *profiles().find(name);

@@ -73,7 +73,12 @@ base::Status read_rules(const toml::table& root, Profile& out) {
     PAYONCE_TRY(Path parsed, parse_path(path));
     PAYONCE_TRY(std::string after, string_at(row, "after"));
     PAYONCE_TRY(std::string characters, string_at(row, "characters"));
-    out.masks.push_back({std::move(parsed), std::move(after), std::move(characters)});
+    out.masks.push_back({.path = std::move(parsed),
+                         .after = std::move(after),
+                         .characters = std::move(characters),
+                         .begins = row["begins"].value_or(std::string()),
+                         .ahead_of = row["ahead_of"].value_or(std::string()),
+                         .ends = row["ends"].value<std::string>()});
     return {};
   });
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,11 +29,15 @@ struct Profile {
     std::string text_prefix;
   };
   // In tool output at `path`: the run of `characters` that follows `after` at the start of a line. In messages[] it
-  // holds only where the role is "tool": what a person writes is never masked.
+  // holds only where the role is "tool": what a person writes is never masked. A tool's output may quote anything, so
+  // the other fields say where the agent itself writes.
   struct Mask {
     Path path;
     std::string after;
     std::string characters;
+    std::string begins;               // the whole text begins so
+    std::string ahead_of;             // not from the first line on that begins so; empty: anywhere
+    std::optional<std::string> ends;  // what follows the run, to the end of the text
   };
   std::string name;
   int version = 0;

@@ -37,21 +37,21 @@ constexpr Expectation kExpectations[] = {
      R"({"system":[{"type":"text","text":"x-anthropic-billing-header: cc_version=2.1.197.def; x"},{"type":"text","text":"S"}],"metadata":{"user_id":"2"}})",
      R"({"system":[{"type":"text","text":"x-anthropic-billing-header: cc_version=2.1.197.abc; x"},{"type":"text","text":"T"}],"metadata":{"user_id":"1"}})"},
     {"codex", "originator", "codex_cli_rs", Dialect::kOpenAiResponses,
-     R"({"input":[{"id":"msg_1","role":"user","content":"x"},{"call_id":"c","type":"function_call_output","output":"Chunk ID: e31a70\nWall time: 0.0123 seconds\nok"}],"client_metadata":{"a":1}})",
-     R"({"input":[{"id":"msg_2","role":"user","content":"x"},{"call_id":"d","type":"function_call_output","output":"Chunk ID: 00ff12\nWall time: 1.5 seconds\nok"}],"client_metadata":{"a":2}})",
-     R"({"input":[{"id":"msg_1","role":"user","content":"x"},{"call_id":"c","type":"function_call_output","output":"Chunk ID: e31a70\nWall time: 0.0123 seconds\nno"}],"client_metadata":{"a":1}})"},
+     R"({"input":[{"id":"msg_1","role":"user","content":"x"},{"call_id":"c","type":"function_call_output","output":"Chunk ID: e31a70\nWall time: 0.0123 seconds\nOutput:\nok"}],"client_metadata":{"a":1}})",
+     R"({"input":[{"id":"msg_2","role":"user","content":"x"},{"call_id":"d","type":"function_call_output","output":"Chunk ID: 00ff12\nWall time: 1.5 seconds\nOutput:\nok"}],"client_metadata":{"a":2}})",
+     R"({"input":[{"id":"msg_1","role":"user","content":"x"},{"call_id":"c","type":"function_call_output","output":"Chunk ID: e31a70\nWall time: 0.0123 seconds\nOutput:\nno"}],"client_metadata":{"a":1}})"},
     {"opencode", "User-Agent", "opencode/1.18.33", Dialect::kOpenAiResponses,
      R"({"input":[{"id":"1","role":"user","content":"x"}],"prompt_cache_key":"s1"})",
      R"({"input":[{"id":"2","role":"user","content":"x"}],"prompt_cache_key":"s2"})",
      R"({"input":[{"id":"1","role":"user","content":"y"}]})"},
-    {"gemini", "User-Agent", "GeminiCLI/0.61.0 (linux)", Dialect::kOpenAiChat,
-     R"({"messages":[{"role":"tool","tool_call_id":"read_1","content":"ok\nProcess Group PGID: 28216"}]})",
-     R"({"messages":[{"role":"tool","tool_call_id":"read_2","content":"ok\nProcess Group PGID: 301"}]})",
-     R"({"messages":[{"role":"tool","tool_call_id":"read_1","content":"no\nProcess Group PGID: 28216"}]})"},
+    {"gemini", "User-Agent", "GeminiCLI-tui/0.61.0/gemini-2.5-pro (linux; x64; terminal)", Dialect::kGemini,
+     R"({"contents":[{"parts":[{"functionCall":{"id":"sh_1"}}]},{"parts":[{"functionResponse":{"id":"sh_1","response":{"output":"<untrusted_context>\nOutput: ok\nProcess Group PGID: 28216\n</untrusted_context>"}}}]}]})",
+     R"({"contents":[{"parts":[{"functionCall":{"id":"sh_2"}}]},{"parts":[{"functionResponse":{"id":"sh_2","response":{"output":"<untrusted_context>\nOutput: ok\nProcess Group PGID: 301\n</untrusted_context>"}}}]}]})",
+     R"({"contents":[{"parts":[{"functionCall":{"id":"sh_1"}}]},{"parts":[{"functionResponse":{"id":"sh_1","response":{"output":"<untrusted_context>\nOutput: no\nProcess Group PGID: 28216\n</untrusted_context>"}}}]}]})"},
     {"qwen", "User-Agent", "QwenCode/0.15.10 (linux; x64)", Dialect::kOpenAiChat,
-     R"({"messages":[{"role":"tool","tool_call_id":"a","content":"Process Group PGID: 28216"}],"metadata":{"sessionId":"1"}})",
-     R"({"messages":[{"role":"tool","tool_call_id":"b","content":"Process Group PGID: 301"}],"metadata":{"sessionId":"2"}})",
-     R"({"messages":[{"role":"user","content":"Process Group PGID: 301"}],"metadata":{"sessionId":"1"}})"},
+     R"({"messages":[{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"Command: ls\nProcess Group PGID: 28216"}]}],"metadata":{"sessionId":"1"}})",
+     R"({"messages":[{"role":"tool","tool_call_id":"b","content":"Command: ls\nProcess Group PGID: 301"}],"metadata":{"sessionId":"2"}})",
+     R"({"messages":[{"role":"user","content":[{"type":"text","text":"Command: ls\nProcess Group PGID: 301"}]}],"metadata":{"sessionId":"1"}})"},
     {"forge", "User-Agent", "Forge", Dialect::kOpenAiResponses,
      R"({"input":[{"id":"1","role":"user","content":"x"}]})", R"({"input":[{"id":"2","role":"user","content":"x"}]})",
      R"({"input":[{"id":"1","role":"developer","content":"x"}]})"},
@@ -83,6 +83,35 @@ TEST(Profile, AUserAgentAloneDoesNotChangeTheKey) {
   const std::string_view body = R"({"messages":[{"role":"user","content":"x"}]})";
   for (const std::string& name : profiles().names())
     EXPECT_EQ(form(Dialect::kOpenAiChat, body, name), form(Dialect::kOpenAiChat, body, "generic")) << name;
+}
+
+// A tool's output may hold the very words of the agent's own lines: a log with times, a page about process groups.
+TEST(Profile, WhatACommandPrintedIsNeverMasked) {
+  struct Case {
+    std::string_view profile;
+    Dialect dialect;
+    std::string_view body;  // @: where the two differ
+  };
+  constexpr Case kCases[] = {
+      {"codex", Dialect::kOpenAiResponses,
+       R"({"input":[{"type":"function_call_output","call_id":"c","output":"Chunk ID: ab\nOutput:\nWall time: @ seconds"}]})"},
+      {"codex", Dialect::kOpenAiResponses,
+       R"({"input":[{"type":"function_call_output","call_id":"c","output":"Wall time: @ seconds"}]})"},
+      {"qwen", Dialect::kOpenAiChat,
+       R"({"messages":[{"role":"tool","tool_call_id":"a","content":"Command: cat log\nProcess Group PGID: @\nProcess Group PGID: 7"}]})"},
+      {"qwen", Dialect::kOpenAiChat,
+       R"({"messages":[{"role":"tool","tool_call_id":"a","content":"Process Group PGID: @"}]})"},
+      {"gemini", Dialect::kGemini,
+       R"({"contents":[{"parts":[{"functionResponse":{"response":{"output":"Process Group PGID: @"}}}]}]})"},
+      {"gemini", Dialect::kGemini,
+       R"({"contents":[{"parts":[{"functionResponse":{"response":{"output":"<untrusted_context>\nOutput: x\nProcess Group PGID: @\nmore\n</untrusted_context>"}}}]}]})"},
+  };
+  for (const Case& one : kCases) {
+    std::string first(one.body), second(one.body);
+    first.replace(first.find('@'), 1, "11");
+    second.replace(second.find('@'), 1, "22");
+    EXPECT_NE(form(one.dialect, first, one.profile), form(one.dialect, second, one.profile)) << one.body;
+  }
 }
 
 TEST(Profile, AReferenceToAStoredItemKeepsItsId) {

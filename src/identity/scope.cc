@@ -23,7 +23,8 @@ std::vector<std::string_view> credentials(const net::Headers& headers) {
       if (value.size() > kBearer.size() && net::equals_ignoring_case(value.substr(0, kBearer.size()), kBearer))
         value.remove_prefix(kBearer.size());
       out.push_back(net::trim(value));
-    } else if (net::equals_ignoring_case(name, "x-api-key") || net::equals_ignoring_case(name, "api-key")) {
+    } else if (net::equals_ignoring_case(name, "x-api-key") || net::equals_ignoring_case(name, "api-key") ||
+               net::equals_ignoring_case(name, "x-goog-api-key")) {
       out.push_back(net::trim(value));
     }
   });

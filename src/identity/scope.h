@@ -13,7 +13,8 @@
 
 namespace payonce::identity {
 
-// The credential that a request carries (Authorization, x-api-key, api-key), raw; several are joined. Empty: none.
+// The credential that a request carries (Authorization, x-api-key, api-key, x-goog-api-key), raw; several are joined.
+// Empty: none.
 std::string credential_of(const net::Headers& headers);
 
 // A configured key: its SHA-256 only, never itself (keys are random, so a plain hash does not help to guess them).

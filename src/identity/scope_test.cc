@@ -22,8 +22,8 @@ TEST(Scope, EachCredentialIsItsOwnAndIsNotShown) {
   const Callers callers({.salt = "salt", .keys = {}});
   std::set<std::string> scopes{scope(callers, {}), scope(callers, {{"Authorization", "Bearer sk-1"}}),
                                scope(callers, {{"Authorization", "Bearer sk-2"}}),
-                               scope(callers, {{"x-api-key", "sk-3"}})};
-  EXPECT_EQ(scopes.size(), 4u);
+                               scope(callers, {{"x-api-key", "sk-3"}}), scope(callers, {{"x-goog-api-key", "sk-4"}})};
+  EXPECT_EQ(scopes.size(), 5u);
   EXPECT_EQ(scope(callers, {}), "anon");
   EXPECT_EQ(scope(callers, {{"Authorization", "bearer  sk-1"}}), scope(callers, {{"Authorization", "Bearer sk-1"}}));
   EXPECT_EQ(scope(callers, {{"Authorization", "Bearer sk-1"}}).find("sk-1"), std::string::npos);

@@ -37,6 +37,13 @@ struct Messages {
   static std::string to_stream(const boost::json::object& body);
 };
 
+// Gemini: a stream is whole answers that each carry a piece; nothing marks its end but a reason in each candidate.
+// The two framings have paths, and so keys, of their own: neither is made from the other.
+struct Gemini {
+  static Analysis analyse_json(const boost::json::object& body);
+  static Analysis analyse_stream(std::string_view stream);
+};
+
 // Helpers that all of them need.
 std::string_view text_of(const boost::json::object& from, std::string_view name);  // "" when not a string
 const boost::json::object* object_of(const boost::json::object& from, std::string_view name);

@@ -49,9 +49,26 @@ std::string_view openai_code(int status) {
   }
 }
 
+// Google's codes (google.rpc.Code, as ai.google.dev's errors name them, 2026-11).
+std::string_view google_status(int status) {
+  switch (status) {
+    case 401: return "UNAUTHENTICATED";
+    case 403: return "PERMISSION_DENIED";
+    case 404: return "NOT_FOUND";
+    case 429: return "RESOURCE_EXHAUSTED";
+    case 502:
+    case 503: return "UNAVAILABLE";
+    case 504: return "DEADLINE_EXCEEDED";
+    default: return status < 500 ? "INVALID_ARGUMENT" : "INTERNAL";
+  }
+}
+
 }  // namespace
 
 std::string error_body(Dialect dialect, int status, std::string_view message) {
+  if (dialect == Dialect::kGemini)
+    return json::serialize(json::object{
+        {"error", json::object{{"code", status}, {"message", message}, {"status", google_status(status)}}}});
   if (is_anthropic(dialect))
     return json::serialize(json::object{
         {"type", "error"}, {"error", json::object{{"type", anthropic_type(status)}, {"message", message}}}});

@@ -23,7 +23,7 @@ struct Request {
 };
 
 // kInvalid with a message that names the problem and the byte offset: syntax, bad UTF-8, depth, not an object,
-// "stream" not a boolean.
-base::Result<Request> parse_request(Dialect dialect, base::Bytes body);
+// "stream" not a boolean. Only Gemini needs `target`, which names its model and framing.
+base::Result<Request> parse_request(Dialect dialect, base::Bytes body, std::string_view target = {});
 
 }  // namespace payonce::llm

@@ -70,6 +70,7 @@ Analysis analyse_json(Dialect dialect, std::string_view body) {
     case Dialect::kOpenAiCompletions: return codec::Chat::analyse_json(*parsed);
     case Dialect::kOpenAiResponses: return codec::Responses::analyse_json(*parsed);
     case Dialect::kAnthropicMessages: return codec::Messages::analyse_json(*parsed);
+    case Dialect::kGemini: return codec::Gemini::analyse_json(*parsed);
     case Dialect::kOpenAiEmbeddings:
     case Dialect::kAnthropicCountTokens: return analyse_plain(dialect, *parsed);
     case Dialect::kOther: break;
@@ -83,6 +84,7 @@ Analysis analyse_stream(Dialect dialect, std::string_view body) {
     case Dialect::kOpenAiCompletions: return codec::Chat::analyse_stream(body);
     case Dialect::kOpenAiResponses: return codec::Responses::analyse_stream(body);
     case Dialect::kAnthropicMessages: return codec::Messages::analyse_stream(body);
+    case Dialect::kGemini: return codec::Gemini::analyse_stream(body);
     default: return incomplete("this endpoint does not stream");
   }
 }
@@ -114,7 +116,7 @@ base::Result<std::string> to_stream(Dialect dialect, std::string_view body, bool
       case Dialect::kOpenAiCompletions: return codec::Chat::to_stream(parsed, true, include_usage);
       case Dialect::kOpenAiResponses: return codec::Responses::to_stream(parsed);
       case Dialect::kAnthropicMessages: return codec::Messages::to_stream(parsed);
-      default: return base::fail(base::Code::kInvalid, "this endpoint does not stream");
+      default: return base::fail(base::Code::kInvalid, "this endpoint has one framing");
     }
   } catch (const std::exception& error) {
     return base::fail(base::Code::kInvalid, error.what());
@@ -128,7 +130,7 @@ base::Result<std::string> to_json(Dialect dialect, std::string_view stream) {
       case Dialect::kOpenAiCompletions: return codec::Chat::to_json(stream, true);
       case Dialect::kOpenAiResponses: return codec::Responses::to_json(stream);
       case Dialect::kAnthropicMessages: return codec::Messages::to_json(stream);
-      default: return base::fail(base::Code::kInvalid, "this endpoint does not stream");
+      default: return base::fail(base::Code::kInvalid, "this endpoint has one framing");
     }
   } catch (const std::exception& error) {
     return base::fail(base::Code::kInvalid, error.what());

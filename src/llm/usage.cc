@@ -56,4 +56,15 @@ Usage anthropic_usage(const json::object& usage) {
   return out;
 }
 
+Usage gemini_usage(const json::object& usage) {
+  Usage out;
+  const int64_t input = count(usage, "promptTokenCount");
+  out.read = std::min(input, count(usage, "cachedContentTokenCount"));
+  out.fresh = input - out.read + count(usage, "toolUsePromptTokenCount");
+  out.output = count(usage, "candidatesTokenCount") + count(usage, "thoughtsTokenCount");
+  out.read_known = usage.contains("cachedContentTokenCount");
+  out.known = usage.contains("promptTokenCount");
+  return out;
+}
+
 }  // namespace payonce::llm

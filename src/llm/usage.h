@@ -13,5 +13,8 @@ Usage openai_usage(const boost::json::object& usage);
 // Anthropic: input_tokens (uncached only), cache_read_input_tokens, cache_creation_input_tokens,
 // cache_creation{…_5m_…, …_1h_…}.
 Usage anthropic_usage(const boost::json::object& usage);
+// Gemini's usageMetadata: promptTokenCount (cachedContentTokenCount of them read) and toolUsePromptTokenCount;
+// candidatesTokenCount and thoughtsTokenCount.
+Usage gemini_usage(const boost::json::object& usage);
 
 }  // namespace payonce::llm

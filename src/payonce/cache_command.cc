@@ -186,6 +186,7 @@ void add_cache(CLI::App& app, int& status) {
       "  payonce cache ls --model gpt-4o --limit 20\n"
       "  payonce cache get resp:v1:u-3f9a...:9c41...\n"
       "  payonce cache why r-0123456789abcdef\n"
+      "  payonce cache why e-0123456789abcdef0123456789abcdef\n"
       "  payonce cache purge --version tools=v3\n"
       "  payonce cache purge --older-than 7d --json");
   const auto options = std::make_shared<Options>();
@@ -207,7 +208,7 @@ void add_cache(CLI::App& app, int& status) {
   add_filters(*remove, *options);
   remove->add_flag("--all", options->all, "Everything");
   add("why", "Says why a request hit or missed, part by part", why)
-      ->add_option("id", options->id, "X-Payonce-Id of its answer")
+      ->add_option("id", options->id, "X-Payonce-Id of its answer, or an entry of the agent API (e-…)")
       ->required();
   add("stats", "Hits, misses, what is stored, what was saved", stats);
 }

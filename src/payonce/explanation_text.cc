@@ -52,9 +52,27 @@ std::string nearest_text(const json::value& nearest) {
   return out;
 }
 
+// An entry of the agent API: what it is, and whether what it rests on is as it was.
+std::string entry_text(const json::value& entry) {
+  std::string out = fmt::format("entry     {}: {}, made {} s ago, {}\n", text(entry, "entry"), text(entry, "kind"),
+                                number(entry, "age"),
+                                entry.at("fresh").as_bool() ? "would be given now" : "would not be given now");
+  out += fmt::format("key       {}\nparts    ", text(entry, "key"));
+  for (const json::value& part : entry.at("parts").as_array())
+    out += " " + quoted(std::string_view(part.as_string()));
+  out += "\n";
+  for (const json::value& dependency : entry.at("dependencies").as_array()) {
+    const std::string_view path = text(dependency, "path");
+    out += fmt::format("{:<9} {} {}\n", dependency.at("changed").as_bool() ? "changed" : "as it was",
+                       text(dependency, "type"), quoted(path.empty() ? text(dependency, "name") : path));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string explanation_text(const json::value& explanation) {
+  if (explanation.as_object().contains("dependencies")) return entry_text(explanation);
   const json::object& of = explanation.as_object();
   std::string out =
       fmt::format("{}  {}  {}  {}\nkey       {}\n", text(explanation, "id"), text(explanation, "outcome"),

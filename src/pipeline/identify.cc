@@ -16,23 +16,15 @@ namespace {
 
 // Header fields that can change who may see the answer, or the answer itself. All others (request ids, trace context,
 // retry counters) are transport.
-constexpr std::array<std::string_view, 14> kScopeHeaders = {"authorization",
-                                                            "x-api-key",
-                                                            "api-key",
-                                                            "x-payonce-scope",
-                                                            "x-payonce-version",
-                                                            "user-agent",
-                                                            "x-app",
-                                                            "x-title",
-                                                            "originator",
-                                                            "anthropic-beta",
-                                                            "anthropic-version",
-                                                            "openai-beta",
-                                                            "openai-organization",
-                                                            "openai-project"};
+constexpr std::array<std::string_view, 16> kScopeHeaders = {
+    "authorization",   "x-api-key",           "api-key",        "x-goog-api-key",
+    "x-payonce-scope", "x-payonce-version",   "user-agent",     "x-app",
+    "x-title",         "originator",          "anthropic-beta", "anthropic-version",
+    "openai-beta",     "openai-organization", "openai-project", "x-goog-user-project"};
 // Of those, the ones that select a behaviour of the upstream: part of the stored key.
-constexpr std::array<std::string_view, 5> kUpstreamHeaders = {"anthropic-beta", "anthropic-version", "openai-beta",
-                                                              "openai-organization", "openai-project"};
+constexpr std::array<std::string_view, 6> kUpstreamHeaders = {"anthropic-beta", "anthropic-version",
+                                                              "openai-beta",    "openai-organization",
+                                                              "openai-project", "x-goog-user-project"};
 
 bool is_scope_header(std::string_view name) {
   for (const std::string_view known : kScopeHeaders)
@@ -106,7 +98,7 @@ base::Result<Identifier::Read> Identifier::read(const Incoming& incoming, const 
   const net::Headers& headers = incoming.head.headers;
   PAYONCE_TRY(identity::Caller caller, policy.callers.identify(headers));
   PAYONCE_TRY(std::string versions, identity::versions_of(headers));
-  PAYONCE_TRY(llm::Request request, llm::parse_request(incoming.dialect, incoming.body));
+  PAYONCE_TRY(llm::Request request, llm::parse_request(incoming.dialect, incoming.body, incoming.head.target));
   PAYONCE_TRY(auto candidates, policy.routes.choose(request.model, route::wire_of(incoming.dialect)));
   return Read{.caller = std::move(caller),
               .versions = std::move(versions),

@@ -41,8 +41,8 @@ struct Fixture : testing::Test {
 
   Decision ask(std::string_view body = kBody,
                std::initializer_list<std::pair<std::string_view, std::string_view>> fields = {},
-               llm::Dialect dialect = llm::Dialect::kOpenAiChat) {
-    net::RequestHead head{.method = "POST", .target = "/v1/chat/completions"};
+               llm::Dialect dialect = llm::Dialect::kOpenAiChat, std::string target = "/v1/chat/completions") {
+    net::RequestHead head{.method = "POST", .target = std::move(target)};
     head.headers.add("Authorization", "Bearer sk-1");
     for (const auto& [name, value] : fields) head.headers.set(name, value);
     Pipeline::Spent spent;
@@ -93,6 +93,24 @@ TEST_F(PipelineTest, AnotherCredentialOrVersionMisses) {
   EXPECT_FALSE(hits(ask(kBody, {{"X-Payonce-Version", "tools=v2"}})));
   EXPECT_FALSE(hits(ask(kBody, {{"X-Payonce-Scope", "user:1"}})));
   EXPECT_TRUE(hits(ask(kBody, {{"X-Request-Id", "other"}})));
+}
+
+TEST_F(PipelineTest, GeminisModelAndKeyAreOutsideTheBody) {
+  constexpr std::string_view kContents = R"({"contents":[{"role":"user","parts":[{"text":"hi"}]}]})";
+  constexpr std::string_view kGiven =
+      R"({"candidates":[{"content":{"parts":[{"text":"yes"}]},"finishReason":"STOP"}],)"
+      R"("usageMetadata":{"promptTokenCount":1000000,"candidatesTokenCount":0}})";
+  const auto asking = [&](std::string_view key, std::string_view model) {
+    return ask(kContents, {{"x-goog-api-key", key}}, llm::Dialect::kGemini,
+               fmt::format("/v1beta/models/{}:generateContent", model));
+  };
+  EXPECT_TRUE(pay(asking("k1", "gemini-2.5-pro"), kGiven).store);
+  const Decision again = asking("k1", "gemini-2.5-pro");
+  ASSERT_TRUE(hits(again));
+  EXPECT_EQ(std::get<Answer>(again).body.view(), kGiven);
+  EXPECT_GT(pipeline->exact_stats().saved_usd, 1.0);
+  EXPECT_FALSE(hits(asking("k2", "gemini-2.5-pro")));
+  EXPECT_FALSE(hits(asking("k1", "gemini-2.5-flash")));
 }
 
 TEST_F(PipelineTest, WhatIsNotCompleteIsNotStored) {

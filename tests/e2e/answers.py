@@ -226,10 +226,10 @@ def messages(body, raw, number):
              "stop_sequence": None, "usage": usage}
     if not body.get("stream"):
         return json_reply(whole)
-    return stream_reply(named_events(messages_events(whole, number)))
+    return stream_reply(named_events(messages_events(whole)))
 
 
-def messages_events(whole, number):
+def messages_events(whole):
     usage = whole["usage"]
     events = [{"type": "message_start", "message": {**whole, "content": [], "stop_reason": None,
                                                     "usage": {**usage, "output_tokens": 1}}}]
@@ -238,7 +238,7 @@ def messages_events(whole, number):
         if index == 0:
             events.append({"type": "ping"})
         events += [{"type": "content_block_delta", "index": index, "delta": delta}
-                   for delta in deltas_of(block, number)]
+                   for delta in deltas_of(block)]
         events.append({"type": "content_block_stop", "index": index})
     events.append({"type": "message_delta",
                    "delta": {"stop_reason": whole["stop_reason"], "stop_sequence": None},
@@ -252,11 +252,12 @@ def empty_block(block):
                     "tool_use": {"input": {}}}[block["type"]]
 
 
-def deltas_of(block, number):
+def deltas_of(block):
     if block["type"] == "text":
         return [{"type": "text_delta", "text": piece} for piece in pieces_of(block["text"])]
     if block["type"] == "tool_use":
-        return [{"type": "input_json_delta", "partial_json": piece} for piece in pieces_of(arguments_of(number))]
+        arguments = json.dumps(block["input"], ensure_ascii=False)
+        return [{"type": "input_json_delta", "partial_json": piece} for piece in pieces_of(arguments)]
     return [{"type": "thinking_delta", "thinking": piece} for piece in pieces_of(block["thinking"], 2)] + [
         {"type": "signature_delta", "signature": block["signature"]}]
 

@@ -292,6 +292,24 @@ def test_stats_metrics_and_the_cache_command_know_the_entries(connect, gateway):
     assert gateway.stats()["layers"]["plan"]["entries"] == 0
 
 
+def test_an_entry_tells_what_it_rests_on(connect, gateway, tmp_path):
+    path = tmp_path / "a b.py"
+    path.write_text("one")
+    stored = put(connect(), 1, **plan(deps=[{"type": "file", "path": str(path)}], versions={"kb": "1"}))
+    def why():
+        done = run_cli("cache", "why", stored["entry"], "--url", gateway.root, home=gateway.folder)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+    assert "would be given now" in why() and f'as it was file "{path}"' in why()
+    path.write_text("two")
+    assert "would not be given now" in why() and f'changed   file "{path}"' in why()
+    def explain(credential):
+        return gateway.client.get(f"/payonce/v1/explain?id={stored['entry']}",
+                                  headers={"Authorization": f"Bearer {credential}"})
+    assert explain("sk-ann").json()["versions"] == {"kb": "1"}
+    assert explain("sk-bob").status_code == 404
+
+
 def test_a_thousand_runs_with_kills_never_mix(make_gateway, upstream):
     """Runs of three users over eight tasks commit, abort, or vanish; the instance is killed twice on the way."""
     gateway = make_gateway("--upstream", upstream.url, "--layers", "exact")

@@ -79,10 +79,12 @@ class Gone(Exception):
 
 
 class Upstream:
-    """`with Upstream() as upstream:` serves at upstream.url ("http://127.0.0.1:PORT/v1")."""
+    """`with Upstream() as upstream:` serves at upstream.url ("http://127.0.0.1:PORT/v1"). `answer` is what it says:
+    a function like answers.answer."""
 
-    def __init__(self, tls=None, host_name="127.0.0.1"):
+    def __init__(self, tls=None, host_name="127.0.0.1", answer=answers.answer):
         self._tls = tls
+        self._answer_of = answer
         self._host_name = host_name
         self._lock = threading.Lock()
         self._faults = []
@@ -215,7 +217,7 @@ class Upstream:
         if fault.status:
             reply = answers.error_reply(request.path, fault.status)
         else:
-            reply = answers.answer(request.method, request.target, request.body, request.number)
+            reply = self._answer_of(request.method, request.target, request.body, request.number)
         if fault.body is not None:
             reply.body, reply.chunks = fault.body, None
         if fault.chunks is not None:

@@ -46,7 +46,9 @@ std::string hit_json(const Hit& hit, const Question& question, int64_t now_ms) {
                    {"key", entry.key},
                    {"age", std::max<int64_t>(0, now_ms - entry.created_ms) / 1000},
                    {"versions", versions_json(entry.versions)},
-                   {"detail", hit.similarity ? "semantic" : "exact"}};
+                   {"detail", hit.similarity  ? "semantic"
+                              : hit.by_intent ? "intent"
+                                              : "exact"}};
   if (hit.similarity) {
     out["similarity"] = *hit.similarity;
     out["hit"] = hit.id;
@@ -83,6 +85,33 @@ std::string miss_json(const Miss& miss, const Question& question, std::string_vi
   if (miss.in_flight) out["in_flight"] = true;
   add_tags(out, question.tools_tag);
   if (question.explain) add_explanation(out, miss.nearest);
+  return json::serialize(out);
+}
+
+std::string explained_json(const AgentCache::Explained& explained, int64_t now_ms) {
+  const Entry& entry = *explained.entry;
+  json::array parts, dependencies;
+  for (const PartMark& part : entry.parts) parts.emplace_back(part.name);
+  for (const Observed& seen : entry.observed) {
+    json::object dependency = dependency_json(seen.dependency);
+    const bool changed = std::any_of(explained.changed.begin(), explained.changed.end(),
+                                     [&](const Dependency& dep) { return dep.same_thing(seen.dependency); });
+    dependency["changed"] = changed;
+    dependencies.push_back(std::move(dependency));
+  }
+  json::object out{{"entry", entry.id()},
+                   {"key", entry.key},
+                   {"kind", kind_name(entry.kind)},
+                   {"fresh", explained.changed.empty() && entry.expires_ms > now_ms},
+                   {"age", std::max<int64_t>(0, now_ms - entry.created_ms) / 1000},
+                   {"expires_in", std::max<int64_t>(0, entry.expires_ms - now_ms) / 1000},
+                   {"versions", versions_json(entry.versions)},
+                   {"scope_names", entry.scope_names},
+                   {"parts", std::move(parts)},
+                   {"dependencies", std::move(dependencies)},
+                   {"value_bytes", entry.value_bytes}};
+  add_tags(out, entry.tools_tag);
+  if (!entry.run.empty()) out["run"] = entry.run;
   return json::serialize(out);
 }
 

@@ -26,9 +26,15 @@ constexpr std::array<std::string_view, 6> kPostPaths = {"/v1/chat/completions", 
                                                         "/v1/messages",         "/v1/messages/count_tokens",
                                                         "/v1/responses",        "/v1/embeddings"};
 
+// The endpoint that a request names; Gemini's are none of the engine's.
+Dialect endpoint_of(std::string_view method, std::string_view path) {
+  const Dialect known = llm::classify(method, path);
+  return known == Dialect::kGemini ? Dialect::kOther : known;
+}
+
 // Paths that both vendors have, and those that nobody has, are answered in the shape of the SDK that asks.
 Dialect dialect_of(const net::RequestHead& head, std::string_view path) {
-  const Dialect known = llm::classify("POST", path);
+  const Dialect known = endpoint_of("POST", path);
   if (known != Dialect::kOther) return known;
   const bool anthropic = path.starts_with("/v1/messages") || head.headers.get("anthropic-version");
   return anthropic ? Dialect::kAnthropicMessages : Dialect::kOther;
@@ -202,7 +208,7 @@ std::shared_ptr<net::Call> Api::serve(net::RequestHead head, base::Bytes body, s
       return call;
     }
   }
-  if (head.method != "POST" || llm::classify(head.method, path) == Dialect::kOther || path == "/v1/embeddings") {
+  if (head.method != "POST" || endpoint_of(head.method, path) == Dialect::kOther || path == "/v1/embeddings") {
     call->answer(state_->answer_get(head, path, dialect));
     state_->job_ended();
     return call;
