@@ -96,6 +96,8 @@ class Tally:
     wanted: str = ""
     lookups: int = 0
     hits: int = 0
+    by_intent: int = 0       # hits that the manners' rules found though no intent was named
+    by_meaning: int = 0
     wrong: int = 0           # hits whose call, function and arguments, is not right for the task
     wrong_function: int = 0  # of these, such as call another function
     examples: list[list[str]] = dataclasses.field(default_factory=list)
@@ -106,6 +108,8 @@ class Tally:
         if answer["status"] != "hit":
             return
         self.hits += 1
+        self.by_intent += answer["detail"] == "intent"
+        self.by_meaning += answer["detail"] == "semantic"
         value = answer["value"]
         right = value == task.selection if isinstance(value[0], str) else task.accepts(value)
         if trap or not right:

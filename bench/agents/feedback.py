@@ -54,16 +54,16 @@ def selections(server: Server, tasks: list[Task], feedback: bool) -> list[Round]
 
 
 def plans(server: Server, tasks: list[Task]) -> list[Round]:
-    """The plan of a task in other words is served by meaning. Each task is another user's; the rules in turn."""
+    """The plan of a task is served to other words. Each task is another user's; the rules in turn."""
     dice, call, out = random.Random(SEED), server.caller(), []
-    rules = [REWORDINGS[name] for name in ("I need you to ...", "I would like you to ...")]
+    rules = [REWORDINGS[name] for name in ("I have to ...", "The task is to ...")]
     some = [(f"sk-of-{task.id}", task) for task in tasks if rules[0](task.text)]
     for user, task in some:
         call.become(user)
         call.store(question_of("plan", task), select(task, dice))
     for number in (1, 2):
         for place, rule in enumerate(rules):
-            out.append(told := Round("plan by meaning, feedback by hit", 2 * number + place - 1))
+            out.append(told := Round("plan in other words, feedback by hit", 2 * number + place - 1))
             for user, task in some:
                 call.become(user)
                 asked = question_of("plan", task, rule(task.text) or "")
@@ -75,7 +75,10 @@ def plans(server: Server, tasks: list[Task]) -> list[Round]:
 
 
 def stays_away(call: Caller, asked: Question, answer: Json) -> bool:
-    call("feedback", hit=answer["hit"])
+    if answer["detail"] == "semantic":
+        call("feedback", hit=answer["hit"])
+    else:
+        call("feedback", entry=answer["entry"])
     again = call.ask(asked)
     return bool(again["status"] != "hit" or again["entry"] != answer["entry"])
 

@@ -111,10 +111,11 @@ def markdown(result: Json) -> str:
         sections[tally["section"]].append(tally)
     for section, tallies in sections.items():
         out += [f"**{section}**", "",
-                "| lookup | lookups | hits, % | wrong call, % of lookups | of these another function | wanted | |",
-                "|---|---|---|---|---|---|---|"]
+                "| lookup | lookups | hits, % | by intent, by meaning | wrong call, % of lookups | another function | "
+                "wanted | |", "|---|---|---|---|---|---|---|---|"]
         for tally in tallies:
             out.append(f"| {tally['what']} | {tally['lookups']:,} | {share(tally['hits'], tally['lookups'])} | "
+                       f"{tally['by_intent']}, {tally['by_meaning']} | "
                        f"{share(tally['wrong'], tally['lookups'])} | {tally['wrong_function']} | "
                        f"{WANTED[tally['wanted']]} | {VERDICTS[tally['met']]} |")
         out.append("")
@@ -128,14 +129,14 @@ def markdown(result: Json) -> str:
 
 
 def differences(first: Json, second: Json) -> str:
-    """What the exact layer alone does otherwise, where nothing is looked up by meaning."""
+    """What the exact layer alone does otherwise, where nothing was found by meaning."""
     known = {(row["section"], row["what"]): row for row in first["tallies"]}
-    again = [row for row in second["tallies"] if "by meaning" not in row["what"]]
+    again = [row for row in second["tallies"] if not known[row["section"], row["what"]]["by_meaning"]]
     other = [row for row in again
              if any(row[name] != known[row["section"], row["what"]][name] for name in ("lookups", "hits", "wrong"))]
     told = [f"{row['section']}, {row['what']}: {share(row['hits'], row['lookups'])} % hits" for row in other]
-    return (f"The {len(again)} rows without \"by meaning\" were measured with `--layers {second['layers']}`, too: "
-            f"{'otherwise came out ' + '; '.join(told) if told else 'the same'}.")
+    return (f"Of the rows without hits by meaning, {len(again)} were measured with `--layers {second['layers']}`, too: "
+            f"{'other are ' + '; '.join(told) if told else 'they are the same'}.")
 
 
 def rounds_table(measured: Json) -> list[str]:

@@ -111,6 +111,8 @@ def asked_for(lead: str) -> Rule:
 REWORDINGS: dict[str, Rule] = {
     "I need you to ...": asked_for("I need you to "),
     "I would like you to ...": asked_for("I would like you to "),
+    "I have to ...": asked_for("I have to "),
+    "The task is to ...": asked_for("The task is to "),
     "What is X? -> Tell me X": question_to_command("Tell me "),
     "What is X? -> I want to know X": question_to_command("I want to know "),
     "Find the X -> What is the X?": command_to_question,

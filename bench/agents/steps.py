@@ -150,11 +150,11 @@ def pairs(server: Server, tasks: list[Task]) -> list[Tally]:
     """Each task alone in a session, asked for by every other task of the same tools."""
     out = []
     kinds: list[tuple[str, str, Question]] = [
-        ("plan", "plan by meaning", {}), ("plan", "plan, intent", EXACT | INTENT),
+        ("plan", "plan", {}), ("plan", "plan, intent", EXACT | INTENT),
         ("tools", "tools", {}), ("tools", "tools, intent", INTENT)]
     for kind, title, more in kinds:
         call = server.caller()
-        by_meaning = title == "plan by meaning"
+        by_meaning = title == "plan"
         other = Tally("pairs", f"{title}: another call is right", "bound" if by_meaning else "none")
         same = Tally("pairs", f"{title}: the same call is right")
         number = 0
@@ -175,7 +175,7 @@ def traps(server: Server, tasks: list[Task]) -> list[Tally]:
     """Each task alone in a session, and then its near miss: a hit, with whatever value, would be wrong."""
     out = []
     kinds: list[tuple[str, str, Question]] = [
-        ("plan by meaning", "bound", {}), ("plan, intent", "none", EXACT | INTENT)]
+        ("plan", "bound", {}), ("plan, intent", "none", EXACT | INTENT)]
     for title, wanted, more in kinds:
         call, total = server.caller(), Tally("traps", f"{title}: all of these", wanted)
         tallies = {name: Tally("traps", f"{title}: {name}", "none" if wanted == "none" else "") for name in TRAPS}
@@ -195,7 +195,7 @@ def traps(server: Server, tasks: list[Task]) -> list[Tally]:
 def streams(server: Server, tasks: list[Task]) -> list[Tally]:
     """One user asks all tasks in order, a miss is answered rightly and stored: with each task's own tools, and then
     as a large agent would, with the tools of the whole category in each."""
-    plain = Tally("streams", "plan by meaning: each task with its own tools", "bound")
+    plain = Tally("streams", "plan: each task with its own tools", "bound")
     call = server.caller()
     for task in tasks:
         plain.add(call.store(question_of("plan", task), task.plan), task)
@@ -205,7 +205,7 @@ def streams(server: Server, tasks: list[Task]) -> list[Tally]:
         inside = list({task.text: task for task in tasks if task.category == category}.values())
         named = {tool["name"]: tool for task in inside for tool in task.tools}
         pool = list(named.values())
-        tally = Tally("streams", f"plan by meaning: {category}, {len(pool)} tools in each", "bound")
+        tally = Tally("streams", f"plan: {category}, {len(pool)} tools in each", "bound")
         call = server.caller()
         for task in inside:
             tally.add(call.store(question_of("plan", task, tools=pool), task.plan), task)
