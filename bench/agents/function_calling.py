@@ -51,6 +51,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=0, help="tasks of each category; 0: all")
     parser.add_argument("--only", default="", help="comma-separated steps; all if empty")
+    parser.add_argument("--flag", action="append", default=[], metavar="FLAG=VALUE",
+                        help="a further flag of payonce serve, such as --flag=--semantic-compare=normalised")
     parser.add_argument("--json", type=pathlib.Path, help="writes all figures, and each wrong hit, there")
     parser.add_argument("--markdown", type=pathlib.Path, help="file whose function-calling part is replaced")
     options = parser.parse_args()
@@ -65,9 +67,9 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def measure(layers: str, all_tasks: list[Task], only: list[str]) -> Json:
+def measure(layers: str, all_tasks: list[Task], only: list[str], flags: list[str]) -> Json:
     out: Json = {"layers": layers, "tallies": [], "rounds": []}
-    with running(layers) as server:
+    with running(layers, *flags) as server:
         for name, step in STEPS.items():
             if (name in only or not only) and (name not in BY_MEANING or "semantic" in layers):
                 print(f"{time.strftime('%X')} {layers}: {name}", file=sys.stderr)
@@ -135,8 +137,8 @@ def differences(first: Json, second: Json) -> str:
     other = [row for row in again
              if any(row[name] != known[row["section"], row["what"]][name] for name in ("lookups", "hits", "wrong"))]
     told = [f"{row['section']}, {row['what']}: {share(row['hits'], row['lookups'])} % hits" for row in other]
-    return (f"Of the rows without hits by meaning, {len(again)} were measured with `--layers {second['layers']}`, too: "
-            f"{'other are ' + '; '.join(told) if told else 'they are the same'}.")
+    return (f"Of the rows without hits by meaning, {len(again)} were measured with `--layers {second['layers']}`, "
+            f"too: {'other are ' + '; '.join(told) if told else 'they are the same'}.")
 
 
 def rounds_table(measured: Json) -> list[str]:
@@ -179,12 +181,13 @@ def main() -> None:
     all_tasks = tasks(options.limit)
     only = [name for name in options.only.split(",") if name]
     result: Json = {"set": f"bfcl-eval {VERSION}", "tasks": len(all_tasks), "tokens": tokens(all_tasks),
-                    "load": os.getloadavg()[0], "runs": [measure(layers, all_tasks, only) for layers in LAYERS]}
+                    "load": os.getloadavg()[0], "flags": options.flag,
+                    "runs": [measure(layers, all_tasks, only, options.flag) for layers in LAYERS]}
     commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, cwd=ROOT,
                             check=True).stdout.strip()
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    text = (f"Measured on {when} at commit {commit}: {result['set']}, {result['tasks']:,} tasks, load "
-            f"{result['load']:.1f} at the start.\n\n{markdown(result)}")
+    text = (f"Measured on {when} at commit {commit}: {result['set']}, {result['tasks']:,} tasks, "
+            f"{' '.join(['payonce serve', *options.flag])}, load {result['load']:.1f} at the start.\n\n{markdown(result)}")
     print(text)
     if options.json:
         options.json.write_text(json.dumps(result | {"commit": commit, "when": when}, indent=1), encoding="utf-8")
