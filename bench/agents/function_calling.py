@@ -105,6 +105,11 @@ VERDICTS = {True: "met", False: "**missed**", None: ""}
 WANTED = {"all": "100 % hits", "none": "0 hits", "none wrong": "0 wrong", "bound": "wrong ≤ 1 %", "": ""}
 
 
+def headline(result: Json) -> str:
+    return (f"Measured on {result['when']} at commit {result['commit']}: {result['set']}, {result['tasks']:,} tasks, "
+            f"`{' '.join(['payonce serve', *result['flags']])}`, load {result['load']:.1f} at the start.")
+
+
 def markdown(result: Json) -> str:
     first, second = result["runs"]
     out = []
@@ -178,19 +183,19 @@ def missed(result: Json) -> list[str]:
 
 def main() -> None:
     options = arguments()
+    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, cwd=ROOT,
+                            check=True).stdout.strip()
     all_tasks = tasks(options.limit)
     only = [name for name in options.only.split(",") if name]
     result: Json = {"set": f"bfcl-eval {VERSION}", "tasks": len(all_tasks), "tokens": tokens(all_tasks),
                     "load": os.getloadavg()[0], "flags": options.flag,
                     "runs": [measure(layers, all_tasks, only, options.flag) for layers in LAYERS]}
-    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, cwd=ROOT,
-                            check=True).stdout.strip()
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    text = (f"Measured on {when} at commit {commit}: {result['set']}, {result['tasks']:,} tasks, "
-            f"{' '.join(['payonce serve', *options.flag])}, load {result['load']:.1f} at the start.\n\n{markdown(result)}")
+    result |= {"commit": commit, "when": when}
+    text = f"{headline(result)}\n\n{markdown(result)}"
     print(text)
     if options.json:
-        options.json.write_text(json.dumps(result | {"commit": commit, "when": when}, indent=1), encoding="utf-8")
+        options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
     if options.markdown:
         replace_part(options.markdown, text)
     if failed := missed(result):

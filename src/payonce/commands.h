@@ -16,5 +16,6 @@ void add_audit(CLI::App& app, int& status);
 void add_demo(CLI::App& app, int& status);
 void add_key(CLI::App& app, int& status);
 void add_lint(CLI::App& app, int& status);
+void add_mcp(CLI::App& app, int& status);
 
 }  // namespace payonce

@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
       "  payonce up --model model.gguf\n"
       "  payonce engine --model model.gguf\n"
       "  payonce cache stats\n"
-      "  payonce lint calls.jsonl\n\n"
+      "  payonce lint calls.jsonl\n"
+      "  payonce mcp -- npx -y @modelcontextprotocol/server-filesystem .\n\n"
       "Each command has a --help of its own.");
   app.set_version_flag("--version", payonce::kVersion);
   app.require_subcommand(1);
@@ -29,6 +30,7 @@ int main(int argc, char** argv) {
   payonce::add_audit(app, status);
   payonce::add_key(app, status);
   payonce::add_lint(app, status);
+  payonce::add_mcp(app, status);
   payonce::add_demo(app, status);
   try {
     app.parse(argc, argv);

@@ -9,7 +9,7 @@ import pytest
 from harness import chat_body, eventually, free_port, is_hit, run_cli, write_config
 
 COMMANDS = [[], ["serve"], ["up"], ["engine"], ["cache"], ["cache", "ls"], ["cache", "get"], ["cache", "purge"],
-            ["cache", "stats"], ["cache", "why"], ["audit"], ["key"], ["lint"]]
+            ["cache", "stats"], ["cache", "why"], ["audit"], ["key"], ["lint"], ["mcp"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -23,7 +23,10 @@ def test_every_command_explains_itself(tmp_path, command):
 
 @pytest.mark.parametrize("arguments", [[], ["sing"], ["serve", "--sing"], ["serve"], ["serve", "--threads", "many"],
                                        ["serve", "--upstream", "nowhere"], ["serve", "--layers", "quantum"],
-                                       ["cache"], ["cache", "purge"], ["cache", "get"], ["key"], ["lint"],
+                                       ["cache"], ["cache", "purge"], ["cache", "get"], ["key"], ["lint"], ["mcp"],
+                                       ["mcp", "--tool", "x=keep", "--", "cat"],
+                                       ["mcp", "--ttl", "soon", "--", "cat"],
+                                       ["mcp", "--workspace", "/no/such", "--", "cat"],
                                        ["engine", "--role", "decode"], ["engine", "--role", "both", "--kv", "h:1"],
                                        ["engine", "--kv-memory", "2GB"], ["engine", "--upstream", "http://h/v1"]],
                          ids=" ".join)
