@@ -190,6 +190,16 @@ def test_feedback_takes_a_wrong_entry_away(call):
         assert call("lookup", **question(f"Please {task}", tools, intent="task"))["value"] == [right]
 
 
+def test_a_plan_for_other_manners_is_taken_away_with_its_entry(call):
+    task, polite = question("run the tests", [RUN], "plan"), question("Please run the tests!", [RUN], "plan")
+    put(call, ["read"], **task)
+    hit = call("lookup", **polite)
+    assert hit["value"] == ["read"] and hit["detail"] == "intent"
+    assert call("feedback", entry=hit["entry"]) == {"status": "ok"}
+    for asked in (polite, task):
+        assert call("lookup", **asked)["status"] == "miss"
+
+
 def test_feedback_is_told_what_is_wrong_with_it(make_gateway, upstream):
     gateway = make_gateway("--upstream", upstream.url, "--layers", "exact")
     ann, bob = Http(gateway.root), Http(gateway.root, "sk-bob")
