@@ -197,7 +197,8 @@ std::optional<Hit> AgentCache::by_meaning_hit(const Question& question, const pi
   if (asked.outcome == semantic::Outcome::kServe && !asked.candidates.empty()) {
     const semantic::Candidate& candidate = asked.candidates.front();
     auto found = published(candidate.key, question, Mode::kMayBlock);
-    if (auto* hit = std::get_if<Hit>(&found)) {
+    auto* hit = std::get_if<Hit>(&found);
+    if (hit != nullptr && hit->entry->names == names_key(question)) {
       hit->similarity = candidate.similarity;
       out = std::move(*hit);
     }
@@ -292,7 +293,9 @@ base::Result<Committed> AgentCache::commit(const Commit& commit, std::string_vie
             .versions = question.versions,
             .tools_tag = question.tools_tag,
             .run = question.run,
+            .nonce = base::random_hex(8),
             .intent = question.text.empty() ? "" : intent_key(question, ticket->caller.scope_id),
+            .names = question.text.empty() ? "" : names_key(question),
             .parts = marks_of(question.parts),
             .observed = std::move(observed),
             .input_tokens = commit.usage.input(),

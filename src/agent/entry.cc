@@ -20,7 +20,9 @@ json::object rest_of(const Entry& entry) {
           {"scope_names", entry.scope_names},
           {"tools_tag", entry.tools_tag},
           {"run", entry.run},
+          {"nonce", entry.nonce},
           {"intent", entry.intent},
+          {"names", entry.names},
           {"parts", std::move(parts)},
           {"observed", std::move(observed)},
           {"input_tokens", entry.input_tokens},
@@ -42,7 +44,7 @@ std::vector<PartMark> marks_of(const std::vector<Part>& parts) {
   return out;
 }
 
-std::string Entry::id() const { return "e-" + base::hex(base::sha256(key)).substr(0, kIdDigits); }
+std::string Entry::id() const { return "e-" + base::hex(base::sha256(key + '\n' + nonce)).substr(0, kIdDigits); }
 
 size_t Entry::weight() const {
   size_t out = sizeof(Entry) + 512 + key.size() + run.size() + 2 * intent.size();
@@ -91,7 +93,9 @@ base::Result<Entry> read_entry(const cache::Entry& stored) {
               .versions = stored.versions,
               .tools_tag = std::string(o.at("tools_tag").as_string()),
               .run = std::string(o.at("run").as_string()),
+              .nonce = std::string(o.at("nonce").as_string()),
               .intent = std::string(o.at("intent").as_string()),
+              .names = std::string(o.at("names").as_string()),
               .parts = {},
               .observed = {},
               .input_tokens = o.at("input_tokens").as_int64(),

@@ -29,14 +29,16 @@ struct Entry {
   Kind kind = Kind::kLlm;
   std::string key;
   std::string credential, scope, scope_names, versions, tools_tag, run;
+  std::string nonce;   // random, so that each value has an id of its own
   std::string intent;  // intent_key() of the question, or ""
+  std::string names;   // digest of names_in() its text, or ""
   std::vector<PartMark> parts;
   std::vector<Observed> observed;
   int64_t input_tokens = 0, output_tokens = 0;  // that a hit spares, as the caller said at commit
   double cost_usd = 0;
   int64_t created_ms = 0, expires_ms = 0;  // unix
   uint64_t value_bytes = 0;
-  std::string id() const;  // "e-…", of its key
+  std::string id() const;  // "e-…": this value under its key, not the one that may replace it
   size_t weight() const;   // bytes of memory, about
 };
 using EntryPtr = std::shared_ptr<const Entry>;

@@ -1,5 +1,6 @@
 #include "agent/meaning.h"
 
+#include <optional>
 #include <utility>
 
 #include "agent/entry.h"
@@ -19,7 +20,13 @@ void Meaning::learn(const pipeline::AskedQuestionPtr& asked, const std::string& 
                     int64_t expires_ms) {
   pipeline::SemanticStage::Answered answered{
       .lookup = asked, .text = std::string(value), .key = key, .expires_ms = expires_ms};
-  answered.text_of = [](const cache::Entry& entry) { return std::string(value_of(entry).view()); };
+  // Two reports may say the same in other words; two structures with other values never do.
+  const bool prose = value.starts_with('"');
+  answered.text_of = [prose](const cache::Entry& entry) -> std::optional<std::string> {
+    const base::Bytes other = value_of(entry);
+    if (!prose || !other.view().starts_with('"')) return std::nullopt;
+    return std::string(other.view());
+  };
   stage_.learn(std::move(answered));
 }
 

@@ -139,4 +139,8 @@ std::string intent_key(const Question& question, std::string_view scope) {
   return base::hex(base::sha256(context_of(question, scope) + "\n" + intent_of(question.text)));
 }
 
+std::string names_key(const Question& question) {
+  return base::hex(base::sha256(names_in(question.text))).substr(0, kTagDigits);
+}
+
 }  // namespace payonce::agent

@@ -58,5 +58,7 @@ std::string key_of(const Question& question, std::string_view scope);  // "plan:
 std::string context_of(const Question& question, std::string_view scope);
 // Of a question with a text: equal for two that ask for the same with other manners (intent.h), all else being equal.
 std::string intent_key(const Question& question, std::string_view scope);
+// Of its text: tasks that name other things are never one in meaning.
+std::string names_key(const Question& question);
 
 }  // namespace payonce::agent

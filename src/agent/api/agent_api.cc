@@ -200,7 +200,8 @@ base::Result<Reply> AgentApi::blocking_call(Verb verb, std::string_view body, co
     }
     case Verb::kFeedback: {
       PAYONCE_TRY(const FeedbackCall call, read_feedback(body));
-      PAYONCE_CHECK_OK(cache.was_wrong(call.entry, call.hit, caller));
+      PAYONCE_TRY(const Caller narrowed, caller_of(peer, call.scope));
+      PAYONCE_CHECK_OK(cache.was_wrong(call.entry, call.hit, narrowed));
       return Reply{.body = R"({"status":"ok"})"};
     }
     case Verb::kLookup:

@@ -227,8 +227,8 @@ base::Result<Selection> read_invalidate(std::string_view text) {
 
 base::Result<FeedbackCall> read_feedback(std::string_view text) {
   PAYONCE_TRY(const JsonView view, object_of(text));
-  Body body(view, 0, "", {"entry", "hit", "wrong"});
-  FeedbackCall out{.entry = body.text("entry"), .hit = body.text("hit")};
+  Body body(view, 0, "", {"entry", "hit", "wrong", "scope"});
+  FeedbackCall out{.entry = body.text("entry"), .hit = body.text("hit"), .scope = body.text("scope")};
   if (!body.boolean("wrong", true)) body.fail("wrong", "only true says anything");
   if (out.entry.empty() == out.hit.empty()) body.fail("", "expected either an entry or a hit");
   if (!body.status()) return base::fail(body.status().error());

@@ -35,6 +35,7 @@ base::Result<Selection> read_invalidate(std::string_view body);
 // What was given was wrong: the entry, or the hit by meaning.
 struct FeedbackCall {
   std::string entry, hit;  // one of them
+  std::string scope;       // as the lookup named it
 };
 base::Result<FeedbackCall> read_feedback(std::string_view body);
 

@@ -88,7 +88,9 @@ RawText split_words(std::string_view bytes) {
   bool begins = true;
   for (size_t at = 0; at < text.size();) {
     const char c = text[at];
-    if (!is_word(c)) {
+    const bool signs = (c == '-' || c == '.') && at + 1 < text.size() && is_digit(text[at + 1]) &&
+                       (at == 0 || text[at - 1] == ' ' || text[at - 1] == '(');  // "-5" is not "5", nor is ".5"
+    if (!is_word(c) && !signs) {
       const bool ends = (c == '.' || c == '?' || c == '!' || c == '\n' || c == ':' || c == '"' || c == ';');
       begins = begins || ends;
       if (c == '%') out.words.push_back({.form = "percent"});
@@ -100,7 +102,7 @@ RawText split_words(std::string_view bytes) {
       out.complete = false;
       break;
     }
-    const size_t end = word_end(text, at);
+    const size_t end = word_end(text, at + (signs ? 1 : 0));
     out.sentences += begins ? 1 : 0;
     out.words.push_back(raw_word(std::string_view(text).substr(at, end - at), begins));
     begins = false;
