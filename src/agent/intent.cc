@@ -54,9 +54,12 @@ bool is_layout(std::string_view text) {
   return false;
 }
 
+// "calc.py." and "5." lose what ends the sentence; "5!", "cd .." and "a?." do not.
 std::string_view without_mark(std::string_view word, std::string_view marks) {
-  const bool marked = word.size() > 1 && marks.find(word.back()) != std::string_view::npos;
-  return marked && is_letter(word[word.size() - 2]) ? word.substr(0, word.size() - 1) : word;
+  if (word.size() < 2 || marks.find(word.back()) == std::string_view::npos) return word;
+  const char before = word[word.size() - 2];
+  const bool number = before >= '0' && before <= '9' && word.back() != '!';
+  return is_letter(before) || number ? word.substr(0, word.size() - 1) : word;
 }
 
 bool is_phrase(Words words, const std::vector<std::string_view>& phrase) {
