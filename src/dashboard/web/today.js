@@ -41,13 +41,15 @@ export function makeToday() {
   function refresh({savings, hour}) {
     const day = sums(savings.rows);
     const bought = day.by.get("upstream") ?? {requests: 0};
-    const asked = day.saved.requests + bought.requests;
+    // Lookups of the agent API are no requests: of those that missed the ledger knows nothing.
+    const hits = day.saved.requests - (day.by.get("agent")?.requests ?? 0);
+    const asked = hits + bought.requests;
     saved.value.textContent = format.money(day.saved.usd);
     saved.note.textContent = "beside " + format.money(day.spent.usd) + " spent";
     tokens.value.textContent = format.compact(day.saved.tokens);
     tokens.note.textContent = "beside " + format.compact(day.spent.tokens) + " bought";
-    rate.value.textContent = asked ? format.percent(day.saved.requests / asked) : "–";
-    rate.note.textContent = format.count(day.saved.requests) + " of " + format.count(asked) + " answers";
+    rate.value.textContent = asked ? format.percent(hits / asked) : "–";
+    rate.note.textContent = format.count(hits) + " of " + format.count(asked) + " answers";
     added.value.textContent = hour.added_ms ? format.took(hour.added_ms.p50) : "–";
     added.note.textContent = hour.added_ms
       ? "median of the last hour; 95 % below " + format.took(hour.added_ms.p95)
