@@ -120,9 +120,9 @@ AgentCache::Look AgentCache::published(const std::string& key, const Question& q
   const int64_t now_ms = parts_.clock.unix_ms();
   const bool too_old = question.max_age_s && now_ms - entry->created_ms > *question.max_age_s * 1000;
   if (entry->expires_ms <= now_ms || too_old) return Miss{.reason = Reason::kExpired};
-  const bool looks_at_disk = std::any_of(entry->observed.begin(), entry->observed.end(),
+  const bool rests_on_disk = std::any_of(entry->observed.begin(), entry->observed.end(),
                                          [](const Observed& seen) { return is_on_disk(seen.dependency.type); });
-  if (looks_at_disk && mode == Mode::kQuick) return Blocking{};
+  if (rests_on_disk && mode == Mode::kQuick) return Blocking{};
   std::vector<Dependency> stale = observer_.changed(entry->observed, question.deps);
   if (!stale.empty()) return Miss{.reason = Reason::kDependency, .stale = std::move(stale)};
   const cache::Found found = parts_.store.find(key);
@@ -168,10 +168,8 @@ Found AgentCache::look_up(const QuestionPtr& question, const Caller& caller, Mod
     }
   }
   const bool wants_meaning = nothing_yet && parts_.meaning != nullptr && !question->text.empty();
-  const bool looks_at_disk = std::any_of(question->deps.begin(), question->deps.end(),
-                                         [](const Dependency& dep) { return is_on_disk(dep.type); });
   if (wants_meaning && !by_meaning) return Meaningful{};
-  if (mode == Mode::kQuick && looks_at_disk) return Blocking{};
+  if (mode == Mode::kQuick && looks_at_disk(question->deps)) return Blocking{};
   if (wants_meaning) {
     if (auto hit = by_meaning_hit(*question, *by_meaning)) {
       count_hit(*hit, *question, caller);
@@ -228,6 +226,7 @@ Miss AgentCache::missed(Miss miss, const QuestionPtr& question, const Caller& ca
   }
   runs_.open(ticket);
   miss.ticket = std::move(ticket.id);
+  miss.key = key;
   return miss;
 }
 

@@ -55,7 +55,7 @@ struct Hit {
 struct Miss {
   Reason reason = Reason::kCold;  // kDependency: there was an entry, but `stale` has changed
   std::vector<Dependency> stale;
-  std::string ticket;
+  std::string ticket, key;
   bool in_flight = false;  // another caller computes it
   Nearest nearest;         // where the question asks to explain
 };

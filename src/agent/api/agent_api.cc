@@ -108,32 +108,30 @@ void AgentApi::look_up(const base::Bytes& body, const Peer& peer, net::EventLoop
 void AgentApi::go_on(const LookupPtr& lookup, AgentCache::Mode mode) {
   const Question& question = *lookup->question;
   Found found = parts_.cache.look_up(lookup->question, lookup->caller, mode, lookup->by_meaning);
-  if (std::holds_alternative<Blocking>(found)) {
-    const bool queued = parts_.pool.post([this, lookup] { go_on(lookup, AgentCache::Mode::kMayBlock); });
-    if (!queued) lookup->done(refusal({base::Code::kExhausted, "too many look-ups at once; treat it as a miss"}));
-    return;
-  }
+  if (std::holds_alternative<Blocking>(found)) return go_on_in_pool(lookup);
   if (std::holds_alternative<Meaningful>(found)) return ask_meaning(lookup);
   if (std::holds_alternative<Busy>(found)) return wait(lookup);
   Reply reply;
   if (const auto* hit = std::get_if<Hit>(&found))
     reply.body = hit_json(*hit, question, parts_.clock.unix_ms());
   else
-    reply.body = miss_json(std::get<Miss>(found), question, key_of(question, lookup->caller.scope_id));
+    reply.body = miss_json(std::get<Miss>(found), question);
   if (mode == AgentCache::Mode::kQuick) return lookup->done(std::move(reply));
   lookup->loop.post([lookup, reply = std::move(reply)]() mutable { lookup->done(std::move(reply)); });
 }
 
+void AgentApi::go_on_in_pool(const LookupPtr& lookup) {
+  if (parts_.pool.post([this, lookup] { go_on(lookup, AgentCache::Mode::kMayBlock); })) return;
+  lookup->loop.post(
+      [lookup] { lookup->done(refusal({base::Code::kExhausted, "too many look-ups at once; treat it as a miss"})); });
+}
+
 void AgentApi::ask_meaning(const LookupPtr& lookup) {
-  parts_.cache.meaning()->look_up(
-      *lookup->question, lookup->caller, [this, lookup](pipeline::AskedQuestionPtr asked) {
-        lookup->by_meaning = std::move(asked);
-        // The embedder's thread has other texts to read.
-        if (!parts_.pool.post([this, lookup] { go_on(lookup, AgentCache::Mode::kMayBlock); }))
-          lookup->loop.post([lookup] {
-            lookup->done(refusal({base::Code::kExhausted, "too many look-ups at once; treat it as a miss"}));
-          });
-      });
+  parts_.cache.meaning()->look_up(*lookup->question, lookup->caller,
+                                  [this, lookup](pipeline::AskedQuestionPtr asked) {
+                                    lookup->by_meaning = std::move(asked);
+                                    go_on_in_pool(lookup);  // the embedder's thread has other texts to read
+                                  });
 }
 
 // Until the other caller is done, or the time is up: whichever comes first asks again.
@@ -147,8 +145,7 @@ void AgentApi::wait(const LookupPtr& lookup) {
       hasty->wait_ms = 0;
       lookup->question = std::move(hasty);
     }
-    if (!parts_.pool.post([this, lookup] { go_on(lookup, AgentCache::Mode::kMayBlock); }))
-      lookup->done(refusal({base::Code::kExhausted, "too many look-ups at once; treat it as a miss"}));
+    go_on_in_pool(lookup);
   };
   lookup->loop.post([lookup, left_us, again] {
     const auto timer = std::make_shared<boost::asio::steady_timer>(lookup->loop.context());

@@ -63,6 +63,7 @@ class AgentApi {
   base::Result<Caller> caller_of(const Peer& peer, std::string_view scope) const;
   void look_up(const base::Bytes& body, const Peer& peer, net::EventLoop& loop, Done done);
   void go_on(const LookupPtr& lookup, AgentCache::Mode mode);
+  void go_on_in_pool(const LookupPtr& lookup);
   void ask_meaning(const LookupPtr& lookup);
   void wait(const LookupPtr& lookup);
   base::Result<Reply> blocking_call(Verb verb, std::string_view body, const Peer& peer);

@@ -70,12 +70,12 @@ std::string hit_json(const Hit& hit, const Question& question, int64_t now_ms) {
   return text;
 }
 
-std::string miss_json(const Miss& miss, const Question& question, std::string_view key) {
+std::string miss_json(const Miss& miss, const Question& question) {
   const bool stale = miss.reason == Reason::kDependency;
   json::object out{{"status", stale ? "stale" : "miss"},
                    {"ticket", miss.ticket},
                    {"expires_in", Runs::kTtl_ms / 1000},
-                   {"key", key},
+                   {"key", miss.key},
                    {"reason", reason_name(miss.reason)}};
   if (stale) {
     json::array changed;

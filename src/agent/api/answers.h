@@ -10,7 +10,7 @@
 namespace payonce::agent {
 
 std::string hit_json(const Hit& hit, const Question& question, int64_t now_ms);
-std::string miss_json(const Miss& miss, const Question& question, std::string_view key);
+std::string miss_json(const Miss& miss, const Question& question);
 std::string explained_json(const AgentCache::Explained& explained, int64_t now_ms);
 std::string committed_json(const Committed& committed);
 std::string error_json(const base::Error& error);

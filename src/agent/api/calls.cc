@@ -125,10 +125,6 @@ void read_usage(const JsonView& view, Body& call, Commit& out) {
 
 }  // namespace
 
-bool looks_at_disk(const std::vector<Dependency>& deps) {
-  return std::any_of(deps.begin(), deps.end(), [](const Dependency& dep) { return is_on_disk(dep.type); });
-}
-
 base::Result<LookupCall> read_lookup(std::string_view text, identity::PartDigests& known) {
   PAYONCE_TRY(const JsonView view, object_of(text));
   Body body(view, 0, "",

@@ -45,7 +45,4 @@ struct HintCall {
 };
 base::Result<HintCall> read_hint(std::string_view body);
 
-// Whether any dependency is on the disk of this machine.
-bool looks_at_disk(const std::vector<Dependency>& deps);
-
 }  // namespace payonce::agent

@@ -1,8 +1,10 @@
 // What an entry depends on beside its key, and how that looked when the entry was made.  Threads: values.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -26,6 +28,11 @@ struct Dependency {
   std::string value;  // kValue, kTool: what the caller says that it is now
   bool same_thing(const Dependency& other) const { return type == other.type && name == other.name; }
 };
+
+// Whether any of them is on the disk of this machine.
+inline bool looks_at_disk(std::span<const Dependency> deps) {
+  return std::any_of(deps.begin(), deps.end(), [](const Dependency& dep) { return is_on_disk(dep.type); });
+}
 
 // A dependency and its state: two states are equal exactly when nothing has changed that matters. Printable.
 struct Observed {
