@@ -1,12 +1,14 @@
 """Callers against each other: reading another's answers, learning of them by counters, leaving one's own to others."""
 
+import concurrent.futures
 import json
 
 import pytest
 
 from answers import text_of
-from harness import chat_body, is_hit, messages_body, responses_body
+from harness import CacheStatus, chat_body, eventually, is_hit, messages_body, responses_body
 from test_scope import as_caller, key_table
+from upstream import Hold
 
 TEAM = {"X_Payonce_Scope": "team:search"}
 CHAT = "/v1/chat/completions"
@@ -179,6 +181,21 @@ def test_what_every_client_sends_keeps_the_team_together(keyed, upstream):
              "Content_Type": "application/json; charset=utf-8", "session_id": "b", "Sec_Fetch_Site": "none"}
     assert not is_hit(keyed.chat(**as_caller("alice"), **TEAM, **first))
     assert is_hit(keyed.chat(**as_caller("bob"), **TEAM, **other))
+
+
+def test_who_joins_anothers_call_is_not_given_his_cookie(keyed, upstream):
+    """An answer on its way is shared within the scope, but the session that the upstream opened is of who asked."""
+    hold = Hold()
+    upstream.fail(hold=hold, headers=(("Set-Cookie", "session=of-alice"),))
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        first = pool.submit(keyed.chat, **as_caller("alice"), **TEAM)
+        hold.wait_reached()
+        second = pool.submit(keyed.chat, **as_caller("bob"), **TEAM)
+        eventually(lambda: keyed.stats()["layers"]["exact"]["collapsed"] == 1)
+        hold.release()
+    assert first.result().headers["set-cookie"] == "session=of-alice"
+    assert CacheStatus(second.result()).collapsed and "set-cookie" not in second.result().headers
+    assert "set-cookie" not in keyed.chat(**as_caller("bob"), **TEAM).headers
 
 
 # ---- counters and times --------------------------------------------------------------------------

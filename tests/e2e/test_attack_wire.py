@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 
-from harness import chat_body, eventually, is_hit, write_config
+from harness import chat_body, eventually, is_hit, run_cli, write_config
 from test_bad_input import CHAT, POST
 from upstream import Upstream
 
@@ -243,6 +243,18 @@ def test_the_upstreams_key_goes_to_its_host_alone(make_gateway, upstream, elsewh
         (request,) = asked.requests
         assert own in request.raw_head and others not in request.raw_head
         assert b"sk-caller" not in request.raw_head and b"cHJveHk=" not in request.raw_head
+
+
+def test_the_admin_token_goes_to_this_machine_alone(gateway, upstream, elsewhere):
+    """`payonce cache --url` finds the token of this user's instance by its port, which another host may have as well."""
+    gateway.chat(Authorization="Bearer sk-a")
+    token = next(gateway.folder.rglob("*token*"))
+    port = elsewhere.root.rpartition(":")[2]
+    token.with_name(token.name.replace(str(gateway.port), port)).write_text("another-token")
+    run_cli("cache", "ls", "--url", f"http://0.0.0.0:{port}", home=gateway.folder)  # here, by no name of loopback
+    assert elsewhere.count == 1 and elsewhere.requests[0].header("authorization") is None
+    own = run_cli("cache", "ls", "--json", "--url", gateway.root, home=gateway.folder)
+    assert len(json.loads(own.stdout)["entries"]) == 1  # of another scope: seen with the token alone
 
 
 # ---- bombs ---------------------------------------------------------------------------------------
