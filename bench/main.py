@@ -27,11 +27,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="NAMES", help=f"some of: {names} (comma between them)")
     parser.add_argument("--quick", action="store_true", help="does all of it run? Under 4 minutes; measures nothing")
     parser.add_argument("--publish", action="store_true", help="write docs/benchmarks.*, the plots, README's figures")
-    parser.add_argument("--render", action="store_true", help="write these from docs/benchmarks.json, measure nothing")
+    parser.add_argument("--render", action="store_true", help="write these, measure nothing")
     parser.add_argument("--check", action="store_true", help="do they follow from docs/benchmarks.json?")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data",
                         help="folder with the public data: semantic/, traces/ (default ../shared/data)")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release", help="of the release preset")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release", help="of preset release")
     parser.add_argument("--server-core", default="0")
     parser.add_argument("--load-core", default="1")
     options = parser.parse_args()

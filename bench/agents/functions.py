@@ -56,8 +56,9 @@ def measure(run: Run) -> Json:
     run.say("feedback")
     rounds = feedback.measure(users, all_tasks)
     for tally in found:
-        run.check(tally.met is not False, "rows that must hold", f"{tally.section}: {tally.what}: {tally.wrong} wrong, "
-                  f"{tally.hits} hits of {tally.lookups}; {tally.examples}")
+        run.check(tally.met is not False, "rows that must hold",
+                  f"{tally.section}: {tally.what}: {tally.wrong} wrong, {tally.hits} hits of {tally.lookups}; "
+                  f"{tally.examples}")
     for told in rounds:
         run.check(told.met, "rounds without a wrong one served again", f"{told.series}: {told.again}")
     run.versions["bfcl-eval"] = VERSION

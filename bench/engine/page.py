@@ -40,11 +40,13 @@ def page(found: Json) -> Part:
              own("forks.unique_ratio"), "×", 1.1),
         Goal("engine-waste", "KV slots without a token, 8 prompts", own("waste.percent"), "%", 4)]
     rows = [[title, spread(own(name)), spread(peer(name)) if peer(name) else "–"] for name, title in FIGURES.items()]
-    plot = svg.bars([svg.Bars(title, [(who, statistics.median(side(name)), number(statistics.median(side(name)), unit))
-                                      for who, side in (("Payonce", own), ("llama-server", peer))])
-                     for title, name, unit in (
-                         (f"{streams} streams, shared prompt, tokens/s", "streams.cold_tokens_s", ""),
-                         ("8 that share a new prefix", "cold8.together_s", "s"),
-                         ("one stream, tokens/s", "one.tokens_s", ""))], "The engine beside llama-server")
+
+    def panel(title: str, name: str, unit: str = "") -> svg.Bars:
+        middles = {"Payonce": statistics.median(own(name)), "llama-server": statistics.median(peer(name))}
+        return svg.Bars(title, [(who, middle, number(middle, unit)) for who, middle in middles.items()])
+
+    plot = svg.bars([panel(f"{streams} streams, shared prompt, tokens/s", "streams.cold_tokens_s"),
+                     panel("8 that share a new prefix", "cold8.together_s", "s"),
+                     panel("one stream, tokens/s", "one.tokens_s")], "The engine beside llama-server")
     return Part(goals, [Table("", ["figure", "Payonce", "llama-server"], rows)],
                 [Plot("engine", "The engine beside llama-server", plot)])

@@ -60,20 +60,21 @@ def tables(values: Values) -> list[Table]:
         return [[title, *cells] for name, title in TITLES.items()
                 if set(cells := [cell(column.format(name)) for column in columns]) != {"–"}]
 
-    out = []
-    for kind, size in SIZES.items():
-        out.append(Table(f"Hits, {size}", ["", "16 conn.: a second", "p50 µs", "CPU µs a hit", "1 conn.: p50 µs",
-                                           "p99 µs"],
-                         rows([f"hit16.{kind}.{{}}.rps", f"hit16.{kind}.{{}}.p50_us", f"hit16.{kind}.{{}}.cpu_us",
-                               f"hit1.{kind}.{{}}.p50_us", f"hit1.{kind}.{{}}.p99_us"])))
-    for kind, size in SIZES.items():
-        out.append(Table(f"Misses, {size}, 1 connection", ["", "p50 µs", "p99 µs", "CPU µs a request",
-                                                           "stream: first event p50 µs", "p99 µs"],
-                         rows([f"miss.{kind}.{{}}.p50_us", f"miss.{kind}.{{}}.p99_us", f"miss.{kind}.{{}}.cpu_us",
-                               f"sse.{kind}.{{}}.p50_us", f"sse.{kind}.{{}}.p99_us"])))
-    out.append(Table("Relayed events, 16 streams of 2,000", ["", "a second of CPU", "a second of the clock"],
-                     rows(["relay.{}.events_per_cpu_second", "relay.{}.events_per_second"])))
-    return out
+    def sized(columns: list[str]) -> list[list[str]]:
+        """The rows of each size; {0} in a column is the size."""
+        return [[f"{size}: {title}", *cells] for kind, size in SIZES.items()
+                for title, *cells in rows([column.format(kind, "{}") for column in columns])]
+
+    return [
+        Table("Hits", ["", "16 conn.: a second", "p50 µs", "CPU µs a hit", "1 conn.: p50 µs", "p99 µs"],
+              sized(["hit16.{0}.{1}.rps", "hit16.{0}.{1}.p50_us", "hit16.{0}.{1}.cpu_us", "hit1.{0}.{1}.p50_us",
+                     "hit1.{0}.{1}.p99_us"])),
+        Table("Misses, 1 connection", ["", "p50 µs", "p99 µs", "CPU µs a request", "stream: first event p50 µs",
+                                       "p99 µs"],
+              sized(["miss.{0}.{1}.p50_us", "miss.{0}.{1}.p99_us", "miss.{0}.{1}.cpu_us", "sse.{0}.{1}.p50_us",
+                     "sse.{0}.{1}.p99_us"])),
+        Table("Relayed events, 16 streams of 2,000", ["", "a second of CPU", "a second of the clock"],
+              rows(["relay.{}.events_per_cpu_second", "relay.{}.events_per_second"]))]
 
 
 def panel(values: Values, title: str, pattern: str, unit: str, logarithmic: bool = False) -> svg.Bars:

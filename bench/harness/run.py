@@ -119,8 +119,9 @@ def environment(peer: str) -> pathlib.Path:
     if stamp.exists() and stamp.read_text() == wanted.read_text():
         return python
     print(f"{time.strftime('%X')}   installing {peer} in build/venv-{peer}", file=sys.stderr, flush=True)
-    commands: list[list[Any]] = [[sys.executable, "-m", "venv", "--clear", folder],
-                                 [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "-r", wanted]]
+    commands: list[list[Any]] = [
+        [sys.executable, "-m", "venv", "--clear", folder],
+        [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "-r", wanted]]
     for command in commands:
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
         if done.returncode:

@@ -9,8 +9,8 @@ from harness.run import Json, Run, output_of
 
 # program: which of its benchmarks; the attention's are of the model that the other sections use.
 PROGRAMS = {
-    "key_bench": "raw_key_xxh3|parse_and_key|agent_key|read_events",
-    "prefix_bench": "plan/.*/40000",
+    "key_bench": "raw_key_xxh3/agent|parse_and_key|agent_key|read_events",
+    "prefix_bench": "plan/.*/40000$",
     "verifier_bench": "analyse_text|judge_pair/(12|32)",
     "vector_index_bench": "nearest/scan/10000",
     "block_store_bench": "chain_hash|get/",
@@ -38,7 +38,7 @@ def measure(run: Run) -> Json:
     for program in PROGRAMS:
         run.say(program)
         for row in google(run, program):
-            name = f"{program.removesuffix('_bench')}: {row['name'].split('/iterations')[0].removesuffix('/real_time')}"
+            name = f"{program.removesuffix('_bench')}: {row['name'].split('/iterations')[0]}"
             if "ratio" in row:
                 out["beside"][name] = {"ours": row["paged_ms"], "theirs": row["ggml_ms"], "ratio": row["ratio"]}
             else:

@@ -1,7 +1,7 @@
 """The write gate on block traces, billed by a simulator of its own: nothing is taken from the program but its marks.
 
-Costs are relative to no cache. The gate is billed under both reading rules: any live written prefix is read, or marked
-positions alone are. Parts of each trace (from a third on, the last half) are traces of their own, started cold.
+Costs are relative to no cache. The gate is billed under both reading rules: any live written prefix is read, or
+marked positions alone are. Parts of a trace (from a third on, the last half) are traces of their own, started cold.
 """
 
 import json

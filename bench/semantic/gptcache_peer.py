@@ -1,7 +1,7 @@
 """GPTCache as its documentation sets it up (FAISS, SQLite, SearchDistanceEvaluation), with our vectors.
 
-    gptcache_peer.py FOLDER QUESTIONS      vectors.f32 and questions.json in FOLDER, the first QUESTIONS of them; prints
-                                           JSON (measure.py calls it)
+    gptcache_peer.py FOLDER QUESTIONS      vectors.f32 and questions.json in FOLDER, the first QUESTIONS of them;
+                                           prints JSON (measure.py calls it)
 """
 
 import contextlib

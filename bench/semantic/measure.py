@@ -66,7 +66,8 @@ def measure_stream(run: Run, upstream: Upstream, name: str, file: pathlib.Path, 
                       **ask_stream(server, upstream, rows, f"session:{name}")})
         server.stop()
     peers = beside(run, name, rows)
-    return {"title": STREAMS[name][1], "questions": len(rows), "table": table + peers["table"], "curve": peers["curve"]}
+    return {"title": STREAMS[name][1], "questions": len(rows), "table": table + peers["table"],
+            "curve": peers["curve"]}
 
 
 def measure(run: Run) -> Json:

@@ -20,10 +20,12 @@ def goals(streams: Json, pairs: Json) -> list[Goal]:
         ours, title = row_of(stream, "Payonce", AT), stream["title"]
         best, vcache = row_of(stream, "one cosine"), row_of(stream, "vCache", "1 %")
         least = {"qqp": 14.5}.get(name)
-        out += [Goal(f"semantic-wrong-{name}", f"{title}: wrong answers at a bound of 1 %, of all requests", [ours["wrong"]],
-                     "%", 1, claim=f"questions in other words ({title}), error bound 1 %: wrong answers"),
-                Goal(f"semantic-correct-{name}", f"{title}: correct hits at that bound, of all requests", [ours["correct"]],
-                     "%", least, True, claim=f"questions in other words ({title}), error bound 1 %: correct hits")]
+        out += [Goal(f"semantic-wrong-{name}", f"{title}: wrong answers at a bound of 1 %, of all requests",
+                     [ours["wrong"]], "%", 1,
+                     claim=f"questions in other words ({title}), error bound 1 %: wrong answers"),
+                Goal(f"semantic-correct-{name}", f"{title}: correct hits at that bound, of all requests",
+                     [ours["correct"]], "%", least, True,
+                     claim=f"questions in other words ({title}), error bound 1 %: correct hits")]
         if best:
             out.append(Goal(f"semantic-cosine-{name}", f"{title}: correct hits ÷ those of the best single cosine",
                             [ours["correct"] / best["correct"]] if best["correct"] else [], "×", 1, True))
@@ -36,7 +38,8 @@ def goals(streams: Json, pairs: Json) -> list[Goal]:
         Goal("semantic-traps", "near-miss pairs: traps served", [near["traps"]], "%", 1),
         Goal("semantic-safe", "near-miss pairs: safe rewordings served", [near["safe"]], "%", 80, True),
         Goal("semantic-fow", "pairs of conversations: traps served", [conversations["traps"]], "%", 1),
-        Goal("semantic-time", "a hit, p50 at the client, the streams", [each for each in times if each], "ms", 6, False, 2)]
+        Goal("semantic-time", "a hit, p50 at the client, the streams", [each for each in times if each], "ms", 6,
+             False, 2)]
 
 
 def table(streams: Json) -> Table:

@@ -2,7 +2,7 @@
 
     rules.py FOLDER DELTA...      vectors.f32 and questions.json in FOLDER; prints JSON (measure.py calls it)
 
-Each has ask(index) -> (hit, answer): looks up question `index`, and on a miss learns its answer. Vectors have length 1.
+Each has ask(index) -> (hit, answer): looks up question `index`, and on a miss learns its answer. Vectors: length 1.
 """
 
 import json
