@@ -7,18 +7,15 @@ Results lie in build/bench/results.json: what was measured now, and of all other
 
 import argparse
 import os
-import pathlib
 import sys
 import time
 import traceback
 
 from harness import results
-from harness.run import ROOT, Json, Settings, Skipped, running
+from harness.run import Json, running
+from harness.settings import ROOT, Settings, Skipped, add_settings, settings_of
 from report import page
 from sections import SECTIONS, Section, named
-
-TOOLS = ("mock_upstream", "bare_loop", "sse_client", "key_bench", "prefix_bench", "embed_bench", "model_bench")
-
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__,
@@ -29,33 +26,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--publish", action="store_true", help="write docs/benchmarks.*, the plots, README's figures")
     parser.add_argument("--render", action="store_true", help="write these, measure nothing")
     parser.add_argument("--check", action="store_true", help="do they follow from docs/benchmarks.json?")
-    parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data",
-                        help="folder with the public data: semantic/, traces/ (default ../shared/data)")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release", help="of preset release")
-    parser.add_argument("--server-core", default="0")
-    parser.add_argument("--load-core", default="1")
+    add_settings(parser)
     options = parser.parse_args()
     options.only = [name for name in options.only.split(",") if name]
     unknown = set(options.only) - {section.name for section in SECTIONS}
     if unknown:
         parser.error(f"--only: no section '{unknown.pop()}'; there are {names}")
     return options
-
-
-def settings_of(options: argparse.Namespace) -> Settings:
-    models = pathlib.Path(os.environ.get("PAYONCE_HOME", pathlib.Path.home() / ".cache" / "payonce")) / "models"
-    found = Settings(
-        options.quick, options.data.resolve(), options.build.resolve(), options.server_core, options.load_core,
-        pathlib.Path(os.environ.get("PAYONCE_MODEL", models / "SmolLM2-135M-Instruct.Q4_1.gguf")),
-        pathlib.Path(os.environ.get("PAYONCE_EMBEDDER", models / "all-MiniLM-L6-v2.gguf")),
-        pathlib.Path(os.environ.get("PAYONCE_LLAMA_SERVER", "llama-server")))
-    allowed = sorted(os.sched_getaffinity(0))
-    if not {int(found.server_core), int(found.load_core)} <= set(allowed):
-        sys.exit(f"bench: cores {found.both_cores} are wanted, this process may use {allowed}; see --server-core")
-    for program in (found.payonce, *map(found.tool, TOOLS), found.model, found.embedder):
-        if not program.exists():
-            sys.exit(f"bench: {program} is missing; ./dev bench makes it")
-    return found
 
 
 def measured(section: Section, settings: Settings) -> Json:
@@ -73,7 +50,7 @@ def measured(section: Section, settings: Settings) -> Json:
 
 def measure_all(options: argparse.Namespace, sections: dict[str, Json]) -> list[str]:
     """Adds what is measured to `sections`; what went wrong."""
-    settings, wrong = settings_of(options), []
+    settings, wrong = settings_of(options, options.quick), []
     chosen = [named(name) for name in options.only] or list(SECTIONS)
     minutes = f"{sum(section.minutes for section in chosen):g} minutes" if not options.quick else "a few minutes"
     print(f"{time.strftime('%X')} {len(chosen)} sections, about {minutes}", file=sys.stderr)

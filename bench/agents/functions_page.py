@@ -94,7 +94,7 @@ def page(found: Json) -> Part:
          WANTED[row["wanted"]]] for row in rows])
     cost = found["tokens"]
     times = [f"{what} {number(row['p50'])} µs" for what, row in found["latency_us"].items()]
-    closing = (f"A model call that a hit saves reads {cost['read_mean']:,.0f} tokens "
-               f"(median {cost['read_p50']:,.0f}) and writes {cost['written_mean']:.0f}, on average of {found['tasks']:,} tasks (characters / 4). "
+    closing = (f"A model call that a hit saves reads {cost['read_mean']:,.0f} tokens (p50 {cost['read_p50']:,.0f}) "
+               f"and writes {cost['written_mean']:.0f}: means of {found['tasks']:,} tasks, characters / 4. "
                f"Over the socket, p50: {', '.join(times)}.")
     return Part(goals(rows, found["rounds"]), [table, rounds_table(found["rounds"])], closing=closing)

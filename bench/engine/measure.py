@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from engine.load import complete, random_prompt, together
-from harness.run import Json, Run, Skipped
+from harness.run import Json, Run
 from harness.servers import LOOPBACK, Server, free_port, post_json, request
+from harness.settings import Skipped
 
 THREADS = 2
 BLOCK_TOKENS = 16
@@ -39,10 +40,10 @@ def payonce(run: Run) -> Server:
                        "--max-batch", "64")
 
 
-def llama(run: Run) -> Server:
+def llama(run: Run, *flags: str) -> Server:
     port = free_port()
     command = [run.settings.llama_server, "-m", run.settings.model, "-t", THREADS, "-tb", THREADS, "-c", "40960",
-               "-np", "16", "-fa", "on", "-kvu", "--port", port, "--host", LOOPBACK]
+               "-np", "16", "-fa", "on", "-kvu", "--port", port, "--host", LOOPBACK, *flags]
     return run.start(Server("llama", command, port, run.settings.both_cores, run.folder, "/health")).wait()
 
 

@@ -11,8 +11,9 @@ import time
 from gateway.load import Load
 from gateway.rivals import CHAT, BareLoop, LiteLlm, Mock, Nginx, litellm_version
 from harness.results import first_line
-from harness.run import Json, Run, Skipped
+from harness.run import Json, Run
 from harness.servers import LOOPBACK, Payonce, Server, find_program, request
+from harness.settings import Skipped
 
 BODIES = ("small", "agent")
 IDLE_CONNECTIONS = 10_000

@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import dataclasses
 import pathlib
 import shutil
 import subprocess
@@ -13,44 +12,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from harness.servers import Payonce, Server
+from harness.settings import BENCH, ROOT, Settings, Skipped
 
 Json = Any
 Kind = TypeVar("Kind", bound=Server)
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BENCH = ROOT / "bench"
-
-
-class Skipped(Exception):
-    """What a section needs is not here; the text says what."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    quick: bool
-    data: pathlib.Path      # public data: semantic/, traces/
-    build: pathlib.Path     # of the release preset
-    server_core: str
-    load_core: str
-    model: pathlib.Path
-    embedder: pathlib.Path
-    llama_server: pathlib.Path
-
-    @property
-    def payonce(self) -> pathlib.Path:
-        return self.build / "payonce"
-
-    @property
-    def both_cores(self) -> str:
-        return f"{self.server_core},{self.load_core}"
-
-    def tool(self, name: str) -> pathlib.Path:
-        return self.build / "bench" / name
-
-    def data_files(self, folder: str, pattern: str) -> list[pathlib.Path]:
-        found = sorted((self.data / folder).glob(pattern))
-        if not found:
-            raise Skipped(f"no {folder}/{pattern} in {self.data}; --data names the folder that holds {folder}/")
-        return found
 
 
 class Run:

@@ -81,7 +81,7 @@ def stretched(value: float) -> float:
 
 def charts(panels: Sequence[Chart], x_title: str, y_title: str, x_ticks: Sequence[float], title: str) -> str:
     """Charts side by side with equal axes; `x` is stretched where it is small, `y` goes from 0 to 100."""
-    width, height, left, top, bottom = WIDTH / len(panels), 330, 34, 30, 62
+    width, height, left, top, bottom = WIDTH / len(panels), 340, 34, 44, 62
     names = list(dict.fromkeys(series.name for panel in panels for series in panel.series))
     colours = {name: COLOURS[i % len(COLOURS)]
                for i, name in enumerate(n for n in names if not is_plain(panels, n))}
@@ -93,7 +93,7 @@ def charts(panels: Sequence[Chart], x_title: str, y_title: str, x_ticks: Sequenc
         def at(point: tuple[float, float], x0: float = x0) -> tuple[float, float]:
             return (x0 + min(stretched(point[0]) / most, 1) * room_x, top + (1 - point[1] / 100) * room_y)
 
-        body.append(text(x0, 18, panel.title, more=" font-weight='600'"))
+        body.append(text(x0, 14, panel.title, more=" font-weight='600'"))
         for tick in (0, 25, 50, 75, 100):
             _, y = at((0, tick))
             body += [line(x0, y, x0 + room_x, y, "stroke-opacity='0.2'"), text(x0 - 5, y + 4, str(tick), "end")]
@@ -108,8 +108,7 @@ def charts(panels: Sequence[Chart], x_title: str, y_title: str, x_ticks: Sequenc
             body.append(f"<polyline points='{path}' fill='none' stroke='{colour}'{dash}/>")
             if not series.plain:
                 body += [f"<circle cx='{x:.1f}' cy='{y:.1f}' r='4' fill='{colour}'/>" for x, y in where]
-        body.append(text(x0 + room_x / 2, height - 28, x_title, "middle"))
-    body.append(text(4, 12, y_title, more=" font-size='11'"))
+        body += [text(x0, 34, y_title), text(x0 + room_x / 2, height - 28, x_title, "middle")]
     x = float(left)
     for name in names:
         colour = colours.get(name, INK)
