@@ -11,11 +11,12 @@ import sys
 import time
 import traceback
 
-from harness import results
-from harness.run import Json, running
-from harness.settings import ROOT, Settings, Skipped, add_settings, settings_of
+from base import results
+from base.run import Json, running
+from base.settings import ROOT, Settings, Skipped, add_settings, settings_of
 from report import page
 from sections import SECTIONS, Section, named
+
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__,

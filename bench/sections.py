@@ -17,7 +17,7 @@ import prefix.gate
 import prefix.page
 import semantic.measure
 import semantic.page
-from harness.run import Json, Run
+from base.run import Json, Run
 from report.parts import Part
 
 

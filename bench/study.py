@@ -9,8 +9,8 @@ import argparse
 import importlib
 import sys
 
-from harness.run import running
-from harness.settings import add_settings, settings_of
+from base.run import running
+from base.settings import add_settings, settings_of
 
 STUDIES = {
     "added": "prefix.added", "agent": "prefix.agent", "compaction": "prefix.compaction", "context": "prefix.context",

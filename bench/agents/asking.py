@@ -9,7 +9,7 @@ import struct
 import time
 
 from agents.bfcl import Task
-from harness.run import Json
+from base.run import Json
 
 Question = dict[str, Json]
 TIMEOUT_S = 70

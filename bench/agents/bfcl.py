@@ -12,8 +12,8 @@ import subprocess
 import sys
 import zipfile
 
-from harness.run import Json
-from harness.settings import ROOT, Skipped
+from base.run import Json
+from base.settings import ROOT, Skipped
 
 VERSION = "2026.3.23"
 SHA256 = "3bb6dfa5f0c68ad403c9ec50b00db2bb3b4cc9b38ab1ff33f48fe30d853d3a0a"

@@ -7,7 +7,7 @@ from agents.asking import Caller, Question, Users, question_of
 from agents.bfcl import Task
 from agents.rewordings import REWORDINGS
 from agents.steps import INTENT, SEED
-from harness.run import Json
+from base.run import Json
 
 WRONG_SHARE = 0.2  # of what the model selects, the first time and each time again
 ROUNDS = 6

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from agents import feedback, steps
 from agents.asking import Tally, Users
 from agents.bfcl import VERSION, Task, tasks
-from harness.run import Json, Run
+from base.run import Json, Run
 
 STEPS: tuple[Callable[[Users, list[Task]], list[Tally]], ...] = (
     steps.repeats, steps.spellings, steps.changed_tools, steps.pairs, steps.traps, steps.streams)

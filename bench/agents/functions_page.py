@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from harness.run import Json
+from base.run import Json
 from report.parts import Goal, Part, Table, number, percent
 
 WANTED = {"all": "100 % hits", "none": "0 hits", "none wrong": "0 wrong", "bound": "wrong ≤ 1 %", "": ""}
@@ -88,10 +88,11 @@ def rounds_table(rounds: Rows) -> Table:
 
 def page(found: Json) -> Part:
     rows = rows_of(found["tallies"])
+    shown = [row for row in rows if not row["title"].startswith("rewordings") or "own tools" in row["title"]]
     table = Table("", ["lookup", "lookups", "hits, %", "by intent, by meaning", "wrong, %", "wanted"], [
         [row["title"], f"{row['lookups']:,}", percent(share(row["hits"], row["lookups"])),
          f"{row['by_intent']}, {row['by_meaning']}", percent(share(row["wrong"], row["lookups"])),
-         WANTED[row["wanted"]]] for row in rows])
+         WANTED[row["wanted"]]] for row in shown])
     cost = found["tokens"]
     times = [f"{what} {number(row['p50'])} µs" for what, row in found["latency_us"].items()]
     closing = (f"A model call that a hit saves reads {cost['read_mean']:,.0f} tokens (p50 {cost['read_p50']:,.0f}) "

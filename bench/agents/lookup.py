@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from agents.asking import Caller, Question, frame
-from harness.results import first_line
-from harness.run import Json, Run
-from harness.servers import Server, wait_for
+from base.results import first_line
+from base.run import Json, Run
+from base.servers import Server, wait_for
 
 ROUNDS = 5
 LOOKUPS = 4000

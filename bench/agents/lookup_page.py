@@ -1,6 +1,6 @@
 """Lookups' part of the page."""
 
-from harness.run import Json
+from base.run import Json
 from report.parts import Goal, Part, Table, number
 
 

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from typing import Any
 
 from agents.questions import QUESTIONS, Question, fact_of
-from harness.run import Run
-from harness.settings import ROOT
+from base.run import Run
+from base.settings import ROOT
 
 sys.path[:0] = [str(ROOT / "sdk/python/src"), str(ROOT / "sdk/python/tests")]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from agents.asking import Caller, Question, Tally, Users, question_of, value_of
 from agents.bfcl import Task
 from agents.rewordings import REWORDINGS, SPELLINGS, TRAPS
-from harness.run import Json
+from base.run import Json
 
 INTENT: Question = {"intent": "task"}
 SEED = 8

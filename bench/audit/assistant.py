@@ -29,7 +29,7 @@ import time
 import urllib.request
 from typing import Any
 
-from harness.run import Run, output_of
+from base.run import Run, output_of
 
 MODEL = "support-assistant"
 ALLOWED_POINTS = 3.0

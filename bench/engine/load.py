@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any
 
-from harness.servers import LOOPBACK
+from base.servers import LOOPBACK
 
 TIMEOUT_S = 300
 FIRST_TOKEN, LAST_TOKEN = 1000, 40000  # plain words of every vocabulary in use

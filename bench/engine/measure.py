@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from base.run import Json, Run
+from base.servers import LOOPBACK, Server, free_port, post_json, request
+from base.settings import Skipped
 from engine.load import complete, random_prompt, together
-from harness.run import Json, Run
-from harness.servers import LOOPBACK, Server, free_port, post_json, request
-from harness.settings import Skipped
 
 THREADS = 2
 BLOCK_TOKENS = 16

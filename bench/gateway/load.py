@@ -5,10 +5,10 @@ import pathlib
 import time
 from typing import Any
 
+from base.run import Run, output_of
+from base.servers import Server, find_program, request
 from gateway import bodies
 from gateway.rivals import CHAT, HERE, Mock
-from harness.run import Run, output_of
-from harness.servers import Server, find_program, request
 
 
 class Load:

@@ -8,12 +8,12 @@ import socket
 import threading
 import time
 
+from base.results import first_line
+from base.run import Json, Run
+from base.servers import LOOPBACK, Payonce, Server, find_program, request
+from base.settings import Skipped
 from gateway.load import Load
 from gateway.rivals import CHAT, BareLoop, LiteLlm, Mock, Nginx, litellm_version
-from harness.results import first_line
-from harness.run import Json, Run
-from harness.servers import LOOPBACK, Payonce, Server, find_program, request
-from harness.settings import Skipped
 
 BODIES = ("small", "agent")
 IDLE_CONNECTIONS = 10_000

@@ -2,7 +2,7 @@
 
 import statistics
 
-from harness.run import Json
+from base.run import Json
 from report import svg
 from report.parts import Goal, Part, Plot, Table, number, ratios, spread
 

@@ -6,9 +6,9 @@ import pathlib
 import string
 from typing import Any
 
-from harness.run import environment
-from harness.servers import LOOPBACK, Server, find_program, free_port, request
-from harness.settings import BENCH
+from base.run import environment
+from base.servers import LOOPBACK, Server, find_program, free_port, request
+from base.settings import BENCH
 
 HERE = pathlib.Path(__file__).parent
 CHAT = "/v1/chat/completions"

@@ -13,7 +13,7 @@ import statistics
 import sys
 from typing import Any
 
-from harness.run import Run, output_of
+from base.run import Run, output_of
 
 HERE = pathlib.Path(__file__).parent
 IDS = re.compile(rb'"(msg_|sessionId":")')

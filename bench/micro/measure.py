@@ -4,8 +4,8 @@ import json
 import re
 from typing import Any
 
+from base.run import Json, Run, output_of
 from gateway import bodies
-from harness.run import Json, Run, output_of
 
 # program: which of its benchmarks; the attention's are of the model that the other sections use.
 PROGRAMS = {

@@ -1,23 +1,25 @@
 """The micro-benchmarks' part of the page."""
 
-from harness.run import Json
+from base.run import Json
 from report.parts import Goal, Part, Table, number
 
 TITLES = {
     "key: raw_key_xxh3/agent": "hash of a byte-equal repeat, 41.7 KB",
     "key: parse_and_key/small": "parse and key, 408 B", "key: parse_and_key/agent": "parse and key, 41.7 KB",
-    "key: agent_key/new": "key of an agent's lookup, 35 kB, every part new",
-    "key: agent_key/known": "the same, its parts seen before", "key: read_events": "1,000 events of a relayed stream",
-    "prefix: plan/unchanged/40000": "plan of the prefix layer, 36 KB body",
-    "prefix: plan/respelled/40000": "the same, every piece spelled anew",
-    "verifier: analyse_text": "verifier: a question's analysis", "verifier: judge_pair/12": "a pair of 12 tokens",
-    "verifier: judge_pair/32": "a pair of 32 tokens", "vector_index: nearest/scan/10000": "nearest of 10,000 questions",
+    "key: agent_key/known": "key of an agent's lookup, 35 kB, its parts seen before", "key: read_events": "1,000 events of a relayed stream",
+    "prefix: plan/respelled/40000": "plan of the prefix layer, 36 KB, every piece spelled anew",
+    "verifier: analyse_text": "verifier: a question's analysis",
+    "verifier: judge_pair/32": "verifier: a pair of 32 tokens",
     "block_store: chain_hash": "hash of a KV block", "block_store: get/memory": "KV block of 369 kB from memory",
     "block_store: get/disk": "from disk (in the page cache)",
     "attention: decode/8192/smollm2-135m": "attention: decode at 8,192, beside ggml",
     "attention: prefill_512/2048/smollm2-135m": "attention: 512 of a prompt at 2,048, beside ggml",
     "attention: decode_16_share_1024/smollm2-135m": "attention: 16 streams that share 1,024, beside ggml",
 }
+
+
+JUDGED = ("key: agent_key/new", "prefix: plan/unchanged/40000", "verifier: judge_pair/12",
+          "vector_index: nearest/scan/10000")  # they are goals
 
 
 def title(name: str) -> str:
@@ -38,7 +40,7 @@ def page(found: Json) -> Part:
         Goal("index", "nearest of 10,000 questions", step("vector_index: nearest/scan/10000"), "µs", 100)]
     rows = [[title(name), number(row["us"]),
              f"{row['bytes_per_second'] / 1e9:.3g}" if row["bytes_per_second"] else ""]
-            for name, row in steps.items()]
+            for name, row in steps.items() if name not in JUDGED]
     pairs = [[title(name), number(row["ours"]), number(row["theirs"]), f"{row['ratio']:.2f}"]
              for name, row in beside.items()]
     return Part(goals, [Table("", ["step", "CPU µs", "GB/s"], rows),

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from base.run import Run
 from gateway.rivals import Mock
-from harness.run import Run
 
 RULES = "\n".join(f"Rule {i}: keep the code as it is indented, whatever it is." for i in range(300))
 TOOLS = [{"name": f"tool_{i}", "description": "reads a file and says what is in it", "input_schema": {

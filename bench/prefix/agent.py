@@ -21,9 +21,9 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from base.run import Run, environment
+from base.servers import Server
 from engine.measure import llama
-from harness.run import Run, environment
-from harness.servers import Server
 
 Row = dict[str, int]
 GIT_CACHE_S = 31  # the agent looks at the working tree no more often than each 30 s

@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 import test_compaction
-from harness.run import Run
-from harness.servers import Server, request
+from base.run import Run
+from base.servers import Server, request
 
 shapes: Any = test_compaction
 

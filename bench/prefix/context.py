@@ -17,7 +17,7 @@ import time
 import urllib.request
 from typing import Any
 
-from harness.run import Run
+from base.run import Run
 
 SYSTEM = "Answer the question from the documents, in one or two sentences."
 PASSAGE_CHARACTERS = 450
@@ -138,7 +138,7 @@ def report(run: Run, options: argparse.Namespace, engine: str, asked: Answers,
     for way in WAYS[1:]:
         pairs = [(first[0], other[0]) for first, other, differs in
                  zip(asked["retrieved"], asked[way], changed[way] or [True] * AGAIN_QUESTIONS) if differs]
-        shares = agreement(engine, pairs)
+        shares = agreement(engine, pairs) if pairs else []
         print(f"| {way} | {len(pairs)} | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
 
 

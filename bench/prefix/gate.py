@@ -8,7 +8,7 @@ import json
 import pathlib
 from typing import Any
 
-from harness.run import Json, Run, output_of
+from base.run import Json, Run, output_of
 
 BLOCK = 512
 TERMS = [(300, 1.25, 0.1), (1800, 1.25, 0.1), (300, 1.25, 0.05), (300, 1.0, 0.02), (3600, 2.0, 0.1)]

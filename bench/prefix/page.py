@@ -1,6 +1,6 @@
 """The write gate's part of the page."""
 
-from harness.run import Json
+from base.run import Json
 from report import svg
 from report.parts import Goal, Part, Plot, Table
 

@@ -4,8 +4,8 @@ import pathlib
 import textwrap
 from collections.abc import Sequence
 
-from harness.run import Json
-from harness.settings import ROOT
+from base.run import Json
+from base.settings import ROOT
 from report.parts import Goal, Part, Table
 from sections import SECTIONS, Section
 

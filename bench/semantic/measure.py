@@ -5,9 +5,9 @@ import json
 import pathlib
 from typing import Any
 
-from harness.run import Json, Run, environment, output_of
-from harness.servers import post_json
-from harness.settings import BENCH, Skipped
+from base.run import Json, Run, environment, output_of
+from base.servers import post_json
+from base.settings import BENCH, Skipped
 from semantic.streams import Row, Upstream, ask_pairs, ask_stream, label, rows_of, start
 
 STREAMS = {"qqp": ("qqp_clean_test.jsonl", "QQP, clean"), "clinc": ("clinc_stream_test.jsonl", "CLINC150"),

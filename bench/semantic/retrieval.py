@@ -19,8 +19,8 @@ from typing import Any
 import chromadb
 import numpy
 
-from harness.run import Run
-from harness.servers import LOOPBACK, Server, free_port
+from base.run import Run
+from base.servers import LOOPBACK, Server, free_port
 
 LIMIT = 10
 BANDS = [(0.95, 1.01), (0.9, 0.95), (0.8, 0.9), (0.7, 0.8), (0.6, 0.7)]

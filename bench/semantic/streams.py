@@ -11,8 +11,8 @@ import threading
 import time
 from typing import Any
 
-from harness.run import Json, Run
-from harness.servers import LOOPBACK, Payonce
+from base.run import Json, Run
+from base.servers import LOOPBACK, Payonce
 
 Row = dict[str, Any]
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from harness.servers import Payonce, Server
-from harness.settings import BENCH, ROOT, Settings, Skipped
+from base.servers import Payonce, Server
+from base.settings import BENCH, ROOT, Settings, Skipped
 
 Json = Any
 Kind = TypeVar("Kind", bound=Server)

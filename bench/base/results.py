@@ -7,8 +7,8 @@ import pathlib
 import platform
 import subprocess
 
-from harness.run import Json, Run
-from harness.settings import ROOT
+from base.run import Json, Run
+from base.settings import ROOT
 
 PUBLISHED = ROOT / "docs" / "benchmarks.json"
 NEWEST = ROOT / "build" / "bench" / "results.json"
