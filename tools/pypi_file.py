@@ -64,8 +64,9 @@ def pip_python():
         return sys.executable
     scratch = cache_dir() / "venv-pip"
     python = scratch / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(scratch)], check=True, stdout=sys.stderr)
+    with locked(cache_dir()):  # two downloads at once
+        if not python.exists():
+            subprocess.run([sys.executable, "-m", "venv", str(scratch)], check=True, stdout=sys.stderr)
     return str(python)
 
 

@@ -90,7 +90,7 @@ void Transport::connect_socket(const tcp::resolver::results_type& endpoints) {
         if (self->closed_) return;
         if (!failed) return self->connected();
         self->finish_connect(base::fail(base::Code::kUnavailable,
-                                        fmt::format("connect to {}: {}; is the upstream up and its address right?",
+                                        fmt::format("connect to {}: {}; is it running, and its address right?",
                                                     self->name(), failed.message())));
       });
 }
