@@ -84,9 +84,9 @@ base::Result<std::string> call(const Remote& remote, std::string_view method, co
     loop.run();
   }
   if (!answer->error.empty())
-    return base::fail(base::Code::kUnavailable,
-                      fmt::format("no Payonce at {} ({}); start one with `payonce serve`, or set PAYONCE_URL", url,
-                                  answer->error));
+    return base::fail(
+        base::Code::kUnavailable,
+        fmt::format("no Payonce at {} ({}); start one with `payonce serve`, or set PAYONCE_URL", url, answer->error));
   if (answer->status != 200)
     return base::fail(base::Code::kInvalid,
                       fmt::format("{} says {}: {}", url, answer->status, message_of(answer->body)));
