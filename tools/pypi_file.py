@@ -159,8 +159,8 @@ def room_for(path, size):
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DownloadError(f"{path.parent}: no room for {size / 1e6:.0f} MB. Make room, or set PAYONCE_HOME to a "
-                                "directory that has it") from error
+            raise DownloadError(f"{path.parent}: no room for {size / 1e6:.0f} MB. Make room, or set PAYONCE_HOME "
+                                "to a directory that has it") from error
         raise
 
 

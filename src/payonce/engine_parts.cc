@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/cpu.h"
 #include "base/log.h"
 #include "kv/block_hash.h"
 #include "payonce/public_prefix.h"
@@ -114,19 +115,14 @@ base::Status load_back_ends() {
 #else
 // Here it was compiled for the CPU that built it; another would end the process by an illegal instruction.
 base::Status load_back_ends() {
-#ifdef __x86_64__
-  const bool runs = (ggml_cpu_has_avx() == 0 || __builtin_cpu_supports("avx")) &&
-                    (ggml_cpu_has_avx2() == 0 || __builtin_cpu_supports("avx2")) &&
-                    (ggml_cpu_has_fma() == 0 || __builtin_cpu_supports("fma")) &&
-                    (ggml_cpu_has_bmi2() == 0 || __builtin_cpu_supports("bmi2")) &&
-                    (ggml_cpu_has_avx512() == 0 || __builtin_cpu_supports("avx512f")) &&
-                    (ggml_cpu_has_avx512_vbmi() == 0 || __builtin_cpu_supports("avx512vbmi")) &&
-                    (ggml_cpu_has_avx512_vnni() == 0 || __builtin_cpu_supports("avx512vnni"));
-  if (!runs)
+  const base::CpuFeatures& cpu = base::cpu();
+  const bool needs_more = (ggml_cpu_has_avx2() != 0 && !cpu.avx2) || (ggml_cpu_has_fma() != 0 && !cpu.fma) ||
+                          (ggml_cpu_has_f16c() != 0 && !cpu.f16c) || (ggml_cpu_has_avx512() != 0 && !cpu.avx512f) ||
+                          (ggml_cpu_has_avx512_vnni() != 0 && !cpu.avx512vnni);
+  if (needs_more)
     return base::fail(base::Code::kUnavailable,
                       "the engine was built for a newer CPU than this one; build it here (./dev build), or take a "
                       "package, which runs on both");
-#endif
   return {};
 }
 #endif

@@ -77,10 +77,26 @@ def is_printed(expected: str, output: str) -> bool:
     return re.search(pattern, output) is not None
 
 
+def prose_of(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S)
+
+
+def anchors_of(text: str) -> set[str]:
+    """The names that code hosts give to the headings."""
+    headings = re.findall(r"^#+ (.+)$", prose_of(text), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links_of(text: str) -> list[tuple[str, str]]:
+    """(file, anchor) of the links that stay in the repository; either may be empty."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", prose_of(text)))
+    return [(target.partition("#")[0], target.partition("#")[2]) for target in targets
+            if not re.match(r"[a-z]+:", target)]
+
+
 def inline_commands(text: str) -> list[str]:
     """Code spans of the prose and of tables that call `payonce` or `./dev`."""
-    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S)
-    return re.findall(r"`((?:payonce|\./dev) [^`\n]+)`", prose)
+    return re.findall(r"`((?:payonce|\./dev) [^`\n]+)`", prose_of(text))
 
 
 def help_examples(text: str) -> str:

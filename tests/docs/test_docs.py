@@ -9,14 +9,15 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
-from blocks import (Block, blocks_of, help_examples, inline_commands, is_printed, problems_of,  # noqa: E402
-                    segments_of)
+from blocks import (Block, anchors_of, blocks_of, help_examples, inline_commands, is_printed,  # noqa: E402
+                    links_of, problems_of, segments_of)
 from harness import Gateway, run_cli  # noqa: E402
 from shell import ROOT, Place  # noqa: E402
 from upstream import Upstream  # noqa: E402
 
 PAGES = [str(file.relative_to(ROOT)) for file in
-         (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))]
+         (*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")),
+          *sorted((ROOT / "docs").rglob("*.md")))]
 COMMANDS = [[], ["serve"], ["up"], ["engine"], ["cache"], ["audit"], ["key"], ["lint"], ["mcp"], ["demo"]]
 
 
@@ -56,6 +57,14 @@ def place(tmp_path, upstream, recorded):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_run_or_says_why_not(page):
     assert problems_of(page, text_of(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    for file, anchor in links_of(text_of(page)):
+        target = (ROOT / page).parent / file if file else ROOT / page
+        assert target.exists(), f"{page}: ({file}) is not there"
+        assert not anchor or anchor in anchors_of(target.read_text()), f"{page}: no heading ({file}#{anchor})"
 
 
 @pytest.mark.parametrize("page", pages_with("sh"))
@@ -125,6 +134,12 @@ def test_a_block_that_nobody_runs_is_found():
     assert problems_of("p", "text\n\n    ls\n") and problems_of("p", "<!-- not run: why -->\n```\nls\n```\n")
     assert not problems_of("p", "<!-- not run: no Ruby here -->\n```ruby\nputs 1\n```\n- a\n  ```sh\n  ls\n  ```\n")
     assert [b.not_run for b in blocks_of("p", "<!-- not run: why -->\n\n```sh\n```\n```sh\n```\n")] == ["why", ""]
+
+
+def test_links_and_headings_are_read():
+    assert links_of("[a](b.md#c) ![d](e.png) [f](#g) [h](https://i) `[j](k)`") == \
+        [("b.md", "c"), ("e.png", ""), ("", "g")]
+    assert anchors_of("# A `b`, c\n```sh\n# no\n```\n## D-e") == {"a-b-c", "d-e"}
 
 
 def test_what_is_printed_is_compared():
