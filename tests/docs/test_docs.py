@@ -67,6 +67,19 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors_of(target.read_text()), f"{page}: no heading ({file}#{anchor})"
 
 
+def test_every_page_is_found_from_the_readme():
+    found, to_read = set(), [ROOT / "README.md"]
+    while to_read:
+        page = to_read.pop()
+        if page in found:
+            continue
+        found.add(page)
+        for file, _ in links_of(page.read_text()):
+            target = (page.parent / file).resolve()
+            to_read += target.glob("*.md") if target.is_dir() else [target] if target.suffix == ".md" else []
+    assert [page for page in PAGES if ROOT / page not in found] == []
+
+
 @pytest.mark.parametrize("page", pages_with("sh"))
 def test_shell_blocks_run_as_they_stand(page, place):
     blocks = to_run(page, "sh")
