@@ -6,7 +6,7 @@ import re
 
 FENCE = re.compile(r"^ *```(\w*)\s*$")
 MARKER = re.compile(r"^<!-- not run: (.+) -->$")
-LANGUAGES = {"sh", "toml", "json", "python", "text"}  # text: pictures and output, which nobody types
+LANGUAGES = {"sh", "toml", "json", "text"}  # text: pictures and output, which nobody types
 EXPECTED = "# → "  # begins a line that the commands before it print; … stands for anything on it
 
 

@@ -58,7 +58,7 @@ class Place:
         programs = ROOT / "tests" / "docs" / "bin"
         (self.work / "build" / "release").mkdir(parents=True)
         links = {"model.gguf": model_file(), "dev": programs / "dev", "build/release/payonce": programs / "payonce",
-                 "my_program.py": programs / "your-program", "sdk": ROOT / "sdk", "integrations": ROOT / "integrations"}
+                 "my_program.py": programs / "your-program"}
         for name, target in links.items():
             (self.work / name).symlink_to(target)
         shutil.copytree(LOGS / "claude_code", self.home / ".claude" / "projects" / "one")
@@ -70,9 +70,9 @@ class Place:
         path = [str(ROOT / "tests" / "docs" / "bin"), str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]
         embedder = os.environ.get("PAYONCE_EMBEDDER", "")
         return environment(self.home) | {
-            "PATH": ":".join(path), "PYTHONPATH": str(ROOT / "sdk" / "python" / "src"), "DOCS_ROOT": str(ROOT),
-            "DOCS_BINARY": binary(), "DOCS_RUNNING": str(self.running), "PAYONCE_LISTEN": self.address,
-            "PAYONCE_URL": f"http://{self.address}", "PAYONCE_MODEL": model_file(), "PAYONCE_EMBEDDER": embedder,
+            "PATH": ":".join(path), "DOCS_ROOT": str(ROOT), "DOCS_BINARY": binary(),
+            "DOCS_RUNNING": str(self.running), "PAYONCE_LISTEN": self.address, "PAYONCE_URL": f"http://{self.address}",
+            "PAYONCE_MODEL": model_file(), "PAYONCE_EMBEDDER": embedder,
             "PAYONCE_ENGINE_KV_MEMORY": "64MiB", "KEY": "sk-mine", "OPENAI_API_KEY": "sk-mine"}
 
     def translated(self, text: str, words: dict[str, str] | None = None) -> str:

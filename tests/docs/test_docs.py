@@ -103,13 +103,6 @@ def test_json_blocks_are_json(page):
         json.loads(block.text)
 
 
-@pytest.mark.parametrize("page", pages_with("python"))
-def test_python_blocks_run(page, place):
-    for block in to_run(page, "python"):
-        ended = place.run("python", "-c", place.translated(block.text))
-        assert ended.returncode == 0, f"{block.place}: {ended.stdout}{ended.stderr}"
-
-
 @pytest.fixture(scope="session")
 def flags(tmp_path_factory) -> dict[str, str]:
     """The help of each command, by its name ("" for the program's own)."""
