@@ -6,7 +6,7 @@ import json
 import pytest
 
 from answers import text_of
-from harness import CacheStatus, chat_body, eventually, is_hit, messages_body, responses_body
+from harness import CacheStatus, chat_body, eventually, is_hit, messages_body, responses_body, run_cli
 from test_scope import as_caller, key_table
 from upstream import Hold
 
@@ -239,6 +239,8 @@ def test_who_may_scrape_is_the_operators_choice(make_gateway, upstream, access, 
 def test_where_others_have_accounts_they_see_no_sums(make_gateway, upstream):
     gateway = make_gateway("--upstream", upstream.url, "--admin-local", "false", "--admin-metrics", "admin")
     gateway.chat(Authorization="Bearer sk-a")
+    said = run_cli("cache", "stats", "--url", gateway.root, "--token", "sk-a", home=gateway.folder)
+    assert said.returncode == 0 and "0 exact hits, 1 misses, 1 entries" in said.stdout, said
     told = gateway.client.get("/payonce/v1/stats").json()
     assert told["scope"] == "anon" and told["layers"]["exact"]["misses"] == 0
     assert gateway.client.get("/metrics").status_code == 401
