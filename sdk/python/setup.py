@@ -5,7 +5,7 @@ import pathlib
 import platform
 import shutil
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
@@ -36,14 +36,15 @@ class BuildWithProgram(build_py):
                 shutil.copy(file, copy)
 
 
-class WheelOfPlatform(bdist_wheel):
-    def finalize_options(self) -> None:
-        super().finalize_options()
-        self.root_is_pure = not PROGRAM
+class DistributionOfPlatform(Distribution):
+    def has_ext_modules(self) -> bool:  # so it belongs where a platform's own files go
+        return bool(PROGRAM)
 
+
+class WheelOfPlatform(bdist_wheel):
     def get_tag(self) -> tuple[str, str, str]:
         # Any Python 3: the program is no extension module.
         return ("py3", "none", f"linux_{platform.machine()}") if PROGRAM else super().get_tag()
 
 
-setup(cmdclass={"build_py": BuildWithProgram, "bdist_wheel": WheelOfPlatform})
+setup(distclass=DistributionOfPlatform, cmdclass={"build_py": BuildWithProgram, "bdist_wheel": WheelOfPlatform})
