@@ -51,6 +51,7 @@ if(PAYONCE_PORTABLE)
   add_custom_target(payonce_packaged ALL DEPENDS ${CARRIED}/payonce.cdx.json ${MANUAL}/payonce.1.gz)
   payonce_packaged(folder ${CARRIED}/engine/ TO lib/payonce)
   install(DIRECTORY ${CARRIED}/system/ DESTINATION lib/payonce COMPONENT program)
+  install(DIRECTORY ${CARRIED}/system-licenses/ DESTINATION share/doc/payonce/licenses COMPONENT program)
   payonce_packaged(folder ${CARRIED}/licenses TO share/doc/payonce)
   payonce_packaged(files ${CARRIED}/payonce.cdx.json TO share/doc/payonce)
   payonce_packaged(files ${MANUAL}/payonce.1.gz TO share/man/man1)
@@ -92,7 +93,7 @@ set(CPACK_COMPONENTS_GROUPING IGNORE)  # one package each
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_PACKAGING_INSTALL_PREFIX "/")
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
+set(CPACK_DEBIAN_COMPRESSION_TYPE none)  # packaging/make.sh packs them, with one date for all files
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
 set(CPACK_DEBIAN_DEBIAN_PACKAGE_NAME payonce)

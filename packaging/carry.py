@@ -6,7 +6,7 @@
 OUT/engine    llama.cpp's libraries and ggml's code for each generation of CPUs, stripped: in every package
 OUT/system    the shared libraries that the program loads, all but the C and the C++ runtime: where no package manager
               brings them (tarball, wheel, npm, container); the .deb depends on them instead
-OUT/licenses  the licence of each piece
+OUT/licenses, OUT/system-licenses   the licence of each piece: of what is compiled in, and of those shared libraries
 OUT/payonce.cdx.json   the bill of materials (sbom.py)
 
 A piece that docs/third-party.md does not list is an error. Needs dpkg, binutils and ninja.
@@ -158,23 +158,28 @@ def copy_libraries(packages, llama, out):
         copy_stripped(file, out / "engine" / file.name)
 
 
+def copyright_of(package):
+    texts = [pathlib.Path("/usr/share/doc") / binary / "copyright" for binary in sorted(package.documented_by)]
+    text = next((file for file in texts if file.is_file()), None)
+    if text is None:
+        raise Trouble(f"{package.name}: no copyright file below /usr/share/doc; install its packages with documents")
+    return text
+
+
 def copy_licences(packages, llama, out):
-    """The pieces' own words, and the common licences that they only name."""
-    folder = out / "licenses"
-    shutil.copytree(llama / "licenses", folder)
+    """The pieces' own words; for systems without Debian's common licences those that they only name, too."""
+    shutil.copytree(llama / "licenses", out / "licenses")
+    (out / "system-licenses").mkdir()
     named = set()
     for package in packages:
-        texts = [pathlib.Path("/usr/share/doc") / binary / "copyright" for binary in sorted(package.documented_by)]
-        text = next((file for file in texts if file.is_file()), None)
-        if text is None:
-            raise Trouble(f"{package.name}: no copyright file below /usr/share/doc; install its packages with documents")
-        shutil.copyfile(text, folder / package.name)
+        text = copyright_of(package)
+        shutil.copyfile(text, out / ("system-licenses" if package.carried else "licenses") / package.name)
         named.update(re.findall(r"/usr/share/common-licenses/([A-Za-z0-9.-]*[A-Za-z0-9])",
                                 text.read_text(encoding="utf-8", errors="replace")))
     for name in sorted(named):
         file = pathlib.Path("/usr/share/common-licenses") / name
         if file.is_file():
-            shutil.copyfile(file, folder / f"common-{name}")
+            shutil.copyfile(file, out / "system-licenses" / f"common-{name}")
 
 
 def main():
