@@ -102,8 +102,8 @@ set(CPACK_DEBIAN_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${LLAMA_DIR}/lib)
 set(CPACK_DEBIAN_DEBIAN_PACKAGE_DEPENDS ca-certificates)
 set(CPACK_COMPONENT_DEBIAN_DESCRIPTION "Caching gateway for large language models
-Answers repeated requests of the OpenAI and Anthropic dialects from a cache that
-keeps callers apart, and passes everything else through. Brings an inference
+Answers repeated requests of the OpenAI and Anthropic dialects from a cache
+that keeps callers apart, and passes everything else through. Brings an inference
 engine for GGUF files that chooses its code for the CPU at start.")
 set(CPACK_DEBIAN_DEBIAN_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/packaging/debian/conffiles
     ${PROJECT_SOURCE_DIR}/packaging/debian/postinst ${PROJECT_SOURCE_DIR}/packaging/debian/prerm

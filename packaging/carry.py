@@ -196,7 +196,7 @@ def main():
         shutil.rmtree(options.out, ignore_errors=True)
         copy_libraries(packages, llama, options.out)
         copy_licences(packages, llama, options.out)
-        sbom.write(options.out / "payonce.cdx.json", options.version, packages, options.out / "engine", options.embedder)
+        sbom.write(options.out / "payonce.cdx.json", options.version, packages, options.embedder)
     except Trouble as trouble:
         print(f"carry: {trouble}", file=sys.stderr)
         return 1

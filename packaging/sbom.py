@@ -33,7 +33,7 @@ def distribution():
     return release["ID"], f"{release['ID']}-{release.get('VERSION_ID', 'unstable')}"
 
 
-def package_component(package, delivery):
+def package_component(package, delivery, system):
     vendor, release = distribution()
     component = {
         "type": "library",
@@ -46,7 +46,7 @@ def package_component(package, delivery):
         "properties": [{"name": "payonce:delivery", "value": delivery}],
     }
     if package.files:
-        component["components"] = [file_component(file, name) for name, file in sorted(package.files)]
+        component["components"] = [file_component(system / name, name) for name, _ in sorted(package.files)]
     return component
 
 
@@ -92,11 +92,13 @@ def timestamp():
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def write(target, version, packages, engine, embedder):
+def write(target, version, packages, embedder):
+    """Beside `target` lie the folders that carry.py filled."""
     carried = "shared libraries in tarball, wheel, npm package and container; the .deb depends on them"
-    parts = [package_component(package, carried if package.carried else "compiled into the program")
+    parts = [package_component(package, carried if package.carried else "compiled into the program",
+                               target.parent / "system")
              for package in packages]
-    parts.append(llama_component(engine))
+    parts.append(llama_component(target.parent / "engine"))
     if embedder:
         parts.append(embedder_component(embedder))
     bill = {

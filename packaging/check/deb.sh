@@ -12,6 +12,7 @@ older=$root/older
 dpkg-deb -R "$1" "$older"
 sed -i 's/^Version: .*/Version: 0.0.1/' "$older/DEBIAN/control"
 echo '# the older default' >>"$older/etc/payonce/payonce.toml"
+sed -i '/etc\/payonce\/payonce.toml/d' "$older/DEBIAN/md5sums"
 dpkg-deb --root-owner-group -Zgzip -z1 -b "$older" "$root/older.deb" >/dev/null
 rm -rf "$older"
 cp "$1" "$root/payonce.deb"

@@ -42,13 +42,13 @@ make_base() {
 new_root() {
   local path
   mkdir -p "$roots/at-work"
+  find "$roots/at-work" -mindepth 1 -maxdepth 1 -mmin +120 -exec rm -rf --one-file-system {} +  # of checks that were killed
   root=$(mktemp -d "$roots/at-work/XXXXXX")
-  trap 'umount -R "$root/tree" 2>/dev/null || true; rm -rf "$root_place"' EXIT
   root_place=$root
+  trap 'umount -Rl "$root_place/tree" 2>/dev/null || true; rm -rf --one-file-system "$root_place"' EXIT
   mkdir "$root/upper" "$root/work" "$root/tree"
   mount -t overlay overlay -o "lowerdir=$roots/$suite,upperdir=$root/upper,workdir=$root/work" "$root/tree" 2>/dev/null ||
     cp -a "$roots/$suite/." "$root/tree"
-  trap 'umount -R "$root_place/tree" 2>/dev/null || true; rm -rf "$root_place"' EXIT
   root=$root/tree
   mount -t proc proc "$root/proc"
   mount --rbind /dev "$root/dev"
@@ -59,15 +59,17 @@ new_root() {
     mkdir -p "$root$(dirname "$path")"
     cp -rLT "$path" "$root$path" 2>/dev/null || true
   done
+  inside_root
 }
 
-# In the tree, with a bare environment.
-enter() {
+# In the tree, with a bare environment; `inside` is what goes before a command.
+inside_root() {
   local -a told=()
   mapfile -t told < <(env | grep -E '^(PIP_|NPM_CONFIG_|npm_config_|SSL_CERT_|REQUESTS_CA|NODE_EXTRA_CA|https?_proxy)' || true)
-  chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "${told[@]}" "$@"
+  inside=(chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "${told[@]}")
 }
+enter() { "${inside[@]}" "$@"; }
 
 install_in_root() {
   if [[ ! -e $root/.updated ]]; then enter apt-get -qq update && touch "$root/.updated"; fi
@@ -79,11 +81,11 @@ install_in_root() {
 start() {
   local name=$1 log=$root/$1.log tries
   shift
-  enter "$@" >"$log" 2>&1 &
+  "${inside[@]}" "$@" >"$log" 2>&1 &
   eval "${name}_pid=$!"
   for ((tries = 0; tries < 600; ++tries)); do
-    url=$(sed -nE 's/.*listening on (http:\/\/[0-9.:]+).*/\1/p' "$log" | head -n 1)
-    if [[ -n $url ]] && curl -sf -o /dev/null "$url/readyz"; then return; fi
+    url=$(sed -nE 's/.*listening on (https?:\/\/[0-9.:]+).*/\1/p' "$log" | head -n 1)
+    if [[ -n $url ]] && curl -skf -o /dev/null "$url/readyz"; then return; fi
     kill -0 "$(eval "echo \$${name}_pid")" 2>/dev/null || { cat "$log" >&2; die "$* ended"; }
     sleep 0.1
   done

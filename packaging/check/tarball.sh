@@ -6,6 +6,7 @@ source "$(dirname "$0")/root.sh"
 [[ $# == 2 && -f $1 && -f $2 ]] || die "usage: tarball.sh TARBALL MODEL.gguf"
 isolate "$@"
 new_root
+rm -rf "$root/etc/ssl/certs"
 
 mkdir -p "$root/opt/payonce" "$root/models" "$root/home/user"
 tar -xzf "$1" -C "$root/opt/payonce" --strip-components=1
@@ -31,6 +32,21 @@ start serve "${program[@]}" serve --upstream "$engine/v1" --listen 127.0.0.1:0
 ask "$url" "What is a cache?" "fwd=miss"
 ask "$url" "What is a cache?" "hit"
 stop serve
+
+# An upstream with TLS, whose authority is one that this system trusts, at a place that OpenSSL was not built for.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=payonce-check \
+  -addext subjectAltName=IP:127.0.0.1 -keyout "$root/key.pem" -out "$root/cert.pem" 2>/dev/null
+chmod 644 "$root/key.pem"
+[[ ! -e $root/usr/lib/ssl ]] || die "this root has /usr/lib/ssl; the check would show nothing"
+mkdir -p "$root/etc/pki/tls/certs"
+cp "$root/cert.pem" "$root/etc/pki/tls/certs/ca-bundle.crt"
+start tls "${program[@]}" serve --upstream "$engine/v1" --listen 127.0.0.1:0 --data /home/user/tls \
+  --tls-certificate /cert.pem --tls-key /key.pem
+start serve "${program[@]}" serve --upstream "$url/v1" --listen 127.0.0.1:0 --data /home/user/plain
+ask "$url" "What is a certificate?" "fwd=miss"
+ask "$url" "What is a certificate?" "hit"
+stop serve
+stop tls
 stop engine
 start up "${program[@]}" up --model /models/model.gguf --listen 127.0.0.1:0 --kv-memory 64MiB
 ask "$url" "What is a tarball?" "fwd=miss"
