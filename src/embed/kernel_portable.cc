@@ -10,7 +10,7 @@
 namespace payonce::embed {
 namespace {
 
-struct Baseline {
+struct Portable {
   typedef float F __attribute__((vector_size(16)));
   typedef int32_t I __attribute__((vector_size(16)));
   typedef int16_t Pairs __attribute__((vector_size(16)));
@@ -50,6 +50,6 @@ struct Baseline {
 
 }  // namespace
 
-const Kernels* baseline_kernels() { return Kernel<Baseline>::table("baseline"); }
+const Kernels* portable_kernels() { return Kernel<Portable>::table("portable"); }
 
 }  // namespace payonce::embed
