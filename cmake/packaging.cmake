@@ -1,6 +1,6 @@
 # What is installed where (./dev package, packaging/). `program` is what `cmake --install` and the tarball hold, below
-# one prefix; `debian` is the same program with its service, where Debian's policy wants each file, and `debian_client`
-# the C client for who compiles against it (the tarball's is sdk/c's component `client`).
+# one prefix; `debian` is the same program with its service, where Debian's policy wants each file, and
+# `debian_client` the C client for who compiles against it (the tarball's is sdk/c's component `client`).
 include(GNUInstallDirs)
 
 set(EXAMPLES ${PROJECT_SOURCE_DIR}/packaging/payonce.toml ${PROJECT_SOURCE_DIR}/packaging/payonce.example.toml

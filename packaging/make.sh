@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make.sh BUILD VENV OUT: makes every package of the built preset `package` (./dev package): OUT gets two .deb files, the
+# make.sh BUILD VENV OUT: makes every package of the built preset `package` (./dev package): OUT gets two .deb files,
 # tarball, wheel, npm packages, container file, bill of materials and the sums of all. VENV has requirements.txt.
 # The same build and SOURCE_DATE_EPOCH give the same bytes.
 set -euo pipefail
@@ -21,7 +21,7 @@ trap 'rm -rf "$place"' EXIT
 # gzip, since most of it are weights, which xz makes hardly smaller in ten times the time.
 debian() {
   local file
-  (cd "$build" && cpack -G DEB -B "$place/cpack") >"$place/cpack.log" 2>&1 || { cat "$place/cpack.log" >&2; die "cpack"; }
+  (cd "$build" && cpack -G DEB -B "$place/cpack") >"$place/cpack.log" 2>&1 || die "$(cat "$place/cpack.log")"
   for file in "$place"/cpack/*.deb; do
     dpkg-deb -R "$file" "$place/deb"
     dpkg-deb --root-owner-group -Zgzip -z6 -b "$place/deb" "$out" >/dev/null
@@ -43,7 +43,8 @@ wheel() {
   local library
   local -a carried=()
   cp -r "$here/sdk/python" "$place/python"
-  PAYONCE_PROGRAM=$place/$name python -m pip wheel --quiet --no-deps --no-build-isolation -w "$place/wheel" "$place/python"
+  PAYONCE_PROGRAM=$place/$name python -m pip wheel --quiet --no-deps --no-build-isolation -w "$place/wheel" \
+    "$place/python"
   for library in "$place/$name/lib/payonce"/*; do carried+=(--exclude "$(basename "$library")"); done
   auditwheel repair "${carried[@]}" -w "$out" "$place"/wheel/*.whl >"$place/auditwheel.log" 2>&1 ||
     { cat "$place/auditwheel.log" >&2; die "auditwheel"; }

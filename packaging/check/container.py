@@ -18,7 +18,8 @@ import sys
 class Stage:
     def __init__(self, tree):
         self.tree = tree
-        self.settings = {"env": {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, "user": "0:0"}
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        self.settings = {"env": {"PATH": path}, "user": "0:0"}
 
 
 def steps_of(file):

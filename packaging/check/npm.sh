@@ -21,7 +21,8 @@ cp "$2" "$root/project/platform.tgz"
 cp "$3" "$root/model.gguf"
 echo '{"type":"module","private":true}' >"$root/project/package.json"
 npm_in_project() { enter sh -c "cd /project && $*"; }
-npm_in_project npm install --no-audit --no-fund --loglevel=error ./payonce.tgz ./platform.tgz openai || die "npm install"
+npm_in_project npm install --no-audit --no-fund --no-update-notifier --loglevel=error \
+  ./payonce.tgz ./platform.tgz openai || die "npm install"
 npm_in_project npx payonce --version >&2
 start engine /project/node_modules/.bin/payonce engine --model /model.gguf --listen 127.0.0.1:0 --kv-memory 64MiB
 cat >"$root/project/two_lines.js" <<'JS'

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the checks: a minimal Debian 12 in a folder, in which nothing of ours and nothing of the builder's is
 # installed. Needs root, unshare and debootstrap; without them a check ends with status 77, which is: not tried.
 # Mounts and processes live in name spaces of their own and are gone with the script, however it ends.
@@ -28,6 +29,7 @@ make_base() {
   flock 8
   [[ ! -d $roots/$suite ]] || return 0
   command -v debootstrap >/dev/null || not_tried "needs debootstrap"
+  # shellcheck disable=SC2016  # apt's own variables
   archive=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
     awk -v suite=$suite '$2 == suite {print $1; exit}')
   [[ -n $archive ]] || not_tried "apt knows no archive of $suite"
@@ -42,19 +44,21 @@ make_base() {
 new_root() {
   local path
   mkdir -p "$roots/at-work"
-  find "$roots/at-work" -mindepth 1 -maxdepth 1 -mmin +120 -exec rm -rf --one-file-system {} +  # of checks that were killed
+  # Of checks that were killed.
+  find "$roots/at-work" -mindepth 1 -maxdepth 1 -mmin +120 -exec rm -rf --one-file-system {} +
   root=$(mktemp -d "$roots/at-work/XXXXXX")
   root_place=$root
   trap 'umount -Rl "$root_place/tree" 2>/dev/null || true; rm -rf --one-file-system "$root_place"' EXIT
   mkdir "$root/upper" "$root/work" "$root/tree"
-  mount -t overlay overlay -o "lowerdir=$roots/$suite,upperdir=$root/upper,workdir=$root/work" "$root/tree" 2>/dev/null ||
+  mount -t overlay overlay "$root/tree" 2>/dev/null \
+    -o "lowerdir=$roots/$suite,upperdir=$root/upper,workdir=$root/work" ||
     cp -a "$roots/$suite/." "$root/tree"
   root=$root/tree
   mount -t proc proc "$root/proc"
   mount --rbind /dev "$root/dev"
   rm -rf "$root/etc/apt/sources.list" "$root/etc/apt/sources.list.d"
-  for path in /etc/resolv.conf /etc/hosts /etc/apt /etc/ssl/certs /usr/share/keyrings /usr/local/share/ca-certificates \
-    /etc/pip.conf /etc/npmrc; do
+  for path in /etc/resolv.conf /etc/hosts /etc/apt /etc/ssl/certs /usr/share/keyrings \
+    /usr/local/share/ca-certificates /etc/pip.conf /etc/npmrc; do
     [[ -e $path ]] || continue
     mkdir -p "$root$(dirname "$path")"
     cp -rLT "$path" "$root$path" 2>/dev/null || true
@@ -64,8 +68,9 @@ new_root() {
 
 # In the tree, with a bare environment; `inside` is what goes before a command.
 inside_root() {
+  local names='PIP_|NPM_CONFIG_|npm_config_|SSL_CERT_|REQUESTS_CA|NODE_EXTRA_CA|https?_proxy'
   local -a told=()
-  mapfile -t told < <(env | grep -E '^(PIP_|NPM_CONFIG_|npm_config_|SSL_CERT_|REQUESTS_CA|NODE_EXTRA_CA|https?_proxy)' || true)
+  mapfile -t told < <(env | grep -E "^($names)" || true)
   inside=(chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "${told[@]}")
 }

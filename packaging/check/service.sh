@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# service.sh PAYONCE.deb MODEL.gguf: the unit under a real systemd, in name spaces of its own: enabled, started with every
-# restriction in force, a provider key as a credential, first hits, reload, restart, stop; and its exposure as systemd
-# counts it. Where systemd cannot run so, only the unit is looked at, and the rest is not tried.
+# service.sh PAYONCE.deb MODEL.gguf: the unit under a real systemd, in name spaces of its own: enabled, started with
+# every restriction in force, a provider key as a credential, first hits, reload, a crash, upgrade and removal; and
+# its exposure as systemd counts it. Where systemd cannot run so, only the unit is looked at; the rest is not tried.
 # shellcheck source=packaging/check/root.sh
 source "$(dirname "$0")/root.sh"
 [[ $# == 2 && -f $1 && -f $2 ]] || die "usage: service.sh PAYONCE.deb MODEL.gguf"
@@ -11,7 +11,7 @@ cp "$1" "$root/payonce.deb"
 cp "$2" "$root/model.gguf"
 install_in_root systemd dbus curl /payonce.deb
 
-enter systemd-analyze verify payonce.service 2>"$root/verify" || { cat "$root/verify" >&2; die "systemd-analyze verify"; }
+enter systemd-analyze verify payonce.service 2>"$root/verify" || die "systemd-analyze verify: $(cat "$root/verify")"
 ! grep payonce.service "$root/verify" || die "systemd-analyze verify, see above"
 exposure=$(enter systemd-analyze security --offline=true /usr/lib/systemd/system/payonce.service | tail -n 1)
 score=$(sed -E 's/.*: ([0-9.]+) .*/\1/' <<<"$exposure")
@@ -52,8 +52,9 @@ set -eu
 trap 'echo "line $LINENO failed"; journalctl -u payonce -u engine --no-pager | tail -n 40' ERR
 until_ready() { for n in {1..300}; do curl -sf -o /dev/null "$1/readyz" && return; sleep 0.2; done; false; }
 ask() {
-  curl -si http://127.0.0.1:4141/v1/chat/completions -H 'Content-Type: application/json' -H 'Authorization: Bearer sk-caller' \
-    -d '{"model":"default","max_tokens":8,"temperature":0,"messages":[{"role":"user","content":"What is a service?"}]}' |
+  curl -si http://127.0.0.1:4141/v1/chat/completions -H 'Content-Type: application/json' \
+    -H 'Authorization: Bearer sk-caller' -d '{"model":"default","max_tokens":8,"temperature":0,
+      "messages":[{"role":"user","content":"What is a service?"}]}' |
     grep -i '^cache-status:' | tee -a /dev/stderr | grep -q "$1"
 }
 main_pid() { systemctl show --value -p MainPID payonce; }
@@ -85,8 +86,11 @@ dpkg -r payonce >/dev/null
 echo passed
 SCRIPT
 mkdir -p "$root/mnt" "$root/sys"
-mount -t sysfs sysfs "$root/sys" && mount -t tmpfs tmpfs "$root/run" && mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup" ||
+if ! { mount -t sysfs sysfs "$root/sys" && mount -t tmpfs tmpfs "$root/run" &&
+  mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"; }; then
   not_tried "no control groups of its own for systemd here"
+fi
+# shellcheck disable=SC2016  # for the bash inside
 unshare --mount --pid --fork --kill-child --cgroup --uts --ipc bash -c '
   mount --make-rprivate / && cd "$1" && pivot_root . mnt && exec chroot . /usr/bin/env -i container=check \
     /bin/sh -c "umount -l /mnt; mount -t proc proc /proc; exec /lib/systemd/systemd --system --unit=check.service \

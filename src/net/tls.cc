@@ -54,8 +54,8 @@ std::shared_ptr<ssl::context> new_context(ssl::context::method method) {
   return context;
 }
 
-// OpenSSL's default is a place of the distribution that it was built for. Where a package carries it to another one, the
-// authorities lie elsewhere: Debian and Arch, Fedora, SUSE, Alpine.
+// OpenSSL's default is a place of the distribution that it was built for. Where a package carries it to another one,
+// the authorities lie elsewhere: Debian and Arch, Fedora, SUSE, Alpine.
 constexpr std::array kAuthorities = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
                                      "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
 
