@@ -12,7 +12,8 @@ mkdir -p "$root/opt/payonce" "$root/models" "$root/home/user"
 tar -xzf "$1" -C "$root/opt/payonce" --strip-components=1
 cp "$2" "$root/models/model.gguf"
 chown 1000:1000 "$root/home/user"
-program=(setpriv --reuid=1000 --regid=1000 --clear-groups env HOME=/home/user /opt/payonce/bin/payonce)
+program=(setpriv --reuid=1000 --regid=1000 --clear-groups env -u SSL_CERT_FILE -u SSL_CERT_DIR HOME=/home/user
+  /opt/payonce/bin/payonce)
 
 enter "${program[@]}" --version >&2
 missing=$(enter ldd /opt/payonce/bin/payonce | grep 'not found' || true)
