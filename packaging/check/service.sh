@@ -18,7 +18,7 @@ score=$(sed -E 's/.*: ([0-9.]+) .*/\1/' <<<"$exposure")
 awk -v score="$score" 'BEGIN {exit !(score <= 1.5)}' || die "expected an exposure of at most 1.5, found: $exposure"
 say "unit:$exposure"
 
-# Inside, systemd is the first process; the script below it tells its end by systemd's exit status.
+# Inside, systemd is the first process; the script below it tells its end in its log.
 mkdir -p "$root/etc/payonce/credentials" "$root/etc/systemd/system/payonce.service.d"
 echo 'sk-from-a-credential' >"$root/etc/payonce/credentials/provider-key"
 chmod 600 "$root/etc/payonce/credentials/provider-key"
@@ -42,10 +42,8 @@ cat >"$root/etc/systemd/system/check.service" <<'UNIT'
 [Service]
 Type=oneshot
 ExecStart=/bin/bash /check.sh
-StandardOutput=file:/check.log
-StandardError=file:/check.log
-SuccessAction=exit
-FailureAction=exit
+StandardOutput=append:/check.log
+StandardError=append:/check.log
 TimeoutStartSec=300
 UNIT
 cat >"$root/etc/payonce/payonce.toml" <<'TOML'
@@ -62,7 +60,7 @@ ask() {
   curl -si http://127.0.0.1:4141/v1/chat/completions -H 'Content-Type: application/json' \
     -H 'Authorization: Bearer sk-caller' -d '{"model":"default","max_tokens":8,"temperature":0,
       "messages":[{"role":"user","content":"What is a service?"}]}' |
-    grep -i '^cache-status:' | tee -a /dev/stderr | grep -q "$1"
+    grep -i '^cache-status:' | tee /dev/stderr | grep -q "$1"
 }
 main_pid() { systemctl show --value -p MainPID payonce; }
 # Credentials need a mount that not every such place allows. Without, the unit is tried as it is delivered.
@@ -118,7 +116,13 @@ unshare --mount --pid --fork --kill-child --cgroup --uts --ipc bash -c '
     /bin/sh -c "umount -l /mnt; mount -t proc proc /proc; exec /lib/systemd/systemd --system --unit=check.service \
       --show-status=no --log-target=null"' bash "$root" &
 inner=$!
-wait $inner || true
+for ((tries = 0; tries < 300; ++tries)); do
+  ! grep -qxE 'passed|line [0-9]+ failed' "$root/check.log" 2>/dev/null || break
+  kill -0 $inner 2>/dev/null || break
+  sleep 1
+done
+sleep 1  # what is told of a failure
+kill -9 $inner 2>/dev/null || true
 cat "$root/check.log" >&2 || not_tried "systemd does not run as a first process here"
-[[ $(tail -n 1 "$root/check.log") == passed ]] || die "the service, see above"
+grep -qx passed "$root/check.log" || die "the service, see above"
 say "service: starts, answers, reloads, restarts and stops under systemd with every restriction$(sed -n 's/^credentials: /; credentials: /p' "$root/check.log")"
