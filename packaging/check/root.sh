@@ -112,5 +112,7 @@ ask() {
   local answer
   answer=$(curl -si --max-time 60 "$1/v1/chat/completions" -H 'Content-Type: application/json' -d \
     "{\"model\":\"default\",\"max_tokens\":8,\"temperature\":0,\"messages\":[{\"role\":\"user\",\"content\":\"$2\"}]}")
-  [[ $answer == "HTTP/1.1 200"* ]] && grep -qiE "^cache-status: payonce;.*$3" <<<"$answer" || die "'$2': expected '$3' in Cache-Status, found: $answer"
+  if [[ $answer != "HTTP/1.1 200"* ]] || ! grep -qiE "^cache-status: payonce;.*$3" <<<"$answer"; then
+    die "'$2': expected 200 and '$3' in Cache-Status, found: $answer"
+  fi
 }
