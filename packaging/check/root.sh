@@ -27,7 +27,7 @@ make_base() {
   mkdir -p "$roots"
   exec 8>"$roots/.lock"
   flock 8
-  [[ ! -d $roots/$suite ]] || return 0
+  if [[ -d $roots/$suite ]]; then exec 8>&-; return; fi  # no child is to hold the lock
   command -v debootstrap >/dev/null || not_tried "needs debootstrap"
   # shellcheck disable=SC2016  # apt's own variables
   archive=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
@@ -38,6 +38,7 @@ make_base() {
   debootstrap --variant=minbase $suite "$roots/$suite.part" "$archive" >"$roots/debootstrap.log" 2>&1 ||
     { tail -n 5 "$roots/debootstrap.log" >&2; not_tried "debootstrap failed; whole log: $roots/debootstrap.log"; }
   mv "$roots/$suite.part" "$roots/$suite"
+  exec 8>&-
 }
 
 # Sets `root` to a fresh copy. apt, pip and npm in it are told what they are told outside.
