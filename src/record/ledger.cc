@@ -102,8 +102,10 @@ void Ledger::State::open(const std::string& path) {
   if (sqlite3_open(path.c_str(), &db) == SQLITE_OK &&
       sqlite3_exec(db, kSchema, nullptr, nullptr, nullptr) == SQLITE_OK)
     return;
-  base::log_error("ledger {}: {}; savings are counted in memory only. Move the file away to start a new one", path,
-                  db != nullptr ? sqlite3_errmsg(db) : "out of memory");
+  base::log_error(
+      "ledger {}: {}; savings are counted in memory only. Make room on the disk, or move the file away to start a "
+      "new one",
+      path, db != nullptr ? sqlite3_errmsg(db) : "out of memory");
   faults.add();
   sqlite3_close(db);
   db = nullptr;
@@ -147,6 +149,8 @@ bool Ledger::State::write_rows(const Book& rows) {
     sqlite3_reset(statement.get());
   }
   if (good && sqlite3_exec(db, "COMMIT", nullptr, nullptr, nullptr) == SQLITE_OK) return true;
+  // Before the rollback has a message of its own.
+  if (!std::exchange(complained, true)) base::log_error("ledger: {}; will try again", sqlite3_errmsg(db));
   sqlite3_exec(db, "ROLLBACK", nullptr, nullptr, nullptr);
   return false;
 }
@@ -162,7 +166,6 @@ void Ledger::State::write_out() {
   }
   if (rows.empty() || write_rows(rows)) return;
   faults.add();
-  if (!std::exchange(complained, true)) base::log_error("ledger: {}; will try again", sqlite3_errmsg(db));
   const std::lock_guard lock(mutex);
   for (const auto& [key, sums] : rows) {  // nothing is lost: the next turn writes it
     Sums& back = pending[key];

@@ -3,6 +3,8 @@
 import json
 import pathlib
 import sys
+from collections.abc import Callable
+from typing import Any
 
 MARK = "0" * 12
 SMALL_BYTES = 408
@@ -11,9 +13,10 @@ WORDS = ("cache", "answer", "request", "stable", "prefix", "token", "stream", "r
          "commit", "report", "number", "update", "search")
 
 
-def words(size, seed):
+def words(size: int, seed: int) -> str:
     """Text of exactly `size` characters; a linear congruence chooses the words, so it is the same everywhere."""
-    state, out, length = seed, [], 0
+    state, length = seed, 0
+    out: list[str] = []
     while length < size:
         state = (state * 1_103_515_245 + 12_345) % 2**31
         out.append(WORDS[state >> 16 & 15])
@@ -21,7 +24,7 @@ def words(size, seed):
     return " ".join(out)[:size]
 
 
-def _fit(build, size):
+def _fit(build: Callable[[int], Any], size: int) -> str:
     """build(n) makes the body with n characters of filler; one length fits."""
     missing = size - len(json.dumps(build(0)))
     assert missing >= 0, f"the body is {-missing} bytes too long"
@@ -30,9 +33,9 @@ def _fit(build, size):
     return body
 
 
-def small(stream=False):
+def small(stream: bool = False) -> str:
     """A short chat question, 408 bytes."""
-    def build(filler):
+    def build(filler: int) -> Any:
         body = {"model": "gpt-4o-mini", "temperature": 0, "max_tokens": 128, "messages": [
             {"role": "system", "content": "You answer in one sentence."},
             {"role": "user", "content": f"Question {MARK}: {words(filler, 1)}"}]}
@@ -40,7 +43,7 @@ def small(stream=False):
     return _fit(build, SMALL_BYTES)
 
 
-def _tool(number):
+def _tool(number: int) -> Any:
     return {"type": "function", "function": {
         "name": f"tool_{number}", "description": words(500, number + 10),
         "parameters": {"type": "object", "additionalProperties": False, "required": ["path", "limit"], "properties": {
@@ -49,10 +52,10 @@ def _tool(number):
             "flags": {"type": "array", "items": {"type": "string", "enum": ["a", "b", "c"]}}}}}}
 
 
-def agent(stream=False):
+def agent(stream: bool = False) -> str:
     """A turn of a coding agent, 41.7 KB: 14 KB system prompt, 12 tools, 10 messages."""
-    def build(filler):
-        messages = [{"role": "system", "content": words(14_000, 2)}]
+    def build(filler: int) -> Any:
+        messages: list[Any] = [{"role": "system", "content": words(14_000, 2)}]
         for turn in range(4):
             messages.append({"role": "user" if turn == 0 else "tool", "content": words(2_000, turn + 70),
                              **({"tool_call_id": f"call_{turn - 1}"} if turn else {})})
@@ -66,9 +69,8 @@ def agent(stream=False):
     return _fit(build, AGENT_BYTES)
 
 
-def write(directory):
+def write(directory: pathlib.Path) -> None:
     """One file for each body: small.json, small-stream.json, agent.json, agent-stream.json."""
-    directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     for build in (small, agent):
         (directory / f"{build.__name__}.json").write_text(build())
@@ -76,4 +78,4 @@ def write(directory):
 
 
 if __name__ == "__main__":
-    write(sys.argv[1])
+    write(pathlib.Path(sys.argv[1]))
