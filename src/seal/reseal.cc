@@ -136,8 +136,8 @@ base::Result<Survey> survey(Env& env, const std::string& root, const Places& pla
 base::Status reseal(Env& env, const std::string& root, const Survey& survey, const KeysPtr& keys,
                     base::Metrics& metrics) {
   const size_t count = survey.plain.size() + survey.other_key.size();
+  if (count == 0) return {};  // what is unfinished then, another process may be writing
   for (const std::string& name : survey.unfinished) PAYONCE_CHECK_OK(env.remove(root + "/" + name));
-  if (count == 0) return {};
   base::log_info("{}: sealing {} files, {:.1f} MiB, under key {}; {} of them were not sealed", root, count,
                  static_cast<double>(survey.bytes) / (1 << 20), base::hex(keys->first().id()), survey.plain.size());
   SealedEnv sealed(env, root, keys, metrics);
