@@ -162,8 +162,7 @@ void read_encryption_keys(const GetEnv& env, Settings& out, Problems& problems) 
   if (by_variable && !out.encryption_key_file.empty())
     return problems.add(fmt::format("encryption.key_file and {} are both set; keep one of them", kVariable));
   auto keys = by_variable ? seal::Keys::parse(*variable, kVariable) : seal::Keys::read(out.encryption_key_file);
-  if (!keys)
-    return problems.add(by_variable ? keys.error().message : "encryption.key_file: " + keys.error().message);
+  if (!keys) return problems.add(by_variable ? keys.error().message : "encryption.key_file: " + keys.error().message);
   out.protection.keys = *std::move(keys);
 }
 

@@ -261,7 +261,8 @@ constexpr Option kOptions[] = {
      "of record.file and the one before, FILE.1, together"},
     {"encryption.key_file", "--encryption-key-file", text<AT(encryption_key_file)>(),
      "file with the keys that seal the data directory: base64 of 32 bytes or 64 hex digits, one a line, the first "
-     "writes; $PAYONCE_ENCRYPTION_KEY is the same as a text; default: nothing is sealed (docs/operations/encryption.md)",
+     "writes; $PAYONCE_ENCRYPTION_KEY is the same as a text; default: nothing is sealed "
+     "(docs/operations/encryption.md)",
      "--encryption-key-file"},
     {"encryption.plaintext", "--encryption-plaintext", choice<AT(protection.take_plaintext), kPlaintexts>(),
      "what lies in the data directory unsealed although there is a key: seal it at the start, or refuse to start",

@@ -31,9 +31,10 @@ base::Result<std::string> check_data_directory(const config::Settings& settings)
   base::PosixEnv files;
   PAYONCE_TRY(const seal::Survey survey, seal::survey(files, settings.data_dir, places(), settings.protection));
   if (!settings.protection.keys) return std::string();
-  return fmt::format("encryption key {} is good: {} holds {} files sealed under it, {} under older keys, {} not sealed\n",
-                     base::hex(settings.protection.keys->first().id()), settings.data_dir, survey.sealed,
-                     survey.other_key.size(), survey.plain.size());
+  return fmt::format(
+      "encryption key {} is good: {} holds {} files sealed under it, {} under older keys, {} not sealed\n",
+      base::hex(settings.protection.keys->first().id()), settings.data_dir, survey.sealed, survey.other_key.size(),
+      survey.plain.size());
 }
 
 }  // namespace payonce

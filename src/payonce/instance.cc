@@ -147,10 +147,10 @@ struct Instance::Parts {
 
   void add_engine(LocalEngine::Hooks hooks) {
     const bool on_disk = !directory.empty() && settings.engine.kv_disk_bytes > 0;
-    engine = std::make_unique<LocalEngine>(settings, on_disk ? directory + "/kv" : "",
-                                           EngineParts::Surroundings{
-                                               .clock = clock, .metrics = metrics, .env = env, .data = data.files()},
-                                           std::move(hooks));
+    engine = std::make_unique<LocalEngine>(
+        settings, on_disk ? directory + "/kv" : "",
+        EngineParts::Surroundings{.clock = clock, .metrics = metrics, .env = env, .data = data.files()},
+        std::move(hooks));
   }
   // The engine begins to load its model; from now on requests go to it.
   base::Status start_engine() {
@@ -175,11 +175,13 @@ struct Instance::Parts {
   std::unique_ptr<SemanticLayer> make_semantic() {
     return std::make_unique<SemanticLayer>(
         settings, directory, *embedder,
-        SemanticLayer::Surroundings{.clock = clock, .env = data.files(), .pool = pool, .metrics = metrics, .store = *store});
+        SemanticLayer::Surroundings{
+            .clock = clock, .env = data.files(), .pool = pool, .metrics = metrics, .store = *store});
   }
   std::unique_ptr<PrefixLayer> make_prefix() {
     return std::make_unique<PrefixLayer>(
-        directory, salt, PrefixLayer::Surroundings{.clock = clock, .env = data.files(), .pool = pool, .metrics = metrics});
+        directory, salt,
+        PrefixLayer::Surroundings{.clock = clock, .env = data.files(), .pool = pool, .metrics = metrics});
   }
   std::unique_ptr<pipeline::KeepAliveStage> make_keep_alive() {
     return std::make_unique<pipeline::KeepAliveStage>(pipeline::KeepAliveStage::Parts{

@@ -29,7 +29,9 @@ std::string day_text(int64_t unix_s) {
 
 struct Ledger::State {
   State(const base::Clock& c, base::Metrics& metrics, seal::Protection p)
-      : clock(c), protection(std::move(p)), faults(metrics.counter("payonce_layer_faults_total", {{"layer", "ledger"}})) {}
+      : clock(c),
+        protection(std::move(p)),
+        faults(metrics.counter("payonce_layer_faults_total", {{"layer", "ledger"}})) {}
 
   void open(const std::string& path);
   void add(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage,

@@ -252,11 +252,12 @@ bool LedgerFile::add_sealed(sqlite3_stmt* find, sqlite3_stmt* put, const Row& ro
 
 bool LedgerFile::open_box(const std::string& day, const std::string& mark, const std::string& box, LedgerRow& out) {
   seal::Nonce nonce;
-  std::string plain(box.size() > nonce.size() + seal::kTagBytes ? box.size() - nonce.size() - seal::kTagBytes : 0, '\0');
+  std::string plain(box.size() > nonce.size() + seal::kTagBytes ? box.size() - nonce.size() - seal::kTagBytes : 0,
+                    '\0');
   std::copy_n(box.begin(), std::min(box.size(), nonce.size()), nonce.begin());
-  const bool opened = !plain.empty() && seal::Session(*sealer_, seal::Session::Way::kOpen)
-                                            .open(nonce, bound_of(day, mark),
-                                                  std::string_view(box).substr(nonce.size()), plain.data());
+  const bool opened = !plain.empty() &&
+                      seal::Session(*sealer_, seal::Session::Way::kOpen)
+                          .open(nonce, bound_of(day, mark), std::string_view(box).substr(nonce.size()), plain.data());
   base::NumberReader in(plain);
   out.day = day;
   for (int64_t* count : {&out.requests, &out.input_tokens, &out.output_tokens}) *count = in.number<int64_t>();

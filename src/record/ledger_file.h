@@ -1,5 +1,5 @@
-// The ledger's database (SQLite, WAL): a row for each day, scope, model and layer. With a key the rows are sealed one by
-// one, and found by a keyed mark (docs/formats/ledger.md); days and the number of rows can be seen then, no more.
+// The ledger's database (SQLite, WAL): a row for each day, scope, model and layer. With a key the rows are sealed one
+// by one, and found by a keyed mark (docs/formats/ledger.md); days and the number of rows can be seen then, no more.
 // Threads: one at a time.  Errors: kForbidden: it is sealed under a key that is not given, or must not be plain;
 // kUnavailable: SQLite's own. Nothing is changed then.
 #pragma once
@@ -38,8 +38,8 @@ class LedgerFile {
   bool add(const Book& rows);  // all or none
   // From that day on, of all scopes or one; the newest day first, the most money first.
   std::vector<LedgerRow> rows(const std::string& from_day, std::string_view scope);
-  std::string error() const;      // why add() failed
-  uint64_t take_faults();         // sealed rows that failed their check since it was last asked
+  std::string error() const;  // why add() failed
+  uint64_t take_faults();     // sealed rows that failed their check since it was last asked
 
  private:
   struct Row {

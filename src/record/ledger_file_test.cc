@@ -34,8 +34,12 @@ class LedgerFileTest : public testing::Test {
   void fill(const seal::Protection& protection) {
     const auto file = open(protection);
     for (int i = 0; i < 2; ++i) {
-      EXPECT_TRUE(file->add({{"2026-11-25\x1fu-canary\x1fgpt-canary\x1f" "exact", {1, 10, 2, 0.5}},
-                             {"2026-11-26\x1fu-canary\x1fgpt-canary\x1f" "exact", {1, 10, 2, 0.5}},
+      EXPECT_TRUE(file->add({{"2026-11-25\x1fu-canary\x1fgpt-canary\x1f"
+                              "exact",
+                              {1, 10, 2, 0.5}},
+                             {"2026-11-26\x1fu-canary\x1fgpt-canary\x1f"
+                              "exact",
+                              {1, 10, 2, 0.5}},
                              {"2026-11-26\x1fu-other\x1fgpt-canary\x1fupstream", {1, 1, 1, 0.75}}}));
     }
   }

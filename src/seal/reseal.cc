@@ -19,8 +19,8 @@ namespace payonce::seal {
 namespace {
 
 using base::Code;
-using base::fail;
 using base::Env;
+using base::fail;
 
 constexpr size_t kCopyBytes = 1 << 20;
 constexpr std::chrono::seconds kSayEvery{2};
@@ -33,9 +33,11 @@ std::vector<std::string> names_in(const Env& env, const std::string& root, const
     const auto names = env.list(root + "/" + folder.name);
     if (!names) continue;  // its store says why
     for (const std::string& name : *names) {
-      const std::string finished = name.ends_with(kUnfinished) ? name.substr(0, name.size() - kUnfinished.size()) : name;
+      const std::string finished =
+          name.ends_with(kUnfinished) ? name.substr(0, name.size() - kUnfinished.size()) : name;
       if (base::number_of_file(finished, folder.extension) == 0) continue;
-      if (std::ranges::find(out, folder.name + "/" + finished) == out.end()) out.push_back(folder.name + "/" + finished);
+      if (std::ranges::find(out, folder.name + "/" + finished) == out.end())
+        out.push_back(folder.name + "/" + finished);
     }
   }
   return out;
@@ -49,14 +51,16 @@ base::Result<Look> look_at(Env& env, const std::string& path, FileHeader& header
   return decode_file_header(std::string_view(bytes).substr(0, got), header);
 }
 
-tl::unexpected<base::Error> missing_key(const std::string& path, const std::string& id, const Protection& protection) {
-  return fail(Code::kForbidden,
-              fmt::format("{} is sealed under key {}, {}. Name the file with that key as encryption.key_file (or put it "
-                          "into PAYONCE_ENCRYPTION_KEY), or choose another --data; nothing was changed",
-                          path, base::hex(id),
-                          protection.keys ? fmt::format("which is not among the keys that were given (the first is {})",
-                                                        base::hex(protection.keys->first().id()))
-                                          : std::string("and no key was given")));
+tl::unexpected<base::Error> missing_key(const std::string& path, const std::string& id,
+                                        const Protection& protection) {
+  return fail(
+      Code::kForbidden,
+      fmt::format("{} is sealed under key {}, {}. Name the file with that key as encryption.key_file (or put it "
+                  "into PAYONCE_ENCRYPTION_KEY), or choose another --data; nothing was changed",
+                  path, base::hex(id),
+                  protection.keys ? fmt::format("which is not among the keys that were given (the first is {})",
+                                                base::hex(protection.keys->first().id()))
+                                  : std::string("and no key was given")));
 }
 
 base::Status copy(const base::File& from, base::File& to) {

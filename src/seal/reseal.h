@@ -1,8 +1,8 @@
 // What lies in a data directory before it is opened: sealed under which keys, or not at all. Nothing is changed until
-// all of it can be read: a wrong key costs no byte. Then whatever is not sealed under the first key is written anew
-// under it, a file at a time, each by one rename: an interrupted run goes on where it was.
-// Threads: one, before the stores open.  Errors: kForbidden: a key is missing; kUnavailable: files, or another process
-// in the directory.
+// all of it can be read: a wrong key costs no byte. Then whatever is not sealed under the first key is written
+// anew under it, a file at a time, each by one rename: an interrupted run goes on where it was.
+// Threads: one, before the stores open.  Errors: kForbidden: a key is missing; kUnavailable: files, or another
+// process in the directory.
 #pragma once
 
 #include <cstdint>

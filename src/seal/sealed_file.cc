@@ -34,7 +34,8 @@ class SealedFile::Window {
   // the next call.
   base::Result<std::string_view> at(uint64_t place, size_t size, uint64_t until) {
     if (place < start_ || place + size > start_ + filled_) {
-      const uint64_t wanted = std::max<uint64_t>(size, std::min<uint64_t>(until - std::min(until, place), kReadBytes));
+      const uint64_t wanted =
+          std::max<uint64_t>(size, std::min<uint64_t>(until - std::min(until, place), kReadBytes));
       if (wanted > room_) {
         room_ = static_cast<size_t>(wanted);
         buffer_ = std::make_unique_for_overwrite<char[]>(room_);
@@ -73,15 +74,15 @@ base::Status SealedFile::read_header() {
   }
   const Key* key = keys_->find(header.key_id);
   if (key == nullptr)
-    return fail(Code::kForbidden, fmt::format("{} is sealed under key {}, which is not given", name_,
-                                              base::hex(header.key_id)));
+    return fail(Code::kForbidden,
+                fmt::format("{} is sealed under key {}, which is not given", name_, base::hex(header.key_id)));
   sealer_ = std::make_unique<const Sealer>(*key, header.salt, name_);
   end_ = kFileHeaderBytes;
   return {};
 }
 
-// From head to head; pieces are not looked at. After a damaged head the next one that verifies is searched for. It says
-// where its bytes stand in the plain file, so that those of all others stay where they were.
+// From head to head; pieces are not looked at. After a damaged head the next one that verifies is searched for. It
+// says where its bytes stand in the plain file, so that those of all others stay where they were.
 base::Status SealedFile::find_frames() {
   PAYONCE_TRY(const uint64_t file_size, file_->size());
   Window window(*file_);
@@ -96,8 +97,8 @@ base::Status SealedFile::find_frames() {
       PAYONCE_TRY(const std::string_view rest, window.at(place + 1, kScanBytes, 0));
       const size_t next = rest.find(kFrameMagic);
       place += 1 + (next != std::string_view::npos ? next
-                    : rest.size() > kFrontBytes     ? rest.size() - kFrameMagic.size() + 1
-                                                    : kFrontBytes);
+                    : rest.size() > kFrontBytes    ? rest.size() - kFrameMagic.size() + 1
+                                                   : kFrontBytes);
       continue;
     }
     if (place + head->sealed_bytes() > file_size) break;  // torn
@@ -225,8 +226,8 @@ base::Result<size_t> SealedFile::read(uint64_t offset, char* out, size_t size, D
 base::Result<bool> SealedFile::open_frame(Session& session, Window& window, const Frame& frame, uint32_t from,
                                           char* out, uint32_t size) const {
   const uint32_t first = from / kPieceBytes, last = (from + size - 1) / kPieceBytes;
-  const uint64_t until = std::min(piece_place(frame.place, last + 1),
-                                  frame.place + FrameHead{.size = frame.size}.sealed_bytes());
+  const uint64_t until =
+      std::min(piece_place(frame.place, last + 1), frame.place + FrameHead{.size = frame.size}.sealed_bytes());
   PAYONCE_TRY(const std::string_view front, window.at(frame.place, kFrontBytes, first == 0 ? until : 0));
   std::array<char, kHeadBytes> kept{};  // the window moves on
   front.copy(kept.data(), kept.size());

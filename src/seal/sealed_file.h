@@ -1,6 +1,6 @@
-// A file whose bytes are sealed on their way to the disk and opened on their way back: to its user it is a file of the
-// plain bytes. What is appended at once is sealed as one frame, under a nonce of its own, drawn at random, so that a
-// tail that was torn, cut off and written again repeats none. docs/formats/sealed-file.md describes each byte.
+// A file whose bytes are sealed on their way to the disk and opened on their way back: to its user it is a file of
+// the plain bytes. What is appended at once is sealed as one frame, under a nonce of its own, drawn at random, so
+// that a tail that was torn, cut off and written again repeats none. docs/formats/sealed-file.md describes each byte.
 //
 // Threads: as base::File.  Errors: as the file below, and kCorrupt where bytes are not what was sealed there.
 #pragma once
@@ -22,9 +22,9 @@ namespace payonce::seal {
 
 class SealedFile final : public base::File {
  public:
-  // `file` was opened for appending, or is not appended to. `name`: what the file is called in the data directory; its
-  // bytes cannot be read under another. `faults` counts damage. kCorrupt: it is not sealed, or its header is damaged;
-  // kForbidden: it is sealed under a key that is not among `keys`.
+  // `file` was opened for appending, or is not appended to. `name`: what the file is called in the data directory;
+  // its bytes cannot be read under another. `faults` counts damage. kCorrupt: it is not sealed, or its header is
+  // damaged; kForbidden: it is sealed under a key that is not among `keys`.
   static base::Result<std::unique_ptr<SealedFile>> open(std::unique_ptr<base::File> file, KeysPtr keys,
                                                         std::string name, base::Counter faults);
 

@@ -233,7 +233,8 @@ class StoreCrash : public testing::Test {
 };
 
 void run_seeds(Disk disk) {
-  if (const uint64_t seed = from_environment("PAYONCE_CRASH_SEED", 0); seed != 0) return Workload(seed, disk).run(400);
+  if (const uint64_t seed = from_environment("PAYONCE_CRASH_SEED", 0); seed != 0)
+    return Workload(seed, disk).run(400);
   const uint64_t seeds = from_environment("PAYONCE_CRASH_SEEDS", 60);
   for (uint64_t seed = 1; seed <= seeds && !testing::Test::HasFailure(); ++seed) Workload(seed, disk).run(400);
 }

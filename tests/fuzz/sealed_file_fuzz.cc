@@ -1,5 +1,5 @@
-// A sealed file of any bytes, and one of ours with bytes changed as the input says: whatever is read is what was sealed
-// there, or zeros.
+// A sealed file of any bytes, and one of ours with bytes changed as the input says: whatever is read is what was
+// sealed there, or zeros.
 #include "fuzz.h"
 #include "seal/sealed_file.h"
 
