@@ -67,7 +67,7 @@ void Ledger::State::open(const std::string& path) {
   }
   const bool unreadable = opened.error().code != base::Code::kForbidden;
   base::log_error("ledger {}: {}; savings are counted in memory only{}", path, opened.error().message,
-                  unreadable ? ". Move the file away to start a new one" : "");
+                  unreadable ? ". Make room on the disk, or move the file away to start a new one" : "");
   faults.add();
 }
 
@@ -95,11 +95,11 @@ void Ledger::State::write_out() {
     rows.swap(pending);
   }
   if (rows.empty()) return;
-  const bool written = file->add(rows);
+  const base::Status written = file->add(rows);
   count_faults();
   if (written) return;
   faults.add();
-  if (!std::exchange(complained, true)) base::log_error("ledger: {}; will try again", file->error());
+  if (!std::exchange(complained, true)) base::log_error("ledger: {}; will try again", written.error().message);
   const std::lock_guard lock(mutex);
   for (const auto& [key, sums] : rows) pending[key].add(sums);  // nothing is lost: the next turn writes it
 }

@@ -174,7 +174,7 @@ base::Status LedgerFile::rewrite(const std::string& path, const seal::Protection
         {.requests = row.requests, .input = row.input_tokens, .output = row.output_tokens, .usd = row.usd});
   {
     PAYONCE_TRY(const auto fresh, open(unfinished, protection));
-    if (!fresh->add(all)) return fail(Code::kUnavailable, fresh->error());
+    PAYONCE_CHECK_OK(fresh->add(all));
     // No second file may stand beside either when the one takes the other's name.
     PAYONCE_CHECK_OK(fresh->run("PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;"));
   }
@@ -185,8 +185,8 @@ base::Status LedgerFile::rewrite(const std::string& path, const seal::Protection
   return files.sync_directory(std::filesystem::path(path).parent_path().string());
 }
 
-bool LedgerFile::add(const Book& rows) {
-  if (!run("BEGIN IMMEDIATE")) return false;
+base::Status LedgerFile::add(const Book& rows) {
+  PAYONCE_CHECK_OK(run("BEGIN IMMEDIATE"));
   const Statement add = sealer_ ? nullptr : prepare(db_, kAdd);
   const Statement find = sealer_ ? prepare(db_, kFindBox) : nullptr, put = sealer_ ? prepare(db_, kPutBox) : nullptr;
   bool good = sealer_ ? find && put : add != nullptr;
@@ -201,9 +201,10 @@ bool LedgerFile::add(const Book& rows) {
     }
     good = sealer_ ? add_sealed(find.get(), put.get(), row, sums) : add_plain(add.get(), row, sums);
   }
-  if (good && run("COMMIT")) return true;
+  if (good && run("COMMIT")) return {};
+  auto failed = fail(Code::kUnavailable, error());  // before the rollback has a message of its own
   (void)run("ROLLBACK");
-  return false;
+  return failed;
 }
 
 bool LedgerFile::add_plain(sqlite3_stmt* statement, const Row& row, const Sums& sums) {

@@ -35,10 +35,9 @@ class LedgerFile {
   static base::Result<std::unique_ptr<LedgerFile>> open(const std::string& path, const seal::Protection& protection);
   ~LedgerFile();
 
-  bool add(const Book& rows);  // all or none
+  base::Status add(const Book& rows);  // all or none
   // From that day on, of all scopes or one; the newest day first, the most money first.
   std::vector<LedgerRow> rows(const std::string& from_day, std::string_view scope);
-  std::string error() const;  // why add() failed
   uint64_t take_faults();     // sealed rows that failed their check since it was last asked
 
  private:
@@ -49,6 +48,7 @@ class LedgerFile {
   base::Status open_database(const std::string& path);
   base::Status prepare_tables(const seal::Protection& protection);
   base::Status rewrite(const std::string& path, const seal::Protection& protection);
+  std::string error() const;
   base::Status run(const char* sql);
   base::Result<std::string> sealed_header();  // empty: not sealed
   bool has_plain_rows();
