@@ -38,7 +38,7 @@ class LedgerFile {
   base::Status add(const Book& rows);  // all or none
   // From that day on, of all scopes or one; the newest day first, the most money first.
   std::vector<LedgerRow> rows(const std::string& from_day, std::string_view scope);
-  uint64_t take_faults();     // sealed rows that failed their check since it was last asked
+  uint64_t take_faults();  // sealed rows that failed their check since it was last asked
 
  private:
   struct Row {
