@@ -96,7 +96,7 @@ std::unique_ptr<kv::BlockStore> open_store(const config::EngineSettings& setting
   options.directory = on_disk ? kv_directory : "";
   options.disk_bytes = settings.kv_disk_bytes;
   options.fingerprint = root_of(model);
-  return kv::BlockStore::open(options, around.env, around.clock, around.metrics);
+  return kv::BlockStore::open(options, around.data, around.clock, around.metrics);
 }
 
 #ifdef PAYONCE_BACKENDS
