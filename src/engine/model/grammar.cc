@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <llama.h>
 
+#include <charconv>
 #include <cmath>
 #include <exception>
 #include <limits>
@@ -97,25 +98,43 @@ class LlamaGrammar final : public Grammar {
   bool broken_ = false;
 };
 
-// True when the GBNF text may hold a token element, such as <think> or <[123]>: a '<' outside of literals, character
-// classes and comments.
-bool names_tokens(const std::string& gbnf) {
-  char within = 0;  // '"', '[' or '#'
+// What stands in a GBNF text outside of literals, character classes, tokens and comments, without white space.
+struct Outline {
+  std::string text;
+  bool names_tokens = false;  // it may hold a token element, such as <think> or <[123]>
+};
+
+Outline outline_of(const std::string& gbnf) {
+  Outline out;
+  char end = 0;  // of what we are within
   for (size_t i = 0; i < gbnf.size(); ++i) {
     const char c = gbnf[i];
-    if (within == '#') {
-      if (c == '\n') within = 0;
-    } else if (c == '\\') {
-      ++i;
-    } else if (within) {
-      if (c == (within == '[' ? ']' : '"')) within = 0;
-    } else if (c == '"' || c == '[' || c == '#') {
-      within = c;
-    } else if (c == '<') {
-      return true;
+    if (end != 0) {
+      if (c == '\\' && (end == '"' || end == ']')) ++i;
+      if (c == end) end = 0;
+    } else if (c == '"' || c == '[' || c == '<' || c == '#') {
+      end = c == '[' ? ']' : c == '<' ? '>' : c == '#' ? '\n' : '"';
+      out.names_tokens |= c == '<';
+    } else if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
+      out.text += c;
     }
   }
-  return false;
+  return out;
+}
+
+// {least,most}: the library takes their difference for a number of rules, and with most < least makes rules until
+// there is no memory left.
+base::Status check_repetitions(std::string_view outline) {
+  const char* const end = outline.data() + outline.size();
+  for (size_t at = outline.find('{'); at != std::string_view::npos; at = outline.find('{', at + 1)) {
+    uint64_t least = 0, most = 0;
+    const auto first = std::from_chars(outline.data() + at + 1, end, least);
+    if (first.ec != std::errc() || first.ptr == end || *first.ptr != ',') continue;
+    if (std::from_chars(first.ptr + 1, end, most).ec == std::errc() && most < least)
+      return base::fail(base::Code::kInvalid, fmt::format("grammar: {{{},{}}} asks for at least {}, at most {} times",
+                                                          least, most, least, most));
+  }
+  return {};
 }
 
 base::Status check_trigger(const std::string& trigger) {
@@ -135,7 +154,7 @@ base::Status check(const Grammar::Source& source) {
     return base::fail(base::Code::kInvalid, fmt::format("grammar: nested deeper than {} levels", kMaxGrammarDepth));
   }
   for (const std::string& trigger : source.triggers) PAYONCE_CHECK_OK(check_trigger(trigger));
-  return {};
+  return check_repetitions(outline_of(source.gbnf).text);
 }
 
 Sampler make_sampler(const Vocab& vocab, const Grammar::Source& source) {
@@ -179,8 +198,8 @@ base::Result<std::unique_ptr<Grammar>> Grammar::make(const Vocab& vocab, const S
     if (what.empty()) what = errors.first();
     return base::fail(base::Code::kInvalid, fmt::format("grammar: {}", what.empty() ? "it cannot be parsed" : what));
   }
-  auto grammar =
-      std::make_unique<LlamaGrammar>(vocab, vocab.token_tree(), std::move(sampler), names_tokens(source.gbnf));
+  auto grammar = std::make_unique<LlamaGrammar>(vocab, vocab.token_tree(), std::move(sampler),
+                                                outline_of(source.gbnf).names_tokens);
   if (!source.lazy) PAYONCE_CHECK_OK(read_prefill(vocab, source.prefill, *grammar));
   return grammar;
 }

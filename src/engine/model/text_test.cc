@@ -238,6 +238,13 @@ TEST_F(Text, BadGrammarsAreErrors) {
   for (const std::string bad : {"", "root ::= \"a", "root ::= other", "x ::= \"a\"", "root ::= root \"a\""}) {
     EXPECT_FALSE(Grammar::make(*vocab_, {.gbnf = bad}).has_value()) << bad;
   }
+  // The library would make rules until there is no memory left.
+  for (const std::string least_over_most : {"{5,4}", " { 5 , #\n 4 } ", "\"\\\"\" [\\]{] \"a\"{2000,1999}"}) {
+    const auto made = Grammar::make(*vocab_, {.gbnf = "root ::= ([a-z]" + least_over_most + ")"});
+    ASSERT_FALSE(made.has_value()) << least_over_most;
+    EXPECT_NE(made.error().message.find("at most"), std::string::npos) << made.error().message;
+  }
+  EXPECT_TRUE(Grammar::make(*vocab_, {.gbnf = "root ::= \"{5,4}\" [{5,4}]{4,5} # {5,4}"}).has_value());
   const std::string deep = "root ::= " + std::string(100'000, '(') + "\"a\"" + std::string(100'000, ')');
   EXPECT_FALSE(Grammar::make(*vocab_, {.gbnf = deep}).has_value());
   EXPECT_FALSE(Grammar::make(*vocab_, {.gbnf = "root ::= \"a\"", .lazy = true, .triggers = {"(["}}).has_value());
