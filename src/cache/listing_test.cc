@@ -3,12 +3,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "cache/store_fixture.h"
 
 namespace payonce::cache {
 namespace {
+
+// Not the clock on the wall: a busy machine stretches that (2 s for 25 rows, once in six runs beside builds).
+double thread_cpu_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
 
 std::vector<std::string> all_pages(ResponseStore& store, const PurgeFilter& filter, size_t limit) {
   std::vector<std::string> keys;
@@ -73,11 +80,11 @@ TEST(Listing, APageOfAHundredThousandTakesMilliseconds) {
     f.store->insert(make_entry(fmt::format("{:016x}", static_cast<uint64_t>(i) * 0x9E3779B97F4A7C15), "b", f.clock));
   }
   ASSERT_EQ(f.store->stats().memory_entries, 100'000u);
-  const auto started = std::chrono::steady_clock::now();
+  const double started_ms = thread_cpu_ms();
   EXPECT_EQ(f.store->list({}, 25).size(), 25u);
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - started;
-  RecordProperty("milliseconds", fmt::format("{:.1f}", took.count()));
-  EXPECT_LT(took.count(), 2000) << "a page copies little more than it shows";
+  const double took_ms = thread_cpu_ms() - started_ms;
+  RecordProperty("milliseconds", fmt::format("{:.1f}", took_ms));
+  EXPECT_LT(took_ms, 2000) << "a page copies little more than it shows";
 }
 
 }  // namespace
