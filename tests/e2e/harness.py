@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -22,9 +23,22 @@ def binary():
     return path
 
 
+_ports = []
+
+
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+    """A port that stays free between two starts of a program: below those that the system gives to connections, and
+    held against other runs of these tests by a name that only one process may have."""
+    for port in random.sample(range(10_000, 32_000), 100):
+        holder = socket.socket(socket.AF_UNIX)
+        try:
+            holder.bind(f"\0payonce-test-port-{port}")
+            with socket.create_server(("127.0.0.1", port)):
+                _ports.append(holder)
+                return port
+        except OSError:
+            holder.close()
+    raise AssertionError("100 ports were taken")
 
 
 def eventually(check, timeout_s=10, what=""):
