@@ -197,7 +197,7 @@ class Audit {
       trial("TTL of answers", std::string(ttl.name), other);
     }
     chosen("memory for answers", fmt::format("{} MiB", options_.memory_bytes >> 20U), now);
-    for (const uint64_t mib : {1, 16}) {
+    for (const uint64_t mib : {1U, 16U}) {
       Options other = options_;
       other.memory_bytes = mib << 20U;
       trial("memory for answers", fmt::format("{} MiB", mib), other);

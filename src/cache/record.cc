@@ -39,7 +39,7 @@ uint8_t number_of(llm::Dialect dialect) {
   for (const auto& [value, number] : kDialects) {
     if (value == dialect) return number;
   }
-  PAYONCE_ASSERT(!"a dialect without a number");
+  PAYONCE_ASSERT(false && "a dialect without a number");
   return 0;
 }
 

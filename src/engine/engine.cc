@@ -16,8 +16,7 @@ namespace payonce::engine {
 
 struct Engine::State {
   State(Parts p, EngineOptions o) : parts(p), options(std::move(o)) {
-    if (parts.store != nullptr)
-      tier = std::make_unique<Tier>(*parts.store, parts.executor, parts.clock, [this] { poke(); });
+    if (parts.store != nullptr) tier = std::make_unique<Tier>(*parts.store, parts.executor, [this] { poke(); });
     scheduler = std::make_unique<Scheduler>(Scheduler::Parts{.executor = parts.executor,
                                                              .vocab = parts.vocab,
                                                              .tier = tier.get(),

@@ -17,8 +17,8 @@ constexpr char kWithSliding = 1, kWithoutSliding = 0;
 
 }  // namespace
 
-Tier::Tier(kv::BlockStore& store, Executor& executor, const base::Clock& clock, std::function<void()> wake)
-    : store_(store), executor_(executor), clock_(clock), wake_(std::move(wake)), reader_([this] { read_loads(); }) {}
+Tier::Tier(kv::BlockStore& store, Executor& executor, std::function<void()> wake)
+    : store_(store), executor_(executor), wake_(std::move(wake)), reader_([this] { read_loads(); }) {}
 
 Tier::~Tier() {
   {

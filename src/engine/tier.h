@@ -18,7 +18,6 @@
 #include <thread>
 #include <vector>
 
-#include "base/clock.h"
 #include "engine/block_manager.h"
 #include "engine/sequence.h"
 #include "kv/block_store.h"
@@ -27,7 +26,7 @@ namespace payonce::engine {
 
 class Tier {
  public:
-  Tier(kv::BlockStore& store, Executor& executor, const base::Clock& clock, std::function<void()> wake);
+  Tier(kv::BlockStore& store, Executor& executor, std::function<void()> wake);
   ~Tier();
 
   // Starts to bring what the tier has of the sequence's next tokens. False: nothing there, or computing it is
@@ -65,7 +64,6 @@ class Tier {
 
   kv::BlockStore& store_;
   Executor& executor_;
-  const base::Clock& clock_;
   const std::function<void()> wake_;
   std::deque<int32_t> to_store_;  // ids; one that is gone by then is passed over
   double prefill_us_per_token_ = 0;

@@ -38,7 +38,7 @@ struct TierTest : testing::Test {
                                   .disk_bytes = 64U << 20,
                                   .fingerprint = "simulated"},
                                  env, clock, metrics);
-    tier = std::make_unique<Tier>(*store, *executor, clock, [this] {
+    tier = std::make_unique<Tier>(*store, *executor, [this] {
       {
         const std::lock_guard lock(mutex);
         came = true;

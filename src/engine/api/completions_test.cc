@@ -63,7 +63,7 @@ TEST_F(CompletionsTest, ChoicesAreNumberedPromptByPrompt) {
   const auto received = send(kPath, R"({"prompt":["a","b"],"n":2,"temperature":1})");
   ASSERT_EQ(engine.requests.size(), 2u);
   EXPECT_EQ(asked(1).n, 2);
-  for (const size_t prompt : {1, 0})
+  for (const size_t prompt : {1U, 0U})
     for (const int32_t choice : {1, 0}) {
       engine.say(prompt, std::to_string(prompt) + std::to_string(choice), choice);
       engine.end(prompt, Finish::kStop, "", choice);

@@ -129,7 +129,7 @@ TEST(Pages, RowsGoToTheirSlots) {
   const auto keys = one.numbers(5 * one.row_floats(2), 1);
   const auto values = one.numbers(5 * one.row_floats(2), 1);
   const int64_t slots[] = {40, 41, -1, 3, 500};
-  for (size_t row : {0, 1, 3, 4}) {
+  for (size_t row : {0U, 1U, 3U, 4U}) {
     const auto offset = row * one.row_floats(2);
     store_token(one.shape.page, one.page(static_cast<int32_t>(slots[row] / 16)), static_cast<int>(slots[row] % 16),
                 keys.data() + offset, values.data() + offset);

@@ -41,7 +41,7 @@ struct Traffic {
 double sigmoid(double z) { return 1 / (1 + std::exp(-z)); }
 
 TEST(Calibrator, KeepsTheBoundWhateverTheVerifierIsWorth) {
-  for (const uint64_t seed : {1, 2, 3, 4})
+  for (const uint64_t seed : {1U, 2U, 3U, 4U})
     for (const double bound : {0.005, 0.01, 0.02}) {
       // An honest verifier, one that is far too sure, one that is far too shy, and one that knows nothing.
       const auto honest = [](const Signals& s) { return sigmoid(static_cast<double>(s.logit)); };
