@@ -7,54 +7,13 @@
 
 #include "fuzz.h"
 #include "kv/segment.h"
+#include "memory_env.h"
 
 namespace {
 
 using namespace payonce;
 
 constexpr uint64_t kSeed = 7;
-
-// One file, in memory.
-class MemoryFile final : public base::File {
- public:
-  explicit MemoryFile(std::string content) : content_(std::move(content)) {}
-  base::Status append(std::string_view bytes) override {
-    content_.append(bytes);
-    return {};
-  }
-  base::Result<size_t> read_at(uint64_t offset, char* out, size_t size) const override {
-    if (offset >= content_.size()) return size_t{0};
-    return content_.copy(out, size, static_cast<size_t>(offset));
-  }
-  base::Result<uint64_t> size() const override { return content_.size(); }
-  base::Status sync() override { return {}; }
-  base::Status truncate(uint64_t size) override {
-    content_.resize(static_cast<size_t>(size));
-    return {};
-  }
-
- private:
-  std::string content_;
-};
-
-class MemoryEnv final : public base::Env {
- public:
-  explicit MemoryEnv(std::string content) : content_(std::move(content)) {}
-  base::Result<std::unique_ptr<base::File>> open(const std::string&, Mode) override {
-    return std::make_unique<MemoryFile>(content_);
-  }
-  base::Status make_directories(const std::string&) override { return {}; }
-  base::Result<std::vector<std::string>> list(const std::string&) const override {
-    return std::vector<std::string>();
-  }
-  base::Status remove(const std::string&) override { return {}; }
-  base::Status rename(const std::string&, const std::string&) override { return {}; }
-  base::Status sync_directory(const std::string&) override { return {}; }
-  bool exists(const std::string&) const override { return true; }
-
- private:
-  const std::string content_;
-};
 
 kv::Block made_block(std::string_view payload) {
   kv::Block block;
@@ -67,7 +26,7 @@ kv::Block made_block(std::string_view payload) {
 // Every block that can be read out of `content`.
 std::map<kv::BlockHash, std::string> blocks_in(const std::string& content) {
   std::map<kv::BlockHash, std::string> out;
-  MemoryEnv env(content);
+  fuzz::MemoryEnv env(content);
   const auto segment = kv::Segment::open(env, "", 1);
   if (!segment) return out;
   std::map<uint64_t, kv::RecordHeader> headers;
