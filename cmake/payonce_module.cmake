@@ -1,10 +1,12 @@
-# payonce_module(NAME [SOURCES …] [DEPENDS modules…] [LIBRARIES targets…] [TESTS x_test.cc…] [TEST_LIBRARIES …])
+# payonce_module(NAME [SOURCES …] [DEPENDS modules…] [LIBRARIES targets…] [TESTS x_test.cc…] [TEST_LIBRARIES …]
+#                [ONE_THREAD])
 #
 # One folder = one namespace = one target = one test label. A module gets an include root of its own, which holds
 # links to the headers of its folder alone, and the include roots of the modules that it names. So an undeclared
 # include does not compile, and since DEPENDS must name modules declared earlier, there are no circles.
+# ONE_THREAD: its tests start no thread, so the build with ThreadSanitizer, which would tell nothing, goes without.
 function(payonce_module NAME)
-  cmake_parse_arguments(M "" "" "SOURCES;DEPENDS;LIBRARIES;TESTS;TEST_LIBRARIES" ${ARGN})
+  cmake_parse_arguments(M "ONE_THREAD" "" "SOURCES;DEPENDS;LIBRARIES;TESTS;TEST_LIBRARIES" ${ARGN})
   if(M_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "payonce_module(${NAME}): unknown arguments: ${M_UNPARSED_ARGUMENTS}")
   endif()
@@ -23,6 +25,7 @@ function(payonce_module NAME)
     set(SCOPE PUBLIC)
     add_library(${TARGET} STATIC ${M_SOURCES})
     target_link_libraries(${TARGET} PRIVATE payonce_warnings)
+    payonce_precompile(${TARGET} modules)
   else()
     set(SCOPE INTERFACE)
     add_library(${TARGET} INTERFACE)
@@ -38,11 +41,20 @@ function(payonce_module NAME)
     target_link_libraries(${TARGET} ${SCOPE} payonce_${DEPENDENCY_ID})
   endforeach()
 
+  if(M_ONE_THREAD AND PAYONCE_SANITIZE MATCHES "thread")
+    return()
+  endif()
   if(M_TESTS AND PAYONCE_TESTS)
     add_executable(${TARGET}_test ${M_TESTS})
     target_link_libraries(${TARGET}_test PRIVATE ${TARGET} payonce_warnings GTest::gtest_main GTest::gmock
                                                  payonce::rapidcheck ${M_TEST_LIBRARIES})
+    payonce_precompile(${TARGET}_test tests)
     gtest_discover_tests(${TARGET}_test TEST_PREFIX "${NAME}." DISCOVERY_TIMEOUT 60
                          PROPERTIES LABELS ${ID} TIMEOUT 240)
   endif()
+endfunction()
+
+# Definitions that hold paths, for the test files that read them alone: no other is compiled anew in another clone.
+function(payonce_test_paths DEFINITIONS)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_DEFINITIONS "${DEFINITIONS}")
 endfunction()
