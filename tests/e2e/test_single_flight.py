@@ -3,7 +3,6 @@
 import concurrent.futures
 import json
 
-import httpx
 import pytest
 
 from answers import text_of
@@ -79,11 +78,13 @@ def test_the_followers_finish_when_the_leader_leaves(gateway, upstream, stream):
     upstream.fail(hold=hold, after=2 if stream else -1)
     body = chat_body(stream=True) if stream else chat_body()
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        leader = pool.submit(leave_after, gateway, body, hold)
-        hold.wait_reached()
-        followers = [pool.submit(gateway.chat, body) for _ in range(5)]
-        eventually(lambda: collapsed(gateway) == 5, what="five joined")
-        leader.result(timeout=30)
+        with gateway.connect() as leader:
+            leader.send(asking(body))
+            hold.wait_reached()
+            followers = [pool.submit(gateway.chat, body) for _ in range(5)]
+            eventually(lambda: collapsed(gateway) == 5, what="five joined")
+            connected = clients(gateway)
+        eventually(lambda: clients(gateway) < connected, what="the leader has left")
         hold.release()
         answers = [one.result(timeout=30) for one in followers]
     assert upstream.count == 1 and not upstream.requests[0].disconnected.is_set()
@@ -92,22 +93,22 @@ def test_the_followers_finish_when_the_leader_leaves(gateway, upstream, stream):
     assert CacheStatus(gateway.chat(body)).hit
 
 
-def leave_after(gateway, body, hold):
-    """A client that closes its connection without its answer, after others have joined."""
-    with httpx.Client(base_url=gateway.root, trust_env=False) as client:
-        try:
-            client.post("/v1/chat/completions", json=body, timeout=httpx.Timeout(10, read=1.0))
-        except httpx.TimeoutException:
-            pass
-    assert not hold.released.is_set()
+def asking(body):
+    return raw_post("/v1/chat/completions", json.dumps(body).encode())
+
+
+def clients(gateway):
+    return gateway.metric("payonce_connections", side="client")
 
 
 def test_when_all_leave_the_call_upstream_ends(gateway, upstream):
     hold = Hold()
     upstream.fail(hold=hold)
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        for leaving in [pool.submit(leave_after, gateway, chat_body(), hold) for _ in range(3)]:
-            leaving.result(timeout=30)
+    with gateway.connect() as first, gateway.connect() as second, gateway.connect() as third:
+        for leaving in (first, second, third):
+            leaving.send(asking(chat_body()))
+        eventually(lambda: collapsed(gateway) == 2, what="two joined")
+        hold.wait_reached()
     assert upstream.requests[0].disconnected.wait(10)
     assert upstream.count == 1
     assert gateway.chat().json()["id"] == "chatcmpl-up2"
