@@ -60,13 +60,13 @@ struct Ledger::State {
 };
 
 void Ledger::State::open(const std::string& path) {
-  auto ledger = LedgerFile::open(path, protection);
-  if (ledger) {
-    file = *std::move(ledger);
+  auto found = LedgerFile::open(path, protection);
+  if (found) {
+    file = *std::move(found);
     return;
   }
-  const bool unreadable = ledger.error().code != base::Code::kForbidden;
-  base::log_error("ledger {}: {}; savings are counted in memory only{}", path, ledger.error().message,
+  const bool unreadable = found.error().code != base::Code::kForbidden;
+  base::log_error("ledger {}: {}; savings are counted in memory only{}", path, found.error().message,
                   unreadable ? ". Make room on the disk, or move the file away to start a new one" : "");
   faults.add();
 }
