@@ -24,7 +24,7 @@ from world import World  # noqa: E402
 GATEWAY_ACTORS = 10
 AGENT_ACTORS = 3
 # Of a build: patience for one request, until it is ready, and the share of requests to the engine that it bears.
-BUILDS = {"release": (30.0, 30.0, 1.0), "dev": (60.0, 120.0, 0.3), "tsan": (120.0, 240.0, 0.05)}
+BUILDS = {"release": (60.0, 60.0, 1.0), "dev": (120.0, 180.0, 0.3), "tsan": (240.0, 300.0, 0.05)}
 
 
 def arguments() -> argparse.Namespace:

@@ -52,7 +52,8 @@ def timetable(seed: int, length_s: float) -> list[Event]:
         if length_s <= SHORT_RUN_S
         else ((40, 70), (4, 9)) if length_s < 600 else ((150, 420), (6, 15))
     )
-    events, ends_at, at_s = [], draw.uniform(*life_s), 0.0
+    events: list[Event] = []
+    ends_at, at_s = draw.uniform(*life_s), 0.0
     while True:
         at_s += draw.uniform(*pause_s)
         if at_s >= length_s:

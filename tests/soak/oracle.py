@@ -4,7 +4,6 @@ the plan explains that. Whatever nothing explains is a finding."""
 import dataclasses
 import json
 import re
-from typing import Any
 
 import plan
 import questions
@@ -106,14 +105,9 @@ class Oracle:
                 "x-payonce-saved" in got.headers and int(got.headers["age"]) >= 0,
                 "a hit without Age or X-Payonce-Saved",
             )
-            need(
-                not calls or status.parameters["detail"].__str__() == "semantic",
-                f"a hit that went upstream: {calls}",
-            )
+            need(not calls or str(status.parameters["detail"]) == "semantic", f"a hit that went upstream: {calls}")
         elif ask.kind not in ("engine", "models"):  # else the engine inside answers
-            told = SERIAL.search("-up" + got.headers.get("x-request-id", "").removeprefix("req-"))
-            need(told, "a forwarded answer without the upstream's X-Request-Id")
-            call = self._world.book.calls[int(told.group(1))]
+            call = self._call_of("-up" + got.headers.get("x-request-id", "").removeprefix("req-"))
             self._forwarded(ask, got, status, call, calls)
             if call.damaged:
                 self._world.count("damaged answers passed on")
@@ -140,16 +134,21 @@ class Oracle:
                 f"{len(calls)} calls upstream for one miss: {calls}",
             )
 
+    def _call_of(self, made_id: str) -> Call:
+        """The call upstream that an id names."""
+        found = SERIAL.search(made_id)
+        call = self._world.book.calls.get(int(found.group(1))) if found else None
+        if call is None:
+            raise Wrong(f"the id {made_id!r} is none that the upstream gave")
+        return call
+
     def _flight_failed(self, ask: plan.Ask, got: Outcome) -> bool:
         """Whether a call of somebody else for the same went wrong meanwhile: its followers ask themselves then."""
         asked = essence(ask.path, ask.body)
         return any(call.fault and call.asked == asked for call in self._world.book.since(got.started))
 
     def _belongs(self, ask: plan.Ask, got: Outcome, status: CacheStatus, said: Said, asked: Essence) -> None:
-        found = SERIAL.search(said.id)
-        need(found, f"the id {said.id!r} is none that the upstream gave")
-        call = self._world.book.calls.get(int(found.group(1)))
-        need(call, f"no call {said.id}")
+        call = self._call_of(said.id)
         teams = any(mode.teams for mode in self._world.possible_modes(0, got.ended))
         mine = plan.who(ask.user, ask.scope)
         need(plan.may_share(mine, call.who, teams), f"CROSSED: made for {call.who}, given to {mine}")
@@ -243,7 +242,7 @@ class Wrong(Exception):
     """What must not be."""
 
 
-def need(condition: object, what: str) -> Any:
+def need(condition: object, what: str) -> None:
     if not condition:
         raise Wrong(what)
 

@@ -3,6 +3,7 @@ of its own, so that a run with the same seed asks the same, however its threads 
 
 import dataclasses
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import dialects
@@ -91,7 +92,7 @@ def stream_of(seed: int, *what: object) -> random.Random:
     return random.Random(":".join(map(str, (seed, *what))))
 
 
-def pick(draw: random.Random, weights: dict[str, float]) -> str:
+def pick(draw: random.Random, weights: Mapping[str, float]) -> str:
     return draw.choices(list(weights), list(weights.values()))[0]
 
 

@@ -53,4 +53,6 @@ MEANING = {wording: name for name in GROUPS for wording in wordings(name)}
 def prose(name: str) -> str:
     """The answer to a question of that meaning: prose, so that fresh and stored ones compare as equal."""
     subject, _, country = name.partition(":")
-    return f"Of the {subject} of {country or 'this caller'} one can say that it is well known to all who have looked."
+    return (
+        f"Of the {subject} of {country or 'this caller'} one can say that it is well known to all who have looked."
+    )

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import answers
@@ -14,8 +15,8 @@ import questions
 from dialects import Essence, Said, digest, essence
 from upstream import Fault, Hold, Request, Upstream
 
-PLAIN_CUT = {"after": 0}
-STREAM_CUT = {"after": 2}
+PLAIN_CUT: dict[str, Any] = {"after": 0}
+STREAM_CUT: dict[str, Any] = {"after": 2}
 # With these the answer is not the whole one of the provider; nothing of it may ever be a hit.
 DAMAGES = set(plan.FAULTS) - {"slow", "hang_up"}
 STATUSES = {"500", "503", "429", "400"}
@@ -155,7 +156,7 @@ def fault_of(name: str, stream: bool) -> Fault:
     cut = STREAM_CUT if stream else PLAIN_CUT
     if name in STATUSES:
         return Fault(status=int(name), headers=(("Retry-After", "1"),))
-    return {
+    faults: dict[str, Callable[[], Fault]] = {
         "": lambda: Fault(),
         "reset_head": lambda: Fault(raw=b""),
         "reset_mid": lambda: Fault(**cut, cut="reset"),
@@ -169,4 +170,5 @@ def fault_of(name: str, stream: bool) -> Fault:
         "drop_last": lambda: Fault(drop_last=2) if stream else Fault(body=b"[]"),
         "slow": lambda: Fault(head_delay_s=0.15, chunk_delay_s=0.03),
         "hang_up": lambda: Fault(hang_up=True),
-    }[name]()
+    }
+    return faults[name]()
