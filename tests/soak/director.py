@@ -159,13 +159,14 @@ class Director:
         text, mode = configuration(self._draw, self._upstreams, start)
         (self._gateway.folder / "payonce.toml").write_text(text)
         with self._world.lock:
-            self._world.modes.append(dataclasses.replace(mode, since=time.monotonic()))
+            self._world.modes.append(mode)
 
     def begin(self) -> None:
         self._world.born()
         started = time.monotonic()
         self._gateway.start(timeout_s=self._ready_timeout_s)
         self._world.log("director", f"ready after {time.monotonic() - started:.2f} s")
+        self._world.confirm_mode()
         self._accounts.opened()
         self._world.open_gate()
 
@@ -208,8 +209,7 @@ class Director:
         self.configure(start=False)
         self._gateway.signal(SIGHUP)
         self._logged(said, before)
-        with self._world.lock:  # until now the one before may have been in force
-            self._world.modes[-1] = dataclasses.replace(self._world.modes[-1])
+        self._world.confirm_mode()
 
     def bad_reload(self) -> None:
         said = "configuration not taken"

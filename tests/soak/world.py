@@ -14,7 +14,7 @@ from scripted import Book
 MAX_FINDINGS = 20  # then a run ends: the first ones tell the most
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Mode:
     """A configuration, as far as answers depend on it."""
 
@@ -22,6 +22,7 @@ class Mode:
     teams: bool  # keys of the gateway are in force, two of one team
     rate: int  # requests a minute of each caller; 0: no limit
     layers: str
+    until: float = float("inf")  # when the next one was confirmed to be in force
 
 
 class World:
@@ -101,15 +102,15 @@ class World:
     # ---- configurations ------------------------------------------------------------------------
 
     def possible_modes(self, started: float, ended: float) -> list[Mode]:
-        """Those that may have been in force at some time between; a reload takes effect within 3 s."""
+        """Those that may have been in force at some time between."""
         with self.lock:
-            found = [
-                mode
-                for index, mode in enumerate(self.modes)
-                if mode.since <= ended
-                and (index + 1 == len(self.modes) or self.modes[index + 1].since + 3 >= started)
-            ]
-        return found
+            return [mode for mode in self.modes if mode.since <= ended and mode.until >= started]
+
+    def confirm_mode(self) -> None:
+        """The last one is in force, none before it any more."""
+        with self.lock:
+            for mode in self.modes[:-1]:
+                mode.until = min(mode.until, time.monotonic())
 
     def in_outage(self, started: float, ended: float) -> bool:
         with self.lock:
