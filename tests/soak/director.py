@@ -66,7 +66,9 @@ def timetable(seed: int, length_s: float) -> list[Event]:
             events.append(Event(at_s, plan.pick(draw, EVENTS)))
 
 
-def configuration(draw: random.Random, upstreams: list[Scripted], start: bool) -> tuple[str, Mode]:
+def configuration(
+    draw: random.Random, upstreams: list[Scripted], start: bool, upstream_timeout_s: int
+) -> tuple[str, Mode]:
     """One in force from the start has all layers, since only those can be switched off and on again."""
     layers, teams, rate = draw.choice(LAYERS), draw.random() < 0.35, draw.choice((0, 0, 0, 400))
     if start:
@@ -98,9 +100,9 @@ def configuration(draw: random.Random, upstreams: list[Scripted], start: bool) -
             f"[upstreams.scripted{number}]",
             f'base_url = "{upstream.url}"',
             'models = ["m", "gemini-*"]',
-            'first_byte_timeout = "3s"',
-            'idle_timeout = "3s"',
-            'connect_timeout = "3s"',
+            f'first_byte_timeout = "{upstream_timeout_s}s"',
+            f'idle_timeout = "{upstream_timeout_s}s"',
+            f'connect_timeout = "{upstream_timeout_s}s"',
         ]
         if teams:
             lines.append('key_env = "SOAK_UPSTREAM_KEY"')
@@ -156,7 +158,7 @@ class Director:
         return {"PAYONCE_EMBEDDER": embedder, "PAYONCE_ADMIN_TOKEN": ADMIN, "SOAK_UPSTREAM_KEY": UPSTREAM_KEY}
 
     def configure(self, start: bool) -> None:
-        text, mode = configuration(self._draw, self._upstreams, start)
+        text, mode = configuration(self._draw, self._upstreams, start, int(self._world.patience_s / 10))
         (self._gateway.folder / "payonce.toml").write_text(text)
         with self._world.lock:
             self._world.modes.append(mode)
