@@ -37,6 +37,21 @@ unpack_sdist() {
 # A binary made for one CPU may not run on another that shares the home directory, so its flags are part of the name.
 cpu_id() { { uname -m; grep -m1 -E '^(flags|Features)' /proc/cpuinfo || true; } | sha256sum | cut -c1-8; }
 
+# Passes on how far ninja is: on a terminal in one line, else every five seconds.
+progress() {
+  local line shown=-5
+  while IFS= read -r line; do
+    [[ $line =~ ^\[[0-9]+/[0-9]+\] ]] || continue
+    if [[ -t 2 ]]; then
+      printf '\r%s ' "${BASH_REMATCH[0]}" >&2
+    elif ((SECONDS - shown >= 5)); then
+      shown=$SECONDS
+      say "${BASH_REMATCH[0]}"
+    fi
+  done
+  [[ ! -t 2 ]] || printf '\n' >&2
+}
+
 # build SOURCE BUILD_DIR TARGET [configure options…]
 build() {
   local source=$1 build_dir=$2 target=$3 log=$2/build.log
@@ -54,7 +69,7 @@ build() {
       -DLLAMA_BUILD_SERVER=ON -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF \
       -DGGML_NATIVE=ON -DGGML_OPENMP=OFF -DGGML_CCACHE=OFF "${launcher[@]}" "$@" &&
       cmake --build "$build_dir" --target "$target" --parallel "$jobs"
-  } >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "the build failed; whole log: $log"; }
+  } 2>&1 | tee "$log" | progress || { tail -n 30 "$log" >&2; die "the build failed; whole log: $log"; }
 }
 
 # Gathers what we link and include into PREFIX; a reader never sees half of it.

@@ -292,8 +292,36 @@ def metrics_documented(tree):
                       "tools/check_style.py --write")
 
 
+# ---- claims --------------------------------------------------------------------------------------
+
+BENCHMARKS = "docs/benchmarks.md"
+CLAIM = re.compile(r"\]\((?:[\w./-]*/)?benchmarks\.md#([\w-]+)\)")
+FIGURE = re.compile(r"\[(-?[\d,]+(?:\.\d+)?)[^\]]*\]\((?:[\w./-]*/)?benchmarks\.md#([\w-]+)\)")
+
+
+def claims(tree):
+    """A link to a row of the benchmarks leads to one, and the figure that it shows is the one measured there."""
+    rows = {}
+    for line in tree.text(BENCHMARKS).splitlines():
+        for anchor in re.findall(r'<a id="([\w-]+)"></a>', line):
+            if anchor in rows:
+                yield problem("claim", BENCHMARKS, f"two rows are named '{anchor}'")
+            rows[anchor] = line.split("|")[3].split("(")[0] if line.count("|") > 3 else ""
+    headings = {re.sub(r"[^\w-]", "", title.lower().replace(" ", "-"))
+                for title in re.findall(r"^#+ (.+)$", tree.text(BENCHMARKS), re.MULTILINE)}
+    for path in (path for path in tree.files if path.endswith(".md")):
+        for number, line in enumerate(tree.text(path).splitlines(), 1):
+            for anchor in CLAIM.findall(line):
+                if anchor not in rows.keys() | headings:
+                    yield problem("claim", path, f"{BENCHMARKS} has no row '{anchor}'", number)
+            for figure, anchor in FIGURE.findall(line):
+                if anchor in rows and figure not in rows[anchor].split():
+                    yield problem("claim", path, f"{figure}: the row '{anchor}' of {BENCHMARKS} says "
+                                  f"{rows[anchor].strip()}; ./dev bench --render", number)
+
+
 RULES = [long_functions, long_files, long_lines, include_edges, dead_files, one_name_one_type, folder_readmes,
-         forbidden_words, changelog, metrics_documented]
+         forbidden_words, changelog, metrics_documented, claims]
 
 
 def check(tree, exceptions):

@@ -120,6 +120,16 @@ class Rules(unittest.TestCase):
                    "src/base/CMakeLists.txt": "payonce_module(base SOURCES text.cc metrics.cc TESTS text_test.cc)\n"}
         self.assertIn(("metrics-doc", "src/base/metrics.cc"), self.rules(changes))
 
+    def test_a_claim_leads_to_a_row_and_shows_its_figure(self):
+        page = '# Benchmarks\n\n| goal | wanted | measured | verdict |\n|---|---|---|---|\n' \
+               '| <a id="hits"></a>hits | ≥ 0.8 | 0.84 × (0.8 – 1.3) | met |\n'
+        for claim, wrong in (("[0.84 ×](docs/benchmarks.md#hits)", []), ("[more](docs/benchmarks.md#benchmarks)", []),
+                             ("[0.85 ×](docs/benchmarks.md#hits)", [("claim", "README.md")]),
+                             ("[1.3 ×](docs/benchmarks.md#hits)", [("claim", "README.md")]),
+                             ("[0.84 ×](docs/benchmarks.md#hit)", [("claim", "README.md")])):
+            changes = {"docs/benchmarks.md": page, "README.md": f"Hits: {claim}.\n"}
+            self.assertEqual(self.rules(changes), wrong, claim)
+
     def test_an_exception_covers_its_problem_and_is_a_problem_when_unused(self):
         changes = {"src/base/text.h": "int a;\n" * (check_style.MAX_FILE_LINES + 1)}
         exceptions = {("long-file", "src/base/text.h"): "one table"}

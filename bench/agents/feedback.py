@@ -3,10 +3,11 @@
 import dataclasses
 import random
 
-from asking import Caller, Question, Server, question_of
-from bfcl import Json, Task
-from rewordings import REWORDINGS
-from steps import INTENT, SEED
+from agents.asking import Caller, Question, Users, question_of
+from agents.bfcl import Task
+from agents.rewordings import REWORDINGS
+from agents.steps import INTENT, SEED
+from base.run import Json
 
 WRONG_SHARE = 0.2  # of what the model selects, the first time and each time again
 ROUNDS = 6
@@ -35,10 +36,10 @@ def select(task: Task, dice: random.Random) -> list[str]:
     return wrong_selection(task) if dice.random() < WRONG_SHARE else task.selection
 
 
-def selections(server: Server, tasks: list[Task], feedback: bool) -> list[Round]:
+def selections(users: Users, tasks: list[Task], feedback: bool) -> list[Round]:
     """Each round asks for every task. A wrong selection is noticed when it is used; the model is asked afresh then,
     and is as often wrong as before."""
-    dice, call, out = random.Random(SEED), server.caller(), []
+    dice, call, out = random.Random(SEED), users.caller(), []
     series = "tools, feedback by entry" if feedback else "tools, no feedback"
     for number in range(1, ROUNDS + 1):
         out.append(told := Round(series, number))
@@ -53,9 +54,9 @@ def selections(server: Server, tasks: list[Task], feedback: bool) -> list[Round]
     return out
 
 
-def plans(server: Server, tasks: list[Task]) -> list[Round]:
+def plans(users: Users, tasks: list[Task]) -> list[Round]:
     """The plan of a task is served to other words. Each task is another user's; the rules in turn."""
-    dice, call, out = random.Random(SEED), server.caller(), []
+    dice, call, out = random.Random(SEED), users.caller(), []
     rules = [REWORDINGS[name] for name in ("I have to ...", "The task is to ...")]
     some = [(f"sk-of-{task.id}", task) for task in tasks if rules[0](task.text)]
     for user, task in some:
@@ -90,6 +91,6 @@ def count(told: Round, answer: Json, right: list[str]) -> None:
         told.wrong += answer["value"] != right
 
 
-def measure(server: Server, tasks: list[Task], by_meaning: bool) -> list[Round]:
-    out = selections(server, tasks, feedback=False) + selections(server, tasks, feedback=True)
-    return out + plans(server, tasks) if by_meaning else out
+def measure(users: Users, tasks: list[Task]) -> list[Round]:
+    return (selections(users, tasks, feedback=False) + selections(users, tasks, feedback=True)
+            + plans(users, tasks))

@@ -1,12 +1,9 @@
-#!/usr/bin/env python3
 """What the agent caches gain in a loop: a research agent answers 10 questions on this repository, each asked twice in
 other words, without Payonce and with it; then all of them once more.
 
 The agent may only search and read, as ForgeCode's SAGE. Its model is scripted (it takes --latency seconds a call) so
 that each run is the same; --url and --model name a real one. An answer is right when it holds the fact, which is read
 from the source here, not by the agent.
-
-    PAYONCE_BINARY=build/release/payonce python bench/agents/research.py [--json FILE]
 """
 
 from __future__ import annotations
@@ -14,22 +11,21 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
-import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from agents.questions import QUESTIONS, Question, fact_of
+from base.run import Run
+from base.settings import ROOT
+
 sys.path[:0] = [str(ROOT / "sdk/python/src"), str(ROOT / "sdk/python/tests")]
 
-import payonce  # noqa: E402  isort: skip
-from instance import Instance  # noqa: E402
+import payonce  # noqa: E402
 from model import Model, Say, results_since_question  # noqa: E402
-from questions import QUESTIONS, Question, fact_of  # noqa: E402
 
 # How it is decided whether a question in other words may get the stored answer: by the error bound, which serves
 # nothing before it has seen enough labels, or by a fixed cosine.
@@ -76,8 +72,8 @@ class Agent:
                 if not said.get("tool_calls"):
                     return str(said["content"])
                 for call in said["tool_calls"]:
-                    run = self.tools[call["function"]["name"]]
-                    result = run(**json.loads(call["function"]["arguments"]))
+                    tool: Callable[..., str] = self.tools[call["function"]["name"]]
+                    result = tool(**json.loads(call["function"]["arguments"]))
                     messages.append({"role": "tool", "tool_call_id": call["id"], "content": result})
             return ""
 
@@ -199,14 +195,14 @@ def hits() -> dict[str, int]:
     return {kind: layers[kind]["hits"] for kind in payonce.KINDS if kind in layers}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latency", type=float, default=0.3, help="seconds that the scripted model takes a call")
     parser.add_argument("--url", help="a real model instead: its OpenAI base URL")
     parser.add_argument("--model", default="scripted")
     parser.add_argument("--questions", type=int, default=len(QUESTIONS), help="only so many of the ten")
-    parser.add_argument("--json", type=pathlib.Path, help="writes the figures there, too")
-    options = parser.parse_args()
+
+
+def study(run: Run, options: argparse.Namespace) -> int:
     first = [(question.first, question) for question in QUESTIONS[: options.questions]]
     second = [(question.second, question) for question in QUESTIONS[: options.questions]]
     rows = []
@@ -215,35 +211,17 @@ def main() -> None:
         payonce.set_default_client(payonce.Client("http://127.0.0.1:9", socket=""))  # nobody is there
         rows.append(measure("without Payonce", Agent(url, options.model), first + second))
         for policy, flags in POLICIES.items():
-            with tempfile.TemporaryDirectory() as folder:
-                instance = Instance(
-                    pathlib.Path(folder),
-                    "--upstream",
-                    url,
-                    "--layers",
-                    "exact,semantic",
-                    *flags,
-                    **variables(),
-                )
-                try:
-                    # More than the usual 50 ms, since the first look at a repository takes longer.
-                    payonce.set_default_client(payonce.Client(instance.url, socket=instance.socket, timeout=2))
-                    agent = Agent(url, options.model)
-                    rows.append(measure(f"{policy}: first wording", agent, first))
-                    rows.append(measure(f"{policy}: other wording", agent, second))
-                    rows.append(measure(f"{policy}: all once more", agent, first + second))
-                finally:
-                    instance.stop()
+            server = run.payonce("serve", "--upstream", url, "--layers", "exact,semantic", *flags, name=policy)
+            # More than the usual 50 ms, since the first look at a repository takes longer.
+            root = server.url.removesuffix("/v1")
+            payonce.set_default_client(payonce.Client(root, socket=str(server.socket_path), timeout=2))
+            agent = Agent(url, options.model)
+            rows.append(measure(f"{policy}: first wording", agent, first))
+            rows.append(measure(f"{policy}: other wording", agent, second))
+            rows.append(measure(f"{policy}: all once more", agent, first + second))
+            server.stop()
     report(rows)
-    if options.json:
-        options.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
-    if not options.url and any(row.right < row.asked for row in rows):
-        sys.exit("an answer is wrong")
-
-
-def variables() -> dict[str, str]:
-    named = os.environ.get("PAYONCE_EMBEDDER")
-    return {"PAYONCE_EMBEDDER": named} if named else {}
+    return 1 if not options.url and any(row.right < row.asked for row in rows) else 0
 
 
 def report(rows: list[Pass]) -> None:
@@ -255,6 +233,3 @@ def report(rows: list[Pass]) -> None:
             f"{row.right:>5}/{row.asked}  {hits}"
         )
 
-
-if __name__ == "__main__":
-    main()

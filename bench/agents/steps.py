@@ -1,12 +1,13 @@
-"""The measurements. Each is a function from a server and tasks to tallies; each asks as users of its own."""
+"""The measurements. Each is a function from an instance's users and tasks to tallies; each asks as users of its own."""
 
 import collections
 import random
 from collections.abc import Callable
 
-from asking import Caller, Question, Server, Tally, question_of, value_of
-from bfcl import Json, Task
-from rewordings import REWORDINGS, SPELLINGS, TRAPS
+from agents.asking import Caller, Question, Tally, Users, question_of, value_of
+from agents.bfcl import Task
+from agents.rewordings import REWORDINGS, SPELLINGS, TRAPS
+from base.run import Json
 
 INTENT: Question = {"intent": "task"}
 SEED = 8
@@ -30,10 +31,10 @@ def other_order(value: Json, dice: random.Random) -> Json:
     return [other_order(item, dice) for item in value] if isinstance(value, list) else value
 
 
-def repeats(server: Server, tasks: list[Task]) -> list[Tally]:
+def repeats(users: Users, tasks: list[Task]) -> list[Tally]:
     dice, out = random.Random(SEED), []
     for kind in ("tools", "plan"):
-        call, again = server.caller(), Tally("repeats", f"{kind}: again, JSON members in another order", "all")
+        call, again = users.caller(), Tally("repeats", f"{kind}: again, JSON members in another order", "all")
         first = Tally("repeats", f"{kind}: the first time", "none")
         for task in tasks:
             first.add(call.store(question_of(kind, task, **EXACT), value_of(kind, task)), task)
@@ -41,7 +42,7 @@ def repeats(server: Server, tasks: list[Task]) -> list[Tally]:
             again.add(call.ask(other_order(question_of(kind, task, **EXACT), dice)), task)
         out += [first, again]
     for mode in ("strict", "used"):
-        call = server.caller()
+        call = users.caller()
         listed = Tally("repeats", f"tools, {mode}: again, the list of tools in another order")
         for number, task in enumerate(task for task in tasks if len(task.tools) > 1):
             more = {"scope": f"session:{number}", "tools_mode": mode}
@@ -53,10 +54,10 @@ def repeats(server: Server, tasks: list[Task]) -> list[Tally]:
 
 # ---- spellings -------------------------------------------------------------------------------------------------
 
-def spellings(server: Server, tasks: list[Task]) -> list[Tally]:
+def spellings(users: Users, tasks: list[Task]) -> list[Tally]:
     out = []
     for more, title in ((INTENT, "with intent"), ({}, "without")):
-        call = server.caller()
+        call = users.caller()
         united = Tally("spellings", f"{title}: a task that was not asked before", "none wrong")
         for task in tasks:
             united.add(call.store(question_of("tools", task, **more), task.selection), task)
@@ -113,10 +114,10 @@ def changes(task: Task) -> list[tuple[str, bool, list[Json]]]:
     return out
 
 
-def changed_tools(server: Server, tasks: list[Task]) -> list[Tally]:
+def changed_tools(users: Users, tasks: list[Task]) -> list[Tally]:
     tallies: dict[tuple[str, str], Tally] = {}
     for mode in ("strict", "used"):
-        call = server.caller()
+        call = users.caller()
         for number, task in enumerate(tasks):  # each in its own session: with "used", tools are no part of the key
             more = {"scope": f"session:{number}", "tools_mode": mode}
             call.store(question_of("tools", task, **more), task.selection, used=task.selection)
@@ -124,15 +125,15 @@ def changed_tools(server: Server, tasks: list[Task]) -> list[Tally]:
                 wanted = "none" if mode == "strict" or of_used else "all"
                 tally = tallies.setdefault((mode, what), Tally("changed tools", f"{mode}: {what}", wanted))
                 tally.add(call.ask(question_of("tools", task, tools=tools, **more)), task)
-    return list(tallies.values()) + better_tool(server, tasks)
+    return list(tallies.values()) + better_tool(users, tasks)
 
 
-def better_tool(server: Server, tasks: list[Task]) -> list[Tally]:
+def better_tool(users: Users, tasks: list[Task]) -> list[Tally]:
     """The choice was made among tools that lack the right one, which then comes. What is served is wrong."""
     out = []
     for mode, wanted in (("strict", "none"), ("used", "")):
         what = f"{mode}: the right tool comes after a choice without it"
-        call, tally = server.caller(), Tally("changed tools", what, wanted)
+        call, tally = users.caller(), Tally("changed tools", what, wanted)
         for number, task in enumerate(tasks):
             before = [tool for tool in task.tools if tool["name"] != task.function]
             if before:
@@ -146,14 +147,14 @@ def better_tool(server: Server, tasks: list[Task]) -> list[Tally]:
 
 # ---- other tasks on the same tools -----------------------------------------------------------------------------
 
-def pairs(server: Server, tasks: list[Task]) -> list[Tally]:
+def pairs(users: Users, tasks: list[Task]) -> list[Tally]:
     """Each task alone in a session, asked for by every other task of the same tools."""
     out = []
     kinds: list[tuple[str, str, Question]] = [
         ("plan", "plan", {}), ("plan", "plan, intent", EXACT | INTENT),
         ("tools", "tools", {}), ("tools", "tools, intent", INTENT)]
     for kind, title, more in kinds:
-        call = server.caller()
+        call = users.caller()
         by_meaning = title == "plan"
         other = Tally("pairs", f"{title}: another call is right", "bound" if by_meaning else "none")
         same = Tally("pairs", f"{title}: the same call is right")
@@ -171,13 +172,13 @@ def pairs(server: Server, tasks: list[Task]) -> list[Tally]:
     return out
 
 
-def traps(server: Server, tasks: list[Task]) -> list[Tally]:
+def traps(users: Users, tasks: list[Task]) -> list[Tally]:
     """Each task alone in a session, and then its near miss: a hit, with whatever value, would be wrong."""
     out = []
     kinds: list[tuple[str, str, Question]] = [
         ("plan", "bound", {}), ("plan, intent", "none", EXACT | INTENT)]
     for title, wanted, more in kinds:
-        call, total = server.caller(), Tally("traps", f"{title}: all of these", wanted)
+        call, total = users.caller(), Tally("traps", f"{title}: all of these", wanted)
         tallies = {name: Tally("traps", f"{title}: {name}", "none" if wanted == "none" else "") for name in TRAPS}
         for number, task in enumerate(tasks):
             scope = {"scope": f"session:{number}"} | more
@@ -192,11 +193,11 @@ def traps(server: Server, tasks: list[Task]) -> list[Tally]:
     return out
 
 
-def streams(server: Server, tasks: list[Task]) -> list[Tally]:
+def streams(users: Users, tasks: list[Task]) -> list[Tally]:
     """One user asks all tasks in order, a miss is answered rightly and stored: with each task's own tools, and then
     as a large agent would, with the tools of the whole category in each."""
     plain = Tally("streams", "plan: each task with its own tools", "bound")
-    call = server.caller()
+    call = users.caller()
     for task in tasks:
         plain.add(call.store(question_of("plan", task), task.plan), task)
     out = [plain]
@@ -206,7 +207,7 @@ def streams(server: Server, tasks: list[Task]) -> list[Tally]:
         named = {tool["name"]: tool for task in inside for tool in task.tools}
         pool = list(named.values())
         tally = Tally("streams", f"plan: {category}, {len(pool)} tools in each", "bound")
-        call = server.caller()
+        call = users.caller()
         for task in inside:
             tally.add(call.store(question_of("plan", task, tools=pool), task.plan), task)
         out.append(tally)

@@ -1,8 +1,5 @@
-#!/usr/bin/env python3
 """An internal assistant on a local model: recorded without Payonce, audited, then sent through Payonce for real. Does
 what the audit promised come out?
-
-  bench/audit/assistant.py --binary PROGRAM --model FILE.gguf --data FOLDER [--requests 240] [--out FOLDER]
 
 The assistant of a bank's support team. A system prompt with the knowledge base; sessions of one to three questions
 out of Banking77's public stream (paraphrases by real people, by intent; popular intents come more often), some
@@ -26,16 +23,13 @@ import json
 import pathlib
 import random
 import re
-import subprocess
+import shutil
 import sys
-import tempfile
 import time
 import urllib.request
+from typing import Any
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "bench"))
-
-from servers import free_port  # noqa: E402
+from base.run import Run, output_of
 
 MODEL = "support-assistant"
 ALLOWED_POINTS = 3.0
@@ -43,22 +37,17 @@ MISSION = {"latency": -38, "input cost": -52, "total cost": -44}
 NAMES = ["Amal", "Bea", "Chen", "Dora", "Emre", "Fay", "Gil", "Hana", "Ivo", "Jun", "Kim", "Lea"]
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--data", required=True, help="folder with bank_stream_test.jsonl")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requests", type=int, default=240)
     parser.add_argument("--logged-in", type=float, default=0.4, help="share of the sessions with a personal prompt")
     parser.add_argument("--suggested", type=float, default=0.3, help="share of questions taken from the list")
     parser.add_argument("--price", default="0.40,1.60,0.04", help="input,output,read")
     parser.add_argument("--max-tokens", type=int, default=32)
-    parser.add_argument("--out", help="keeps log, report and figures there")
+    parser.add_argument("--out", type=pathlib.Path, help="keeps log, report and figures there")
     parser.add_argument("--seed", type=int, default=7)
-    return parser.parse_args()
 
 
-def knowledge_base(questions):
+def knowledge_base(questions: dict[str, list[str]]) -> str:
     """An article for each intent: a title, and questions that it answers (of another part of the data)."""
     lines = []
     for intent in sorted(questions):
@@ -68,9 +57,10 @@ def knowledge_base(questions):
     return "\n".join(lines)
 
 
-def make_requests(options):
+def make_requests(run: Run, options: argparse.Namespace) -> list[Any]:
     by_intent = collections.defaultdict(list)
-    for line in open(pathlib.Path(options.data) / "bank_stream_test.jsonl", encoding="utf-8"):
+    [file] = run.settings.data_files("semantic", "bank_stream_test.jsonl")
+    for line in file.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         by_intent[row["c"]].append(row["q"])
     dice = random.Random(options.seed)
@@ -81,7 +71,8 @@ def make_requests(options):
     dice.shuffle(intents)
     weights = [1 / (rank + 1) for rank in range(len(intents))]
     clock = datetime.datetime(2026, 11, 2, 9, 0, 0)
-    sessions, total = [], 0
+    sessions: list[Any] = []
+    total = 0
     while total < options.requests:
         personal = dice.random() < options.logged_in
         turns = min(dice.choices([1, 2, 3], [0.7, 0.2, 0.1])[0], options.requests - total)
@@ -97,47 +88,19 @@ def make_requests(options):
     return sessions
 
 
-class Server:
-    def __init__(self, command, ready):
-        self.process = subprocess.Popen(["timeout", "3600", *command], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                if urllib.request.urlopen(ready, timeout=2).status == 200:
-                    return
-            except OSError:
-                pass
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"{command[1]} did not become ready")
-            time.sleep(0.05)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=60)
-
-
-def engine(options):
-    port = free_port()
-    server = Server([options.binary, "engine", "--model", options.model, "--listen", f"127.0.0.1:{port}"],
-                    f"http://127.0.0.1:{port}/readyz")
-    server.url = f"http://127.0.0.1:{port}/v1"
-    return server
-
-
-def gateway(options, upstream, folder):
-    port = free_port()
-    read, price = folder / "serve.toml", [float(number) for number in options.price.split(",")]
+def gateway(run: Run, options: argparse.Namespace, upstream: str) -> str:
+    read, price = run.folder / "serve.toml", [float(number) for number in options.price.split(",")]
     read.write_text(f'layers = ["exact", "semantic", "prefix"]\n[prefix]\nmove = ["*"]\n'
                     f'[upstreams.engine]\nurl = "{upstream}"\nprovider = "payonce"\n[prices."{MODEL}"]\n'
                     f"input = {price[0]}\noutput = {price[1]}\ncache_read = {price[2]}\n")
-    server = Server([options.binary, "serve", "--config", str(read), "--listen", f"127.0.0.1:{port}", "--data",
-                     str(folder / "data")], f"http://127.0.0.1:{port}/readyz")
-    server.url = f"http://127.0.0.1:{port}/v1"
-    return server
+    return run.payonce("serve", "--config", read, name="gateway").url
 
 
-def ask(url, body):
+def engine(run: Run, name: str) -> str:
+    return run.payonce("engine", "--model", run.settings.model, name=name).url
+
+
+def ask(url: str, body: bytes) -> tuple[bytes, float, str]:
     request = urllib.request.Request(url + "/chat/completions", body, {
         "Content-Type": "application/json", "Authorization": "Bearer support-app"})
     began = time.perf_counter()
@@ -146,26 +109,26 @@ def ask(url, body):
         return content, 1000 * (time.perf_counter() - began), answer.headers.get("Cache-Status", "")
 
 
-def warm_up(url):
+def warm_up(url: str) -> None:
     for number in range(3):  # threads, pages of the weights
         ask(url, json.dumps({"model": MODEL, "max_tokens": 4, "temperature": 0,
                              "messages": [{"role": "user", "content": f"Warm-up {number}"}]}).encode())
 
 
-def record(options, sessions, path):
+def record(run: Run, options: argparse.Namespace, sessions: list[Any], path: pathlib.Path) -> None:
     """Before: straight to the engine, one call after another; what is said becomes the next turn's history."""
-    server = engine(options)
-    warm_up(server.url)
+    url = engine(run, "before")
+    warm_up(url)
     done = 0
     with open(path, "w", encoding="utf-8") as log:
         for session in sessions:
-            history = []
+            history: list[Any] = []
             for system, question in session["turns"]:
                 history.append({"role": "user", "content": question})
                 body = {"model": MODEL, "temperature": 0, "max_tokens": options.max_tokens,
                         "messages": [{"role": "system", "content": system}, *history]}
                 began = time.time()
-                content, ms, _ = ask(server.url, json.dumps(body).encode())
+                content, ms, _ = ask(url, json.dumps(body).encode())
                 answer = json.loads(content)
                 history.append({"role": "assistant", "content": answer["choices"][0]["message"]["content"]})
                 log.write(json.dumps({"timestamp": began, "latency_ms": ms, "path": "/v1/chat/completions",
@@ -173,52 +136,52 @@ def record(options, sessions, path):
                 done += 1
                 print(f"\r  recorded {done}", end="", file=sys.stderr)
     print(file=sys.stderr)
-    server.stop()
+    run.stop_all()
 
 
-def audit(options, log, folder):
+def audit(run: Run, options: argparse.Namespace, log: pathlib.Path, folder: pathlib.Path) -> Any:
     price = options.price.split(",")
-    command = [options.binary, "audit", str(log), "--provider", "payonce", "--price",
+    command = [run.settings.payonce, "audit", log, "--provider", "payonce", "--price",
                f"{MODEL}={price[0]},{price[1]},{price[2]}", "--prefix-move", "*", "--show-text",
-               "--json", str(folder / "audit.json"), "--out", str(folder / "report.html")]
-    print(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+               "--json", folder / "audit.json", "--out", folder / "report.html"]
+    print(output_of(command))
     return json.loads((folder / "audit.json").read_text())
 
 
-def tokens_bought(url):
+def tokens_bought(url: str) -> dict[str, float]:
     with urllib.request.urlopen(url.removesuffix("/v1") + "/metrics", timeout=5) as answer:
         text = answer.read().decode()
     return {kind: float(number) for kind, number in re.findall(r'payonce_tokens_total\{class="(\w+)"\} (\S+)', text)}
 
 
-def live(options, rows, folder):
-    server = engine(options)
-    front = gateway(options, server.url, folder)
-    warm_up(front.url)
-    before = tokens_bought(front.url)
-    latencies, details = [], collections.Counter()
+def live(run: Run, options: argparse.Namespace,
+         rows: list[Any]) -> tuple[list[float], dict[str, float], collections.Counter[str]]:
+    front = gateway(run, options, engine(run, "live"))
+    warm_up(front)
+    before = tokens_bought(front)
+    latencies: list[float] = []
+    details: collections.Counter[str] = collections.Counter()
     for number, row in enumerate(rows):
-        _, ms, status = ask(front.url, json.dumps(row["request"]).encode())
+        _, ms, status = ask(front, json.dumps(row["request"]).encode())
         latencies.append(ms)
-        details[re.search(r"detail=(\w+)", status)[1] if "hit" in status else "upstream"] += 1
+        layer = re.search(r"detail=(\w+)", status) if "hit" in status else None
+        details[layer[1] if layer else "upstream"] += 1
         print(f"\r  through Payonce {number + 1}", end="", file=sys.stderr)
     print(file=sys.stderr)
     time.sleep(1)  # the last answer is settled after it went out
-    after = tokens_bought(front.url)
-    front.stop()
-    server.stop()
+    after = tokens_bought(front)
+    run.stop_all()
     return latencies, {kind: after.get(kind, 0) - before.get(kind, 0) for kind in after}, details
 
 
-def main():
-    options = arguments()
-    folder = pathlib.Path(options.out or tempfile.mkdtemp(prefix="payonce-assistant-"))
-    folder.mkdir(parents=True, exist_ok=True)
+def study(run: Run, options: argparse.Namespace) -> int:
+    folder = run.folder / "out"
+    folder.mkdir()
     log = folder / "assistant.jsonl"
-    record(options, make_requests(options), log)
-    report = audit(options, log, folder)
+    record(run, options, make_requests(run, options), log)
+    report = audit(run, options, log, folder)
     rows = [json.loads(line) for line in open(log, encoding="utf-8")]
-    latencies, tokens, details = live(options, rows, folder)
+    latencies, tokens, details = live(run, options, rows)
 
     prices = [float(number) / 1e6 for number in options.price.split(",")]
     live_input = tokens["fresh"] * prices[0] + tokens["read"] * prices[2]
@@ -240,9 +203,7 @@ def main():
               f"  {apart:.1f}")
     (folder / "figures.json").write_text(json.dumps({name: {"audit": a - 1, "live": b - 1} for name, (a, b)
                                                      in figures.items()}, indent=1))
-    print(f"kept in {folder}" if options.out else "")
-    sys.exit(0 if worst <= ALLOWED_POINTS else 1)
-
-
-if __name__ == "__main__":
-    main()
+    if options.out:
+        shutil.copytree(folder, options.out, dirs_exist_ok=True)
+        print(f"kept in {options.out}")
+    return 0 if worst <= ALLOWED_POINTS else 1

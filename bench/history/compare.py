@@ -1,10 +1,8 @@
 """How fast logs are read, beside a plain Python reader in the same run.
 
-  python3 bench/history/compare.py [--data ../shared/data/logs] [--binary build/release/bench/history_read] [--mb 200]
-
-The logs of --data are repeated with other ids until they have --mb megabytes, so that every request counts; rows are
-made here. Both readers run on the same files, one core each, one after the other, --runs times in turn. Exit code 0:
-ours is at least 3 times as fast and both count the same; else 1.
+The logs in the data folder are repeated with other ids until they have --mb megabytes, so that every request counts;
+rows are made here. Both readers run on the same files, one core each, one after the other, --runs times in turn. Exit
+code 0: ours is at least 3 times as fast and both count the same; else 1.
 """
 
 import argparse
@@ -12,34 +10,35 @@ import json
 import pathlib
 import re
 import statistics
-import subprocess
 import sys
-import tempfile
+from typing import Any
+
+from base.run import Run, output_of
 
 HERE = pathlib.Path(__file__).parent
-ROOT = HERE.parent.parent
 IDS = re.compile(rb'"(msg_|sessionId":")')
 
 
-def repeated(data, folder, size):
+def repeated(sources: list[pathlib.Path], folder: pathlib.Path, size: int) -> list[pathlib.Path]:
     """Copies of the logs, one file each; message and session ids get the copy's number."""
-    sources, made, copy = sorted(data.glob("*.jsonl")), [], 0
+    made: list[pathlib.Path] = []
+    copy = 0
     while sum(path.stat().st_size for path in made) < size:
         for source in sources:
             mark = b"%d-" % copy
-            text = IDS.sub(lambda found: found.group(0) + mark, source.read_bytes())
+            text = IDS.sub(rb"\g<0>" + mark, source.read_bytes())
             made.append(folder / f"{copy:03d}_{source.name}")
             made[-1].write_bytes(text)
         copy += 1
     return made
 
 
-def rows(folder, size):
+def rows(folder: pathlib.Path, size: int) -> list[pathlib.Path]:
     """Conversations of the wire, 40 turns each: bodies grow, answers carry usage."""
     path, written, number = folder / "rows.jsonl", 0, 0
     with path.open("w", encoding="utf-8") as out:
         while written < size:
-            messages = []
+            messages: list[Any] = []
             for turn in range(40):
                 question = f"Turn {turn} of talk {number}: \"why?\"\n" + "Because. " * 150
                 messages.append({"role": "user", "content": question})
@@ -56,15 +55,12 @@ def rows(folder, size):
     return [path]
 
 
-def run(*command):
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def compare(name, files, binary, runs):
-    ours, plain = [], []
+def compare(name: str, files: list[pathlib.Path], binary: pathlib.Path, runs: int) -> bool:
+    ours: list[Any] = []
+    plain: list[Any] = []
     for _ in range(runs):
-        ours.append(run(binary, "--repeat", "1", *map(str, files)))
-        plain.append(run(sys.executable, str(HERE / "plain_reader.py"), *map(str, files)))
+        ours.append(json.loads(output_of([binary, "--repeat", 1, *files])))
+        plain.append(json.loads(output_of([sys.executable, HERE / "plain_reader.py", *files])))
     same = all(ours[0][key] == plain[0][key] for key in
                ("bytes", "requests", "fresh", "read", "write_short", "write_long", "output", "skipped"))
     speed = statistics.median(one["mb_per_s"] for one in ours), statistics.median(one["mb_per_s"] for one in plain)
@@ -74,21 +70,16 @@ def compare(name, files, binary, runs):
     return same and ratio >= 3
 
 
-def main():
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared/data/logs")
-    options.add_argument("--binary", default=str(ROOT / "build/release/bench/history_read"))
-    options.add_argument("--mb", type=int, default=200)
-    options.add_argument("--runs", type=int, default=3)
-    chosen = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        good = []
-        for name, make in (("Claude Code", lambda to, size: repeated(chosen.data, to, size)), ("rows", rows)):
-            to = pathlib.Path(folder) / name
-            to.mkdir()
-            good.append(compare(name, make(to, chosen.mb * 1_000_000), chosen.binary, chosen.runs))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mb", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=3)
+
+
+def study(run: Run, options: argparse.Namespace) -> int:
+    logs, good = run.settings.data_files("logs", "*.jsonl"), []
+    for name in ("Claude Code", "rows"):
+        to, size = run.folder / name, options.mb * 1_000_000
+        to.mkdir()
+        files = rows(to, size) if name == "rows" else repeated(logs, to, size)
+        good.append(compare(name, files, run.settings.tool("history_read"), options.runs))
     return 0 if all(good) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,9 +7,12 @@ import json
 import pathlib
 import sys
 import time
+from typing import Any
+
+Calls = dict[Any, tuple[int, int, int, int, int]]  # fresh, read, written short and long, output
 
 
-def claude_code(row, calls):
+def claude_code(row: Any, calls: Calls) -> None:
     message = row.get("message")
     if row.get("type") != "assistant" or not message or message.get("model") == "<synthetic>":
         return
@@ -21,7 +24,7 @@ def claude_code(row, calls):
                                 usage.get("cache_creation_input_tokens", 0) - long, long, usage["output_tokens"])
 
 
-def rows(row, calls):
+def rows(row: Any, calls: Calls) -> None:
     usage = (row.get("response") or {}).get("usage", {})
     if "prompt_tokens" in usage:
         read = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
@@ -33,7 +36,7 @@ def rows(row, calls):
     calls[(row.get("timestamp"), len(calls))] = counts
 
 
-def read(path, calls):
+def read(path: pathlib.Path, calls: Calls) -> int:
     skipped = 0
     with open(path, encoding="utf-8") as lines:
         for line in lines:
@@ -46,9 +49,10 @@ def read(path, calls):
     return skipped
 
 
-def main():
+def main() -> None:
     paths = [pathlib.Path(path) for path in sys.argv[1:]]
-    start, calls = time.perf_counter(), {}
+    calls: Calls = {}
+    start = time.perf_counter()
     skipped = sum(read(path, calls) for path in paths)
     seconds = time.perf_counter() - start
     size = sum(path.stat().st_size for path in paths)

@@ -123,13 +123,14 @@ int main(int argc, char** argv) {
   using namespace payonce::bench;
   benchmark::Initialize(&argc, argv);
   if (argc != 2) {
-    std::fprintf(stderr, "usage: key_bench DIRECTORY [--benchmark_…]; python3 bench/bodies.py DIRECTORY fills it\n");
+    std::fprintf(stderr, "usage: key_bench DIRECTORY [--benchmark_…]; bench/gateway/bodies.py DIRECTORY fills it\n");
     return 2;
   }
   for (const std::string name : {"small", "agent"}) {
     const std::string body = file_text(std::string(argv[1]) + "/" + name + ".json");
     if (body.empty()) {
-      std::fprintf(stderr, "%s/%s.json is missing; run python3 bench/bodies.py %s\n", argv[1], name.c_str(), argv[1]);
+      std::fprintf(stderr, "%s/%s.json is missing; run python3 bench/gateway/bodies.py %s\n", argv[1], name.c_str(),
+                   argv[1]);
       return 2;
     }
     benchmark::RegisterBenchmark(("raw_key_xxh3/" + name).c_str(), raw_key, body);

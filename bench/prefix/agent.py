@@ -1,13 +1,10 @@
-#!/usr/bin/env python3
 """A real coding agent (cheetahclaws) on a local model, with and without the prefix layer: what share of the tokens
 that stood in its previous request is read from the engine's cache.
 
 Between two turns a file is committed, as work goes, so that the agent's system prompt (which lists the recent
 commits) changes in its middle. Two sessions each: in the first one the layer learns which lines change.
 
-  bench/prefix/agent.py --binary build/release/payonce --model FILE.gguf [--llama-server FILE] [--turns 5]
-
-Installs the agent from PyPI into build/venv-agents on first use. Loopback only.
+The agent is installed from its registry (peers/cheetahclaws.txt) on first use. Loopback only.
 """
 
 import argparse
@@ -18,43 +15,20 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
+from typing import Any
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "bench"))
+from base.run import Run, environment
+from base.servers import Server
+from engine.measure import llama
 
-from servers import free_port  # noqa: E402
-
-AGENT = "cheetahclaws==3.5.89"
+Row = dict[str, int]
 GIT_CACHE_S = 31  # the agent looks at the working tree no more often than each 30 s
 QUESTIONS = ["What does m1.py do?", "And what does m2.py do?", "Which of the two is simpler?",
              "Name their functions.", "How would you test them?", "What is missing?", "Say it in one word.", "Thank you. Anything else?"]
-
-
-def agent_program():
-    venv = ROOT / "build" / "venv-agents"
-    program = venv / "bin" / "cheetahclaws"
-    if not program.exists():
-        print(f"installing {AGENT} …", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        subprocess.run([venv / "bin" / "pip", "install", "--quiet", AGENT], check=True)
-    return program
-
-
-def wait_ready(url, process, timeout_s=120):
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit(f"{url} did not become ready")
 
 
 class Recorder(http.server.ThreadingHTTPServer):
@@ -62,30 +36,32 @@ class Recorder(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, target):
+    def __init__(self, target: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.target = target
-        self.rows = []
+        self.rows: list[Row] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
-    def url(self):
+    def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.0"
 
-    def log_message(self, *_):
+    server: Recorder
+
+    def log_message(self, *_: Any) -> None:
         pass
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.forward(None)
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         self.forward(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
-    def forward(self, body):
+    def forward(self, body: Any) -> None:
         data = None
         if body is not None:
             if body.get("stream"):
@@ -98,7 +74,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 status, kind, content = answer.status, answer.headers["Content-Type"], answer.read()
         except urllib.error.HTTPError as error:
             status, kind, content = error.code, error.headers["Content-Type"], error.read()
-            print(f"  {self.path}: {status} {content[:200]}", file=sys.stderr)
+            print(f"  {self.path}: {status} {content[:200]!r}", file=sys.stderr)
         if body is not None and status == 200:
             self.note(body, content)
         self.send_response(status)
@@ -106,7 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def note(self, body, content):
+    def note(self, body: Any, content: bytes) -> None:
         usage = None
         for line in content.splitlines():
             text = line.removeprefix(b"data: ")
@@ -118,30 +94,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 "cached": (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)})
 
 
-class Server:
-    def __init__(self, command, ready):
-        self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(list(map(str, command)), stdout=self.log, stderr=self.log)
-        wait_ready(ready, self.process)
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-
-
-def engine(arguments, peer, folder):
-    port = free_port()
-    if peer:
-        return port, Server([arguments.llama_server, "-m", arguments.model, "--port", port, "-c", "16384", "-np", "2",
-                             "--jinja"], f"http://127.0.0.1:{port}/health")
-    return port, Server([arguments.binary, "engine", "--model", arguments.model, "--listen", f"127.0.0.1:{port}",
-                         "--data", folder / "engine"], f"http://127.0.0.1:{port}/readyz")
-
-
-def repository(folder):
+def repository(folder: pathlib.Path) -> pathlib.Path:
     repo = folder / "repo"
     shutil.rmtree(repo, ignore_errors=True)
     repo.mkdir(parents=True)
@@ -151,15 +104,15 @@ def repository(folder):
     return repo
 
 
-def commit(repo, message, first=False):
-    git = ["git", "-C", repo, "-c", "user.email=a@example.com", "-c", "user.name=a"]
+def commit(repo: pathlib.Path, message: str, first: bool = False) -> None:
+    git = ["git", "-C", str(repo), "-c", "user.email=a@example.com", "-c", "user.name=a"]
     if first:
         subprocess.run(["git", "init", "--quiet", repo], check=True)
     subprocess.run([*git, "add", "-A"], check=True)
     subprocess.run([*git, "commit", "--quiet", "-m", message], check=True)
 
 
-def session(program, recorder, folder, turns, name):
+def session(program: pathlib.Path, recorder: Recorder, folder: pathlib.Path, turns: int, name: str) -> list[Row]:
     """Drives the agent through `turns` questions; the rows of its main requests."""
     home = folder / "home"
     (home / ".cheetahclaws").mkdir(parents=True, exist_ok=True)
@@ -172,17 +125,19 @@ def session(program, recorder, folder, turns, name):
                    "CUSTOM_API_KEY": "sk-agent"}
     agent = subprocess.Popen([program, "--accept-all", "-m", "custom/local"], cwd=repo, env=environment, text=True,
                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    typed = agent.stdin
+    assert typed  # it is a pipe
     for turn in range(turns):
         started, count = time.monotonic(), len(recorder.rows)
-        agent.stdin.write(QUESTIONS[turn % len(QUESTIONS)] + "\n")
-        agent.stdin.flush()
+        typed.write(QUESTIONS[turn % len(QUESTIONS)] + "\n")
+        typed.flush()
         while len(recorder.rows) == count and time.monotonic() - started < 120:
             time.sleep(0.1)
         (repo / f"{name}{turn}.py").write_text(f"x = {turn}\n")
         commit(repo, f"{name} work {turn}")
         time.sleep(max(3.0, GIT_CACHE_S - (time.monotonic() - started)))
-    agent.stdin.write("/exit\n")
-    agent.stdin.flush()
+    typed.write("/exit\n")
+    typed.flush()
     try:
         agent.wait(20)
     except subprocess.TimeoutExpired:
@@ -190,48 +145,36 @@ def session(program, recorder, folder, turns, name):
     return [row for row in recorder.rows[before:] if row["tools"] > 1]
 
 
-def share(rows):
+def share(rows: list[Row]) -> float:
     """Read of what the previous request of the session held already."""
     repeated = sum(row["prompt"] for row in rows[:-1])
     return sum(row["cached"] for row in rows[1:]) / repeated if repeated else 0
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build/release/payonce")
-    parser.add_argument("--model", type=pathlib.Path, required=True)
-    parser.add_argument("--llama-server", type=pathlib.Path)
+LAYERS = {"none": ["--layers", "none"], "safe": ["--layers", "prefix"],
+          "safe, moves allowed": ["--layers", "prefix", "--prefix-move", "on"]}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--json", type=pathlib.Path)
-    arguments = parser.parse_args()
-    program = agent_program()
+
+
+def study(run: Run, options: argparse.Namespace) -> None:
+    program = environment("cheetahclaws").parent / "cheetahclaws"
     print("| engine | prefix layer | session 1 | session 2 | requests | prompt tokens of the last |")
     print("|---|---|---|---|---|---|")
-    results = []
-    for peer in [False, *([True] if arguments.llama_server else [])]:
-        for label, flags in [("none", ["--layers", "none"]),
-                             ("safe", ["--layers", "prefix"]),
-                             ("safe, moves allowed", ["--layers", "prefix", "--prefix-move", "on"])]:
-            with tempfile.TemporaryDirectory() as name:
-                folder = pathlib.Path(name)
-                engine_port, backend = engine(arguments, peer, folder)
-                port = free_port()
-                gateway = Server([arguments.binary, "serve", "--listen", f"127.0.0.1:{port}", "--upstream",
-                                  f"http://127.0.0.1:{engine_port}/v1", "--data", folder / "data", *flags],
-                                 f"http://127.0.0.1:{port}/readyz")
-                recorder = Recorder(f"http://127.0.0.1:{port}")
-                try:
-                    rows = [session(program, recorder, folder, arguments.turns, f"s{i}") for i in (1, 2)]
-                finally:
-                    recorder.shutdown()
-                    gateway.stop()
-                    backend.stop()
-                results.append({"engine": "llama-server" if peer else "payonce engine", "layer": label, "rows": rows})
-                print(f"| {results[-1]['engine']} | {label} | {share(rows[0]):.1%} | {share(rows[1]):.1%} | "
-                      f"{len(rows[0])} + {len(rows[1])} | {rows[1][-1]['prompt'] if rows[1] else 0} |", flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1))
-
-
-if __name__ == "__main__":
-    main()
+    for engine in ("payonce engine", "llama-server"):
+        for number, (label, flags) in enumerate(LAYERS.items()):
+            name = f"{engine.split()[0]}-{number}"
+            backend = llama(run, "--jinja") if engine == "llama-server" else run.payonce(
+                "engine", "--model", run.settings.model, name=f"{name}-engine")
+            gateway = run.payonce("serve", "--upstream", backend.url, *flags, name=name)
+            recorder = Recorder(gateway.url.removesuffix("/v1"))
+            try:
+                folder = run.folder / f"{name}-agent"
+                rows = [session(program, recorder, folder, options.turns, f"s{i}") for i in (1, 2)]
+            finally:
+                recorder.shutdown()
+                run.stop_all()
+            print(f"| {engine} | {label} | {share(rows[0]):.1%} | {share(rows[1]):.1%} | "
+                  f"{len(rows[0])} + {len(rows[1])} | {rows[1][-1]['prompt'] if rows[1] else 0} |", flush=True)

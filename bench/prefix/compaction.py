@@ -1,58 +1,49 @@
-#!/usr/bin/env python3
 """What a call that summarises a session reads of the session's prefix, as sent and behind it, on a real local engine.
 
-    PYTHONPATH=tests/e2e PAYONCE_BINARY=build/release/payonce PAYONCE_MODEL=FILE.gguf bench/prefix/compaction.py
-
-Sessions and calls are those of tests/e2e/test_compaction.py, the session's turns `--times` as long.
+Sessions and calls are those of tests/e2e/test_compaction.py, the session's turns `--times` as long; so it wants the
+Python of build/venv and PYTHONPATH=tests/e2e.
 """
 
 import argparse
-import pathlib
-import tempfile
+import json
 import time
+from typing import Any
 
-import test_compaction as shapes
-from harness import Gateway, model_file
+import test_compaction
+from base.run import Run
+from base.servers import Server, request
+
+shapes: Any = test_compaction
 
 
-def ask(gateway, call, tenant):
+def ask(gateway: Server, call: Any, tenant: str) -> tuple[int, int, float]:
+    """(prompt tokens, of them reused, seconds)"""
     started = time.monotonic()
-    answer = gateway.chat(call | {"max_tokens": 1}, Authorization=f"Bearer {tenant}")
-    usage = answer.raise_for_status().json()["usage"]
+    status, _, content = request(gateway.port, "POST", "/v1/chat/completions", json.dumps(call | {"max_tokens": 1}),
+                                 300, tenant)
+    if status != 200:
+        raise RuntimeError(f"{status} {content[:300]!r}")
+    usage = json.loads(content)["usage"]
     return usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"], time.monotonic() - started
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--times", type=int, default=3)
-    options = parser.parse_args()
+
+
+def study(run: Run, options: argparse.Namespace) -> None:
     for turn in shapes.TURNS[:-1]:
         turn["content"] = "\n".join(f"{turn['content']} (part {i})" for i in range(options.times))
     shapes.RENDERED = "\n\n".join(f"[{turn['role'].title()}]: {turn['content']}"
                                   for turn in [*shapes.TURNS, shapes.FINAL])
-    with tempfile.TemporaryDirectory() as folder:
-        root = pathlib.Path(folder)
-        running = [Gateway(root / "engine", "--model", model_file(), "--kv-memory", "512MiB", command="engine",
-                           keep=False)]
-        try:
-            running[0].start(120)
-            for mode in ("off", "rewrite"):
-                running.append(Gateway(root / mode, "--upstream", running[0].url, "--layers", "prefix",
-                                       "--prefix-compaction", mode).start())
-                running[-1].client.timeout = 300
-            for tools in ((), ("read", "write", "shell")):
-                for shape in (shapes.opencode, shapes.codex, shapes.pi):
-                    for gateway, mode in zip(running[1:], ("off", "rewrite")):
-                        tenant = f"{mode}-{shape.__name__}-{len(tools)}"
-                        ask(gateway, shapes.body("chat", shapes.AGENT, shapes.TURNS, tools), tenant)
-                        tokens, cached, seconds = ask(gateway, shape("chat"), tenant)
-                        print(f"| {shape.__name__} | {len(tools)} tools | {mode} | {tokens} | "
-                              f"{cached} ({cached / tokens:.0%}) | {seconds * 1000:.0f} ms |", flush=True)
-        finally:
-            for gateway in running:
-                gateway.client.close()
-                gateway.stop()
-
-
-if __name__ == "__main__":
-    main()
+    engine = run.payonce("engine", "--model", run.settings.model, "--kv-memory", "512MiB", name="engine")
+    gateways = {mode: run.payonce("serve", "--upstream", engine.url, "--layers", "prefix", "--prefix-compaction",
+                                  mode, name=mode) for mode in ("off", "rewrite")}
+    for tools in ((), ("read", "write", "shell")):
+        for shape in (shapes.opencode, shapes.codex, shapes.pi):
+            for mode, gateway in gateways.items():
+                tenant = f"{mode}-{shape.__name__}-{len(tools)}"
+                ask(gateway, shapes.body("chat", shapes.AGENT, shapes.TURNS, tools), tenant)
+                tokens, cached, seconds = ask(gateway, shape("chat"), tenant)
+                print(f"| {shape.__name__} | {len(tools)} tools | {mode} | {tokens} | "
+                      f"{cached} ({cached / tokens:.0%}) | {seconds * 1000:.0f} ms |", flush=True)

@@ -1,39 +1,50 @@
-"""The wheel carries the program when PAYONCE_BINARY names it; otherwise it is a pure one."""
+"""The wheel carries the program when PAYONCE_PROGRAM names its folder, as the tarball unpacks it; else it is pure."""
 
 import os
 import pathlib
+import platform
 import shutil
-import stat
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
-BINARY = os.environ.get("PAYONCE_BINARY", "")
-if BINARY and not os.access(BINARY, os.X_OK):
-    raise SystemExit(f"PAYONCE_BINARY is {BINARY!r}, no program")
+PROGRAM = os.environ.get("PAYONCE_PROGRAM", "")
+# Beside the program: its libraries, the embedder, licences and the bill of materials; no manual, no service.
+CARRIED = (
+    "bin/payonce",
+    "lib/payonce/*",
+    "share/payonce/*",
+    "share/doc/payonce/licenses/*",
+    "share/doc/payonce/*.json",
+)
+if PROGRAM and not os.access(os.path.join(PROGRAM, "bin", "payonce"), os.X_OK):
+    raise SystemExit(f"PAYONCE_PROGRAM is {PROGRAM!r}: no program at bin/payonce there")
 
 
-class BuildWithBinary(build_py):
+class BuildWithProgram(build_py):
     def run(self) -> None:
         super().run()
-        target = pathlib.Path(self.build_lib) / "payonce" / "bin" / "payonce"
-        if BINARY and not self.editable_mode:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(BINARY, target)
-            target.chmod(target.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-        else:
-            shutil.rmtree(target.parent, ignore_errors=True)
+        target = pathlib.Path(self.build_lib) / "payonce" / "program"
+        shutil.rmtree(target, ignore_errors=True)
+        if not PROGRAM or self.editable_mode:
+            return
+        for pattern in CARRIED:
+            for file in sorted(pathlib.Path(PROGRAM).glob(pattern)):
+                copy = target / file.relative_to(PROGRAM)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, copy)
 
 
-class WheelForThisMachine(bdist_wheel):
-    def finalize_options(self) -> None:
-        super().finalize_options()
-        self.root_is_pure = not BINARY
+class DistributionOfPlatform(Distribution):
+    def has_ext_modules(self) -> bool:  # so it belongs where a platform's own files go
+        return bool(PROGRAM)
 
+
+class WheelOfPlatform(bdist_wheel):
     def get_tag(self) -> tuple[str, str, str]:
         # Any Python 3: the program is no extension module.
-        return ("py3", "none", "linux_x86_64") if BINARY else super().get_tag()
+        return ("py3", "none", f"linux_{platform.machine()}") if PROGRAM else super().get_tag()
 
 
-setup(cmdclass={"build_py": BuildWithBinary, "bdist_wheel": WheelForThisMachine})
+setup(distclass=DistributionOfPlatform, cmdclass={"build_py": BuildWithProgram, "bdist_wheel": WheelOfPlatform})

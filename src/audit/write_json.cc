@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 
 #include "audit/write.h"
-#include "lint/report.h"
+#include "prefix/breakers/finding_json.h"
 
 namespace payonce::audit {
 namespace {
@@ -129,7 +129,7 @@ json::array rebuilds(const Report& report, const history::Log& log) {
 json::array findings(const Report& report, const history::Log& log) {
   json::array out;
   for (const Told& told : report.findings) {
-    json::object row = lint::finding_json(told.finding, true);  // its texts are empty where none may be shown
+    json::object row = prefix::finding_json(told.finding, true);  // its texts are empty where none may be shown
     row["file"] = log.files[told.file].name;
     row["line"] = told.line;
     out.push_back(std::move(row));

@@ -1,6 +1,7 @@
 // Env: the file system behind one seam, so that a test can lose every unsynced byte, fill the disk or fail a call.
 // Threads: Env methods any; a File one thread at a time, but read_at is safe beside append.
-// Errors: kNotFound, kExhausted (disk full), kUnavailable (any other errno, named in the message).
+// Errors: kNotFound, kExhausted (disk full), kUnavailable (any other errno, named in the message); of a file that
+// checks its own bytes (seal/) kCorrupt.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,11 @@ class File {
   virtual Status append(std::string_view bytes) = 0;
   // Reads up to `size` bytes at `offset` into `out`; returns the number read (short only at the end of the file).
   virtual Result<size_t> read_at(uint64_t offset, char* out, size_t size) const = 0;
+  // As read_at(), but a stretch whose bytes fail a check of the file's own reads as zeros where read_at() gives
+  // kCorrupt: for scans, which go on behind it.
+  virtual Result<size_t> read_past_damage(uint64_t offset, char* out, size_t size) const {
+    return read_at(offset, out, size);
+  }
   virtual Result<uint64_t> size() const = 0;
   virtual Status sync() = 0;  // data is on the disk when it returns
   virtual Status truncate(uint64_t size) = 0;

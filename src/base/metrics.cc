@@ -30,6 +30,8 @@ constexpr MetricInfo kTable[] = {
     {"payonce_collapsed_total", "counter", "", "Requests that joined an equal request in flight."},
     {"payonce_layer_faults_total", "counter", "layer",
      "Faults inside a cache layer; each became a miss, not an error."},
+    {"payonce_sealed_faults_total", "counter", "",
+     "Reads of sealed files that failed their check: damage, or bytes that another wrote."},
     {"payonce_semantic_labels_total", "counter", "equal",
      "Fresh answers compared with the one that the semantic layer would have given or had given."},
     {"payonce_semantic_wrong_share", "gauge", "value",

@@ -33,6 +33,8 @@ base::Result<ResponseLog::Opened> ResponseLog::open(base::Env& env, Options opti
       log->segments_.emplace(id, std::move(*segment));
       continue;
     }
+    if (segment.error().code == base::Code::kForbidden)
+      return base::fail(segment.error());  // sealed: a key is missing
     unreadable.push_back(id);
     const auto content = base::read_file(env, directory + "/" + Segment::file_name(id));
     if (content && content->size() <= kSegmentHeaderBytes) continue;  // torn when it was made: nothing was in it

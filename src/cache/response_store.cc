@@ -189,15 +189,9 @@ class TieredStore final : public ResponseStore {
       if (entry->expires_ms <= now_ms || !newest.wants(entry->created_ms, entry->key) ||
           !matches(wanted, Traits::of(*entry)))
         return;
-      newest.add({.key = entry->key,
-                  .scope = entry->scope,
-                  .versions = entry->versions,
-                  .model = entry->model,
-                  .size_bytes = entry->body.size(),
-                  .created_ms = entry->created_ms,
-                  .expires_ms = entry->expires_ms,
-                  .hits = hits,
-                  .in_memory = true});
+      EntryInfo info = info_of(*entry);
+      info.hits = hits;
+      newest.add(std::move(info));
     });
     return newest.take();
   }
@@ -241,6 +235,17 @@ class TieredStore final : public ResponseStore {
 };
 
 }  // namespace
+
+EntryInfo info_of(const Entry& entry) {
+  return {.key = entry.key,
+          .scope = entry.scope,
+          .versions = entry.versions,
+          .model = entry.model,
+          .size_bytes = entry.body.size(),
+          .created_ms = entry.created_ms,
+          .expires_ms = entry.expires_ms,
+          .in_memory = true};
+}
 
 std::unique_ptr<ResponseStore> ResponseStore::open(Options options, base::Env& env, const base::Clock& clock,
                                                    base::WorkerPool& pool, base::Metrics& metrics) {

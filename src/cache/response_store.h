@@ -43,6 +43,9 @@ struct EntryInfo {  // for `payonce cache ls|get`
   bool in_memory = false, on_disk = false;
 };
 
+// Of an entry in memory; its hits are not known here.
+EntryInfo info_of(const Entry& entry);
+
 // Where a page of a listing ended: listings go from new to old, then by key.
 struct ListPosition {
   int64_t created_ms = 0;

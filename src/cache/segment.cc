@@ -30,7 +30,7 @@ class Segment::Window {
     size = static_cast<size_t>(std::min<uint64_t>(size, end_ - offset));
     if (offset < start_ || offset + size > start_ + buffer_.size()) {
       buffer_.resize(static_cast<size_t>(std::min<uint64_t>(std::max(size, kWindowBytes), end_ - offset)));
-      PAYONCE_TRY(const size_t got, file_.read_at(offset, buffer_.data(), buffer_.size()));
+      PAYONCE_TRY(const size_t got, file_.read_past_damage(offset, buffer_.data(), buffer_.size()));
       buffer_.resize(got);
       start_ = offset;
     }

@@ -22,7 +22,7 @@ Lists in a flag or a variable are separated by commas.
 ## Options
 `policy.sampled` stands as `sampled` in the table `[policy]`. `payonce serve` takes no flags of the engine;
 `payonce engine` takes those, and of the others `--listen`, `--data`, the limits on bodies, connections and draining,
-and the log's.
+the encryption's and the log's.
 
 | key | flag | variable | value | default | meaning |
 |---|---|---|---|---|---|
@@ -30,7 +30,7 @@ and the log's.
 constexpr std::string_view kSources = R"(
 Beside these, by flag or variable alone: `--config` (`PAYONCE_CONFIG`), `--upstream` (`PAYONCE_UPSTREAM`) and
 `--upstream-anthropic` (`PAYONCE_UPSTREAM_ANTHROPIC`): one upstream, instead of those of the file.
-`PAYONCE_ADMIN_TOKEN` is the admin token itself.
+`PAYONCE_ADMIN_TOKEN` is the admin token itself, `PAYONCE_ENCRYPTION_KEY` the text of `encryption.key_file`.
 )";
 constexpr std::string_view kUpstreams = R"(
 ## Upstreams

@@ -153,6 +153,19 @@ void read_admin_token(const Flags& flags, const GetEnv& env, base::Env& files, S
   if (out.admin_token.empty()) problems.add("the admin token is empty; expected at least one character");
 }
 
+// Two places for one secret would hide which of them counts.
+void read_encryption_keys(const GetEnv& env, Settings& out, Problems& problems) {
+  constexpr std::string_view kVariable = "PAYONCE_ENCRYPTION_KEY";
+  const auto variable = env(kVariable);
+  const bool by_variable = variable && !variable->empty();
+  if (!by_variable && out.encryption_key_file.empty()) return;
+  if (by_variable && !out.encryption_key_file.empty())
+    return problems.add(fmt::format("encryption.key_file and {} are both set; keep one of them", kVariable));
+  auto keys = by_variable ? seal::Keys::parse(*variable, kVariable) : seal::Keys::read(out.encryption_key_file);
+  if (!keys) return problems.add(by_variable ? keys.error().message : "encryption.key_file: " + keys.error().message);
+  out.protection.keys = *std::move(keys);
+}
+
 void read_key(base::Env& files, const std::string& path, std::string_view option, std::string& key,
               Problems& problems) {
   if (path.empty()) return;
@@ -181,6 +194,7 @@ base::Result<Settings> load(const Flags& flags, const GetEnv& env, base::Env& fi
   if (upstream_by_url) set_upstream(url, anthropic_url, provider, out, problems);
   if (!out.keys.empty()) keep_credentials(out);
   read_admin_token(flags, env, files, out, problems);
+  read_encryption_keys(env, out, problems);
   read_key(files, out.embedder.key_file, "semantic.embedder_key_file", out.embedder.key, problems);
   read_key(files, out.semantic.judge_key_file, "semantic.judge_key_file", out.semantic.judge_key, problems);
   if (out.semantic.compare == SemanticCompare::kJudge &&

@@ -174,10 +174,29 @@ TEST_F(LoadTest, AllProblemsAreToldAtOnce) {
             "error_bound, "
             "threads, max_memory, max_disk, model, engine, semantic, retrieval, prefix, routing, tls, policy, "
             "limits, retry, log, agent, record, "
-            "admin, traces\n"
+            "encryption, admin, traces\n"
             "invalid 'threads' at payonce.toml:1: expected a whole number from 0 to 1024, found \"4096\"\n"
             "missing 'upstreams.a.base_url' in the table at payonce.toml:5; for example base_url = "
             "\"https://api.openai.com/v1\"");
+}
+
+TEST_F(LoadTest, TheEncryptionKeyComesFromAFileOrAVariable) {
+  const std::string key(64, 'a');
+  EXPECT_EQ(load().value().protection.keys, nullptr);
+  variables_["PAYONCE_ENCRYPTION_KEY"] = key;
+  ASSERT_NE(load().value().protection.keys, nullptr);
+  const std::string path = file("key", key + "\n");
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+  flags_.values["encryption.key_file"] = path;
+  EXPECT_THAT(load().error().message, HasSubstr("both set"));
+  variables_.clear();
+  EXPECT_NE(load().value().protection.keys, nullptr);
+  std::filesystem::permissions(path, std::filesystem::perms::others_read, std::filesystem::perm_options::add);
+  EXPECT_THAT(load().error().message, HasSubstr("encryption.key_file: " + path + " has mode 0404"));
+  flags_.values.clear();
+  variables_["PAYONCE_ENCRYPTION_KEY"] = "not a key";
+  EXPECT_THAT(load().error().message, HasSubstr("PAYONCE_ENCRYPTION_KEY: key 1 has 3 characters"));
+  EXPECT_THAT(error_of("[encryption]\nplaintext = \"keep\"\n"), HasSubstr("expected one of \"seal\", \"refuse\""));
 }
 
 TEST_F(LoadTest, WhatIsNoTomlIsNamedWithItsLine) {

@@ -23,6 +23,7 @@ constexpr std::array<std::pair<std::string_view, SemanticCompare>, 4> kSemanticC
      {"embedding", SemanticCompare::kEmbedding},
      {"judge", SemanticCompare::kJudge}}};
 constexpr std::array<std::pair<std::string_view, bool>, 2> kSampled{{{"cache", true}, {"bypass", false}}};
+constexpr std::array<std::pair<std::string_view, bool>, 2> kPlaintexts{{{"seal", true}, {"refuse", false}}};
 constexpr std::array<std::pair<std::string_view, base::LogLevel>, 5> kLevels{{{"debug", base::LogLevel::kDebug},
                                                                               {"info", base::LogLevel::kInfo},
                                                                               {"warn", base::LogLevel::kWarn},
@@ -258,6 +259,14 @@ constexpr Option kOptions[] = {
      "is packed; default: nothing is recorded"},
     {"record.max_size", "--record-max-size", size<AT(record_max_bytes)>(),
      "of record.file and the one before, FILE.1, together"},
+    {"encryption.key_file", "--encryption-key-file", text<AT(encryption_key_file)>(),
+     "file with the keys that seal the data directory: base64 of 32 bytes or 64 hex digits, one a line, the first "
+     "writes; $PAYONCE_ENCRYPTION_KEY is the same as a text; default: nothing is sealed "
+     "(docs/operations/encryption.md)",
+     "--encryption-key-file"},
+    {"encryption.plaintext", "--encryption-plaintext", choice<AT(protection.take_plaintext), kPlaintexts>(),
+     "what lies in the data directory unsealed although there is a key: seal it at the start, or refuse to start",
+     "--encryption-plaintext"},
     {"admin.token_file", "--admin-token-file", text<AT(admin_token_file)>(),
      "file with the token of the admin API; $PAYONCE_ADMIN_TOKEN is the token itself; without both one is made at "
      "start"},

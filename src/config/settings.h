@@ -16,6 +16,7 @@
 #include "route/placement.h"
 #include "route/retry.h"
 #include "route/routes.h"
+#include "seal/keys.h"
 
 namespace payonce::config {
 
@@ -143,6 +144,9 @@ struct Settings {
   uint64_t record_max_bytes = uint64_t{1} << 30;        // record.max_size, of it and the one before
   bool log_requests = false;    // log.requests: one line a request; never bodies or credentials
   std::string traces_endpoint;  // traces.endpoint, or OTEL_EXPORTER_OTLP_ENDPOINT
+
+  std::string encryption_key_file;  // encryption.key_file, read by load()
+  seal::Protection protection;      // its keys, or those of PAYONCE_ENCRYPTION_KEY; encryption.plaintext
 
   std::string admin_token_file;  // admin.token_file, read by load()
   std::string admin_token;       // from there, or PAYONCE_ADMIN_TOKEN; empty: made at start, see docs/operations

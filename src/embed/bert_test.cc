@@ -63,7 +63,7 @@ INSTANTIATE_TEST_SUITE_P(
                                      Case{"longer_than_a_block", {.max_tokens = 130}},
                                      Case{"f16", {.type = GGML_TYPE_F16}}, Case{"q8_0", {.type = GGML_TYPE_Q8_0}},
                                      Case{"q4_0", {.type = GGML_TYPE_Q4_0}}, Case{"bf16", {.type = GGML_TYPE_BF16}}),
-                     testing::Values("avx512", "avx2", "baseline")),
+                     testing::Values("avx512", "avx2", "portable")),
     [](const auto& each) { return std::string(std::get<0>(each.param).name) + "_" + std::get<1>(each.param); });
 
 TEST(Pooling, TakesTheMeanOrTheFirstTokenAsTheFileSays) {

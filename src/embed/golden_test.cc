@@ -56,7 +56,7 @@ TEST_P(GoldenEmbeddings, ATextsVectorIsTheSameBitsAloneAndAmongOthers) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isa, GoldenEmbeddings, testing::Values("avx512", "avx2", "baseline"),
+INSTANTIATE_TEST_SUITE_P(Isa, GoldenEmbeddings, testing::Values("avx512", "avx2", "portable"),
                          [](const auto& each) { return std::string(each.param); });
 
 TEST(GoldenTokens, AreThoseOfTheReference) {

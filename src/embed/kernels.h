@@ -68,9 +68,9 @@ struct Kernels {
 // Null where not compiled in.
 const Kernels* avx512_kernels();
 const Kernels* avx2_kernels();
-const Kernels* baseline_kernels();  // SSE2, NEON or plain C++: what every CPU of the family runs
+const Kernels* portable_kernels();  // SSE2, NEON or plain C++: what every CPU of the family runs
 
-// By name ("avx512", "avx2", "baseline"); null when this CPU cannot run it.
+// By name ("avx512", "avx2", "portable"); null when this CPU cannot run it.
 const Kernels* find_kernels(const char* isa);
 // The best for this CPU; PAYONCE_ISA=… forces a lesser one (tests).
 const Kernels& best_kernels();

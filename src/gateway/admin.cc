@@ -218,7 +218,7 @@ void Admin::savings(const std::shared_ptr<net::Exchange>& exchange, std::string_
 }
 
 std::string Admin::stats_json() const {
-  const pipeline::Pipeline::ExactStats exact = parts_.pipeline.exact_stats();
+  const pipeline::ExactStage::Stats exact = parts_.pipeline.exact().stats();
   const cache::ResponseStore::Stats store = parts_.store.stats();
   json::object out{
       {"layers", json::object{{"exact", json::object{{"hits", exact.hits},

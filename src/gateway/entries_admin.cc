@@ -90,15 +90,7 @@ void Admin::get_entry(const std::shared_ptr<net::Exchange>& exchange, std::strin
   const auto reply = [this, exchange, all, own, key = *key](const cache::EntryPtr& entry) {
     // One answer for "not there" and "not yours": a caller learns nothing of other scopes.
     if (!entry || (!all && entry->scope != own)) return reply_error(*exchange, 404, "no such entry");
-    cache::EntryInfo info{.key = entry->key,
-                          .scope = entry->scope,
-                          .versions = entry->versions,
-                          .model = entry->model,
-                          .size_bytes = entry->body.size(),
-                          .created_ms = entry->created_ms,
-                          .expires_ms = entry->expires_ms,
-                          .in_memory = true};
-    json::object out = entry_json(info, parts_.clock.unix_ms());
+    json::object out = entry_json(cache::info_of(*entry), parts_.clock.unix_ms());
     out["dialect"] = llm::dialect_name(entry->dialect);
     out["form"] = entry->form == llm::Form::kStream ? "stream" : "json";
     out["content_type"] = entry->content_type;

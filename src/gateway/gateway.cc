@@ -210,7 +210,7 @@ void Gateway::State::forward(Visit visit, pipeline::Forward forward) {
   const auto slot = std::make_shared<std::weak_ptr<Relay>>();
   std::string flight_key;
   const cache::FlightTable::Joined joined = board(forward, Relay::wake_for(visit.exchange->loop(), slot), flight_key);
-  if (!joined.leader) parts.pipeline.count_collapsed();
+  if (!joined.leader) parts.pipeline.exact().count_collapsed();
   forward.id = parts.pipeline.explanations().next_id();
   parts.pipeline.explanations().forwarded(forward.id, forward, visit.exchange->body(), !joined.leader);
   in_flight.fetch_add(1, std::memory_order_relaxed);

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "prefix/breakers/finding_json.h"
+
 namespace payonce::gateway {
 namespace json = boost::json;
 
@@ -47,24 +49,8 @@ json::object prefix_json(const pipeline::PrefixStage& stage, pipeline::KeepAlive
 
 json::object breakers_json(const pipeline::PrefixStage& stage) {
   json::array findings;
-  for (const prefix::Finding& finding : stage.breakers().findings()) {
-    const prefix::KindInfo& about = finding.about();
-    findings.push_back(json::object{{"kind", about.name},
-                                    {"request", finding.request},
-                                    {"path", finding.path},
-                                    {"byte_offset", finding.byte_offset},
-                                    {"bytes", finding.bytes},
-                                    {"occurrences", finding.occurrences},
-                                    {"tokens", finding.tokens},
-                                    {"cost_usd", finding.cost_usd},
-                                    {"fix_class", prefix::fix_class_name(about.fix_class)},
-                                    {"safe", about.safe},
-                                    {"fix", about.fix},
-                                    {"why", about.why},
-                                    {"detail", finding.detail},
-                                    {"before", finding.before},
-                                    {"now", finding.after}});
-  }
+  for (const prefix::Finding& finding : stage.breakers().findings())
+    findings.push_back(prefix::finding_json(finding, true));
   return {{"requests", stage.breakers().requests()},
           {"skipped", stage.breakers().skipped()},
           {"findings", std::move(findings)}};

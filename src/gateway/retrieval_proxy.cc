@@ -106,7 +106,7 @@ void RetrievalProxy::handle(const std::shared_ptr<net::Exchange>& exchange, cons
       Visit{.exchange = exchange, .store = store, .upstreams = upstreams, .done = std::move(done)});
   visit->started_us = parts_.clock.monotonic_us();
   visit->target = head.target.substr(store.prefix.size());
-  if (!visit->target.starts_with('/')) visit->target.insert(0, "/");
+  if (!visit->target.starts_with('/')) visit->target.insert(visit->target.begin(), '/');
   const auto caller = parts_.pipeline.policy()->callers.identify(head.headers);
   if (!caller) return refuse(visit, base::code_http_status(caller.error().code), caller.error().message, "auth");
   visit->scope = caller->scope_id;

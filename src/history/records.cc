@@ -140,7 +140,7 @@ void append_string(std::string& out, std::string_view text) {
 
 // A row as JSON. A cell that holds a JSON object, list or string of one is put in as that, any other one as a string.
 std::string_view Cutter::object_of(const std::vector<std::string>& names, const std::vector<std::string>& cells) {
-  object_ = "{";
+  object_.assign(1, '{');  // not = "{", of which g++ 12 gives a false warning
   for (size_t i = 0; i < cells.size(); ++i) {
     if (i > 0) object_ += ',';
     append_string(object_, names[i]);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "prefix/breakers/finding_json.h"
+
 namespace payonce::lint {
 namespace {
 
@@ -91,33 +93,10 @@ std::string as_text(const Input& input, const Result& result, const Show& show) 
   return out + "\n";
 }
 
-json::object finding_json(const prefix::Finding& finding, bool with_text) {
-  const prefix::KindInfo& about = finding.about();
-  json::object out{{"kind", about.name},
-                   {"request", finding.request},
-                   {"path", finding.path},
-                   {"byte_offset", finding.byte_offset},
-                   {"bytes", finding.bytes},
-                   {"occurrences", finding.occurrences},
-                   {"tokens", finding.tokens},
-                   {"cost_usd", finding.cost_usd},
-                   {"fix_class", fix_class_name(about.fix_class)},
-                   {"safe", about.safe},
-                   {"fix", about.fix},
-                   {"what", about.what},
-                   {"why", about.why},
-                   {"detail", finding.detail}};
-  if (with_text) {
-    out["before"] = finding.before;
-    out["after"] = finding.after;
-  }
-  return out;
-}
-
 std::string as_json(const Input& input, const Result& result, const Show& show) {
   json::array findings;
   for (const Told& told : result.findings) {
-    json::object row = finding_json(told.finding, !show.redact);
+    json::object row = prefix::finding_json(told.finding, !show.redact);
     row["file"] = told.file;
     row["line"] = told.line;
     findings.push_back(std::move(row));

@@ -15,8 +15,6 @@ struct Show {
 
 // As a compiler would: file:line: path:byte: kind: what, the excerpt with a caret, why, fix, cost; then a summary.
 std::string as_text(const Input& input, const Result& result, const Show& show);
-// One finding, without the file and line that the caller knows. `with_text`: what differed as well.
-boost::json::object finding_json(const prefix::Finding& finding, bool with_text);
 // {requests, skipped, findings: […]}
 std::string as_json(const Input& input, const Result& result, const Show& show);
 // SARIF 2.1.0 (OASIS), as code hosts read it.

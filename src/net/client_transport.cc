@@ -89,9 +89,9 @@ void Transport::connect_socket(const tcp::resolver::results_type& endpoints) {
       socket_, endpoints, [self = shared_from_this()](const boost::system::error_code& failed, const tcp::endpoint&) {
         if (self->closed_) return;
         if (!failed) return self->connected();
-        self->finish_connect(base::fail(base::Code::kUnavailable,
-                                        fmt::format("connect to {}: {}; is the upstream up and its address right?",
-                                                    self->name(), failed.message())));
+        self->finish_connect(base::fail(
+            base::Code::kUnavailable,
+            fmt::format("connect to {}: {}; is it running, and its address right?", self->name(), failed.message())));
       });
 }
 

@@ -3,8 +3,13 @@
 #include <fmt/format.h>
 #include <openssl/ssl.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/ssl/context.hpp>
+#include <cstdlib>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 
 namespace payonce::net {
 namespace {
@@ -49,6 +54,25 @@ std::shared_ptr<ssl::context> new_context(ssl::context::method method) {
   return context;
 }
 
+// OpenSSL's default is a place of the distribution that it was built for. Where a package carries it to another one,
+// the authorities lie elsewhere: Debian and Arch, Fedora, SUSE, Alpine.
+constexpr std::array kAuthorities = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                     "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
+
+void trust_the_system(ssl::context& context) {
+  boost::system::error_code ignored;  // without authorities every upstream is refused, and that is said then
+  context.set_default_verify_paths(ignored);
+  const auto is_there = [](const char* path) {
+    std::error_code unknown;
+    return std::filesystem::exists(path, unknown);
+  };
+  if (std::getenv(X509_get_default_cert_file_env()) || std::getenv(X509_get_default_cert_dir_env()) ||
+      is_there(X509_get_default_cert_file()) || is_there(X509_get_default_cert_dir()))
+    return;
+  const auto* const found = std::ranges::find_if(kAuthorities, is_there);
+  if (found != kAuthorities.end()) context.load_verify_file(*found, ignored);
+}
+
 }  // namespace
 
 base::Result<std::shared_ptr<ssl::context>> make_server_tls(const ServerTls& options) {
@@ -62,14 +86,14 @@ base::Result<std::shared_ptr<ssl::context>> make_server_tls(const ServerTls& opt
 
 base::Result<std::shared_ptr<ssl::context>> make_client_tls(const ClientTls& options) {
   auto context = new_context(ssl::context::tls_client);
-  boost::system::error_code error;
   if (!options.ca_file.empty()) {
+    boost::system::error_code error;
     context->load_verify_file(options.ca_file, error);
     if (error)
       return base::fail(base::Code::kInvalid,
                         fmt::format("CA file {}: {}; expected PEM certificates", options.ca_file, error.message()));
   } else {
-    context->set_default_verify_paths(error);
+    trust_the_system(*context);
   }
   context->set_verify_mode(options.verify ? ssl::verify_peer : ssl::verify_none);
   const std::string_view alpn = options.http2 ? kAlpnBoth : kAlpnHttp1;

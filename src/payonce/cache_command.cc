@@ -126,14 +126,7 @@ void say_agent_kinds(const json::object& layers) {
   }
 }
 
-int stats(const Options& options) {
-  const auto body = call(options.remote, "GET", "/payonce/v1/stats");
-  if (!body) return complain(body.error());
-  if (options.as_json) {
-    say(*body + "\n");
-    return 0;
-  }
-  const json::value answer = json::parse(*body);
+void say_layers(const json::value& answer) {
   const json::value& exact = answer.at("layers").at("exact");
   const json::value& saved = answer.at("saved");
   const int64_t hits = number(exact, "hits"), misses = number(exact, "misses");
@@ -155,14 +148,28 @@ int stats(const Options& options) {
                   number(exact, "bytes"), number(exact, "disk_bytes")));
   say(fmt::format("saved: {} input and {} output tokens, {:.6f} USD\n", number(saved, "input_tokens"),
                   number(saved, "output_tokens"), saved.at("usd").to_number<double>()));
-  if (const json::value* engine = answer.as_object().if_contains("engine")) {
-    const json::value& blocks = engine->at("blocks");
-    say(fmt::format(
-        "engine: {} running, {} waiting; KV blocks: {} used, {} cached, {} free; {} of {} prompt tokens "
-        "reused\n",
-        number(*engine, "running"), number(*engine, "waiting"), number(blocks, "used"), number(blocks, "cached"),
-        number(blocks, "free"), number(*engine, "hit_tokens"), number(*engine, "prompt_tokens")));
+}
+
+void say_engine(const json::value& engine) {
+  const json::value& blocks = engine.at("blocks");
+  say(fmt::format(
+      "engine: {} running, {} waiting; KV blocks: {} used, {} cached, {} free; {} of {} prompt tokens "
+      "reused\n",
+      number(engine, "running"), number(engine, "waiting"), number(blocks, "used"), number(blocks, "cached"),
+      number(blocks, "free"), number(engine, "hit_tokens"), number(engine, "prompt_tokens")));
+}
+
+int stats(const Options& options) {
+  const auto body = call(options.remote, "GET", "/payonce/v1/stats");
+  if (!body) return complain(body.error());
+  if (options.as_json) {
+    say(*body + "\n");
+    return 0;
   }
+  const json::value answer = json::parse(*body);
+  // `payonce engine` has no layers, a gateway in front of others no engine.
+  if (answer.as_object().contains("layers")) say_layers(answer);
+  if (const json::value* engine = answer.as_object().if_contains("engine")) say_engine(*engine);
   return 0;
 }
 

@@ -98,10 +98,7 @@ int run_demo(const Options& options) {
   if (!options.no_model) {
     say(fmt::format("Asking a real model {} questions, for its answers and its times …\n", topics.size() + 1));
     auto real = sample(*settings, topics);
-    if (!real)
-      return complain({real.error().code, real.error().message + "; ./dev run fetches the model, --model FILE names "
-                                                                 "another, --no-model does without"},
-                      kFailed);
+    if (!real) return complain({real.error().code, real.error().message + "; --no-model does without"}, kFailed);
     answers = *std::move(real);
   }
   const int64_t now_ms =

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <ggml-backend.h>
+#include <ggml-cpu.h>
 #include <llama.h>
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/cpu.h"
 #include "base/log.h"
 #include "kv/block_hash.h"
 #include "payonce/public_prefix.h"
@@ -94,7 +96,7 @@ std::unique_ptr<kv::BlockStore> open_store(const config::EngineSettings& setting
   options.directory = on_disk ? kv_directory : "";
   options.disk_bytes = settings.kv_disk_bytes;
   options.fingerprint = root_of(model);
-  return kv::BlockStore::open(options, around.env, around.clock, around.metrics);
+  return kv::BlockStore::open(options, around.data, around.clock, around.metrics);
 }
 
 #ifdef PAYONCE_BACKENDS
@@ -111,15 +113,28 @@ base::Status load_back_ends() {
       fmt::format("no code for this CPU in {}; install or unpack the package as a whole", folder.string()));
 }
 #else
-base::Status load_back_ends() { return {}; }
+// Here it was compiled for the CPU that built it; another would end the process by an illegal instruction.
+base::Status load_back_ends() {
+  const base::CpuFeatures& cpu = base::cpu();
+  const bool needs_more = (ggml_cpu_has_avx2() != 0 && !cpu.avx2) || (ggml_cpu_has_fma() != 0 && !cpu.fma) ||
+                          (ggml_cpu_has_f16c() != 0 && !cpu.f16c) || (ggml_cpu_has_avx512() != 0 && !cpu.avx512f) ||
+                          (ggml_cpu_has_avx512_vnni() != 0 && !cpu.avx512vnni);
+  if (needs_more)
+    return base::fail(base::Code::kUnavailable,
+                      "the engine was built for a newer CPU than this one; build it here (./dev build), or take a "
+                      "package, which runs on both");
+  return {};
+}
 #endif
 
 }  // namespace
 
 base::Result<engine::Model::Probe> EngineParts::probe(const config::Settings& settings) {
   auto probe = engine::Model::probe(settings.model_file, kv_type_of(settings.engine));
-  if (!probe && probe.error().code == base::Code::kNotFound)
-    probe.error().message += "; `./dev run` fetches the default model, --model FILE names another";
+  if (!probe)
+    probe.error().message += probe.error().code == base::Code::kNotFound
+                                 ? "; `./dev run` fetches the default model, --model FILE names another"
+                                 : "; get the file anew, or name another with --model FILE";
   return probe;
 }
 

@@ -28,6 +28,7 @@ class EngineParts {
     const base::Clock& clock;
     base::Metrics& metrics;
     base::Env& env;
+    base::Env& data;  // the data directory's files
   };
   // What can be told before anything is loaded, quickly: the header of the model's file, what its blocks cost.
   static base::Result<engine::Model::Probe> probe(const config::Settings& settings);

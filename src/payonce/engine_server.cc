@@ -11,6 +11,7 @@
 #include "llm/error_body.h"
 #include "net/server.h"
 #include "payonce/address.h"
+#include "payonce/data_directory.h"
 #include "payonce/make_embedder.h"
 #include "payonce/run.h"
 
@@ -48,7 +49,9 @@ struct EngineServer::Parts {
   Parts(const config::Settings& given, LocalEngine::Hooks hooks)
       : settings(given),
         loops(kLoops),
-        engine(given, kv_directory(given), {.clock = clock, .metrics = metrics, .env = env}, std::move(hooks)) {}
+        data_status(kv_directory(given).empty() ? base::Status() : data.open(given.data_dir, given.protection)),
+        engine(given, data_status ? kv_directory(given) : "",
+               {.clock = clock, .metrics = metrics, .env = env, .data = data.files()}, std::move(hooks)) {}
 
   void handle(std::shared_ptr<net::Exchange> exchange) {
     constexpr std::string_view kText = "text/plain; charset=utf-8";
@@ -80,6 +83,8 @@ struct EngineServer::Parts {
   std::unique_ptr<embed::Embedder> embedder;                  // null: none
   base::WorkerPool pool{{.threads = 1, .waited_for = true}};  // reads bodies for it; ends before it
   std::unique_ptr<embed::EmbeddingsApi> embeddings;           // null: without an embedder
+  DataDirectory data{env, metrics};
+  const base::Status data_status;  // why the data directory is not opened
   LocalEngine engine;
   std::unique_ptr<net::Server> server;
   std::atomic<bool> draining{false};
@@ -92,6 +97,7 @@ EngineServer::~EngineServer() { parts_->loops.stop(); }
 
 base::Status EngineServer::start() {
   Parts& p = *parts_;
+  PAYONCE_CHECK_OK(p.data_status);
   PAYONCE_TRY(const Address address, parse_listen(p.settings.listen));
   net::Server::Options options;
   options.address = address.host;

@@ -26,6 +26,7 @@
 #include "net/event_loop.h"
 #include "payonce/address.h"
 #include "payonce/agent_layer.h"
+#include "payonce/data_directory.h"
 #include "payonce/make_embedder.h"
 #include "payonce/prefix_layer.h"
 #include "payonce/retrieval_layer.h"
@@ -118,10 +119,10 @@ struct Instance::Parts {
   Parts(const config::Settings& given, bool with_engine)
       : settings(given),
         directory(usable_directory(given.data_dir)),
-        salt(load_salt(env, directory)),
+        salt(load_salt(data.files(), directory)),
         pool({.threads = 2}),
-        store(cache::ResponseStore::open(store_options(), env, clock, pool, metrics)),
-        ledger(directory, clock, metrics),
+        store(cache::ResponseStore::open(store_options(), data.files(), clock, pool, metrics)),
+        ledger(directory, clock, metrics, given.protection),
         loops(loop_count(given)),
         embedder(with_engine || wants_semantic(given) || wants_paraphrases(given) ? embedder_of(given) : nullptr),
         semantic(embedder && wants_semantic(given) ? make_semantic() : nullptr),
@@ -148,9 +149,10 @@ struct Instance::Parts {
 
   void add_engine(LocalEngine::Hooks hooks) {
     const bool on_disk = !directory.empty() && settings.engine.kv_disk_bytes > 0;
-    engine = std::make_unique<LocalEngine>(settings, on_disk ? directory + "/kv" : "",
-                                           EngineParts::Surroundings{.clock = clock, .metrics = metrics, .env = env},
-                                           std::move(hooks));
+    engine = std::make_unique<LocalEngine>(
+        settings, on_disk ? directory + "/kv" : "",
+        EngineParts::Surroundings{.clock = clock, .metrics = metrics, .env = env, .data = data.files()},
+        std::move(hooks));
   }
   // The engine begins to load its model; from now on requests go to it.
   base::Status start_engine() {
@@ -175,17 +177,20 @@ struct Instance::Parts {
   std::unique_ptr<SemanticLayer> make_semantic() {
     return std::make_unique<SemanticLayer>(
         settings, directory, *embedder,
-        SemanticLayer::Surroundings{.clock = clock, .env = env, .pool = pool, .metrics = metrics, .store = *store});
+        SemanticLayer::Surroundings{
+            .clock = clock, .env = data.files(), .pool = pool, .metrics = metrics, .store = *store});
   }
   std::unique_ptr<PrefixLayer> make_prefix() {
     return std::make_unique<PrefixLayer>(
-        directory, salt, PrefixLayer::Surroundings{.clock = clock, .env = env, .pool = pool, .metrics = metrics});
+        directory, salt,
+        PrefixLayer::Surroundings{.clock = clock, .env = data.files(), .pool = pool, .metrics = metrics});
   }
   std::unique_ptr<pipeline::KeepAliveStage> make_keep_alive() {
     return std::make_unique<pipeline::KeepAliveStage>(pipeline::KeepAliveStage::Parts{
         .clock = clock, .metrics = metrics, .ledger = ledger, .limits = limits, .prefix = prefix->stage()});
   }
-  // A data directory that cannot be used costs the disk tier, not the service.
+  // A data directory that cannot be used costs the disk tier, not the service. One whose key is missing ends it, in
+  // start(): none of its files may be touched.
   std::string usable_directory(const std::string& path) {
     if (path.empty()) return path;
     if (const auto made = env.make_directories(path); !made) {
@@ -193,7 +198,8 @@ struct Instance::Parts {
                      made.error().message);
       return "";
     }
-    return path;
+    data_status = data.open(path, settings.protection);
+    return data_status ? path : "";
   }
   cache::ResponseStore::Options store_options() const {
     cache::ResponseStore::Options options;
@@ -207,6 +213,8 @@ struct Instance::Parts {
   base::PosixEnv env;
   base::SystemClock clock;
   base::Metrics metrics;
+  DataDirectory data{env, metrics};
+  base::Status data_status;  // why the data directory is not opened
   const std::string directory;
   const std::string salt;
   base::WorkerPool pool;
@@ -250,6 +258,7 @@ Instance::~Instance() {
 
 base::Status Instance::start() {
   Parts& p = *parts_;
+  PAYONCE_CHECK_OK(p.data_status);
   PAYONCE_CHECK_OK(p.embedder_status);
   PAYONCE_TRY(const Address address, parse_listen(p.settings.listen));
   if (!p.settings.traces_endpoint.empty()) {

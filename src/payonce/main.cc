@@ -35,6 +35,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (argc > 1 && *argv[1] != '-' && app.get_subcommands().empty()) {
+      (void)std::fprintf(stderr, "payonce: no command '%s'; payonce --help lists the commands\n", argv[1]);
+      return 2;
+    }
     return app.exit(error) == 0 ? 0 : 2;
   } catch (const std::exception& error) {
     (void)std::fprintf(stderr, "payonce: %s\n", error.what());

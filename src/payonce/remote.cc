@@ -36,11 +36,11 @@ class Collected final : public net::ResponseSink {
   net::EventLoop& loop_;
 };
 
-// The "message" of an error body, or all of it.
+// The "message" of an error body, or all of it. No other server is taken for an instance.
 std::string message_of(const std::string& body) {
   boost::system::error_code error;
   const boost::json::value value = boost::json::parse(body, error);
-  if (error) return body;
+  if (error) return "not an answer of Payonce's; is this the URL of an instance?";
   const boost::json::value* message = value.find_pointer("/error/message", error);
   return message != nullptr && message->is_string() ? std::string(message->get_string()) : body;
 }
@@ -84,9 +84,9 @@ base::Result<std::string> call(const Remote& remote, std::string_view method, co
     loop.run();
   }
   if (!answer->error.empty())
-    return base::fail(base::Code::kUnavailable,
-                      fmt::format("no Payonce at {} ({}); start one with `payonce serve`, or name it with --url", url,
-                                  answer->error));
+    return base::fail(
+        base::Code::kUnavailable,
+        fmt::format("no Payonce at {} ({}); start one with `payonce serve`, or set PAYONCE_URL", url, answer->error));
   if (answer->status != 200)
     return base::fail(base::Code::kInvalid,
                       fmt::format("{} says {}: {}", url, answer->status, message_of(answer->body)));

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "payonce/commands.h"
+#include "payonce/data_directory.h"
 #include "payonce/instance.h"
 #include "payonce/run.h"
 
@@ -21,8 +22,11 @@ int run_serve(const config::Flags& flags, bool check) {
                      "in a file with --config FILE"},
                     kUsage);
   if (check) {
+    const auto data = check_data_directory(*settings);
+    if (!data) return complain(data.error(), kFailed);
     say(fmt::format("configuration is good: {} upstream(s), {} key(s), {} vector store(s)\n",
-                    settings->upstreams.size(), settings->keys.size(), settings->retrieval.stores.size()));
+                    settings->upstreams.size(), settings->keys.size(), settings->retrieval.stores.size()) +
+        *data);
     return 0;
   }
   base::configure_log(settings->log_level, settings->log_format);

@@ -15,8 +15,8 @@ namespace {
 std::string greeting(const std::string& url, const std::string& model) {
   const std::string request = fmt::format(
       "  curl -si {}/v1/chat/completions -H 'Content-Type: application/json' \\\n"
-      "    -d '{{\"model\":\"local\",\"messages\":[{{\"role\":\"user\",\"content\":\"What is a "
-      "cache?\"}}],\"max_tokens\":64}}'\n",
+      "    -d '{{\"model\":\"default\",\"max_tokens\":64,\"messages\":[{{\"role\":\"user\",\"content\":"
+      "\"What is a cache?\"}}]}}'\n",
       url);
   return fmt::format(
       "\nPayonce is ready at {} with {}.\nAsk it something:\n\n{}\nAsk the same again: Cache-Status says hit, and "

@@ -56,6 +56,14 @@ struct Forward;
 struct ReadPrompt;  // route_stage.h
 using PrefixPlanPtr = std::shared_ptr<const prefix::Plan>;
 
+// An identified request, what its caller wants of the cache, and the policy that it began with.
+struct Request {
+  PreparedPtr prepared;
+  Directives directives;
+  PolicyPtr policy;
+  cache::MissReason exact_miss = cache::MissReason::kCold;  // where the exact layer was asked and had nothing
+};
+
 // An answer from a cache layer.
 struct Answer {
   PreparedPtr prepared;
@@ -81,17 +89,13 @@ struct Refusal {
 
 // The entry is on disk: call Pipeline::load() on the worker pool, then act on what it returns.
 struct Load {
-  PreparedPtr prepared;
-  Directives directives;
-  PolicyPtr policy;
-  AskedQuestionPtr lookup;  // not null: what its best candidate answers, for `prepared`
+  Request request;
+  AskedQuestionPtr lookup;  // not null: what its best candidate answers
 };
 
 // No answer to exactly this; one to the same question in other words is looked for: call Pipeline::search().
 struct Search {
-  PreparedPtr prepared;
-  Directives directives;
-  PolicyPtr policy;
+  Request request;
   AskedQuestionPtr lookup;
 };
 

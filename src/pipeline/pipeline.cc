@@ -1,22 +1,17 @@
+// The cache map, from top to bottom: identify, exact, semantic, (an upstream:) route, prefix, and back: judge, store,
+// record.
 #include "pipeline/pipeline.h"
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <exception>
 #include <utility>
 
 #include "base/log.h"
-#include "pipeline/savings.h"
+#include "pipeline/stored_answer.h"
 
 namespace payonce::pipeline {
 namespace {
-
-constexpr size_t kDialects = static_cast<size_t>(llm::Dialect::kOther) + 1;
-constexpr size_t kOutcomes = static_cast<size_t>(Outcome::kStale) + 1;
-constexpr std::string_view kOutcomeNames[] = {"hit", "miss", "bypass", "stale"};
-constexpr std::string_view kForwardedNames[] = {"miss", "bypass", "stale", "request"};
 
 // Whose paths and headers a request speaks, also where we do not know the endpoint (batches, files).
 route::UpstreamKind wire_of(const Incoming& incoming) {
@@ -43,59 +38,18 @@ Outcome outcome_of(Forwarded why) {
   return Outcome::kBypass;
 }
 
-Decision because(cache::MissReason reason, Decision decision) {
-  if (auto* forward = std::get_if<Forward>(&decision)) forward->exact_miss = reason;
-  return decision;
-}
-
 }  // namespace
-
-std::string_view outcome_name(Outcome outcome) { return kOutcomeNames[static_cast<size_t>(outcome)]; }
-std::string_view forwarded_name(Forwarded why) { return kForwardedNames[static_cast<size_t>(why)]; }
-
-// Handles looked up once: the hit path takes no lock of the metrics registry.
-struct Pipeline::Counters {
-  explicit Counters(base::Metrics& metrics) : saved(metrics, "exact") {
-    for (size_t d = 0; d < kDialects; ++d) {
-      const std::string dialect(llm::dialect_name(static_cast<llm::Dialect>(d)));
-      for (size_t o = 0; o < kOutcomes; ++o)
-        requests[d][o] =
-            metrics.counter("payonce_requests_total", {{"dialect", dialect},
-                                                       {"layer", o == 0 || o == 1 || o == 3 ? "exact" : "none"},
-                                                       {"outcome", std::string(kOutcomeNames[o])}});
-    }
-    for (size_t d = 0; d < kDialects; ++d)
-      semantic_hits[d] = metrics.counter("payonce_requests_total",
-                                         {{"dialect", std::string(llm::dialect_name(static_cast<llm::Dialect>(d)))},
-                                          {"layer", "semantic"},
-                                          {"outcome", "hit"}});
-    fresh = metrics.counter("payonce_tokens_total", {{"class", "fresh"}});
-    read = metrics.counter("payonce_tokens_total", {{"class", "read"}});
-    write = metrics.counter("payonce_tokens_total", {{"class", "write"}});
-    output = metrics.counter("payonce_tokens_total", {{"class", "output"}});
-    faults = metrics.counter("payonce_layer_faults_total", {{"layer", "exact"}});
-    collapsed_total = metrics.counter("payonce_collapsed_total");
-  }
-  std::array<std::array<base::Counter, kOutcomes>, kDialects> requests;
-  std::array<base::Counter, kDialects> semantic_hits;
-  Savings saved;
-  base::Counter fresh, read, write, output, faults, collapsed_total;
-  std::atomic<uint64_t> hits{0}, bypassed{0}, collapsed{0}, cold{0}, expired{0}, refreshed{0}, fault{0};
-};
 
 Pipeline::Pipeline(Parts parts, PolicyPtr policy)
     : clock_(parts.clock),
-      store_(parts.store),
-      ledger_(parts.ledger),
-      limits_(parts.limits),
+      identifier_(std::move(parts.profiles)),
+      exact_(parts.store, parts.metrics),
       semantic_(parts.semantic),
       prefix_(parts.prefix),
       route_(parts.clock, parts.metrics),
-      identifier_(std::move(parts.profiles)),
+      accounts_(parts.clock, parts.metrics, parts.ledger, parts.limits),
       explanations_(parts.clock),
-      counters_(std::make_unique<Counters>(parts.metrics)),
       policy_(std::move(policy)) {}
-Pipeline::~Pipeline() = default;
 
 void Pipeline::set_policy(PolicyPtr policy) {
   const std::lock_guard lock(policy_mutex_);
@@ -107,6 +61,8 @@ PolicyPtr Pipeline::policy() const {
   return policy_;
 }
 
+// ---- the first half: from a request to an answer, or to an upstream ---------------------------------------------
+
 Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
   const PolicyPtr policy = this->policy();
   // Endpoints that we do not know, and a body that only the upstream can read (encoded), pass through.
@@ -114,179 +70,203 @@ Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
   const auto directives = parse_directives(incoming.head.headers);
   if (!directives) return refuse(directives.error());
   if (directives->encoded) return pass_through(incoming, policy);
+
   auto prepared = identifier_.identify(incoming, *policy);
   if (!prepared) return refuse(prepared.error());
   const int64_t identified_us = clock_.monotonic_us();
   spent.parse_us = identified_us - spent.started_us;
 
+  Request request{.prepared = *std::move(prepared), .directives = *directives, .policy = policy};
+  const bool exact = directives->exact;
   const bool semantic = semantic_ != nullptr && policy->semantic && directives->semantic;
   const bool cacheable =
-      policy->exact && (directives->exact || semantic) && (policy->cache_sampled || !(*prepared)->sampled);
-  if (!cacheable) return forward(std::move(*prepared), *directives, policy, Forwarded::kBypass);
-  if (directives->no_cache) return forward(std::move(*prepared), *directives, policy, Forwarded::kRequest);
-  const std::string& key = (*prepared)->key;
-  cache::Found found = directives->exact ? look_up(key) : cache::Found();
+      policy->exact && (exact || semantic) && (policy->cache_sampled || !request.prepared->sampled);
+  if (!cacheable) return forward(std::move(request), Forwarded::kBypass);
+  if (directives->no_cache) return forward(std::move(request), Forwarded::kRequest);
+
+  cache::Found found = exact ? exact_.find(request.prepared->key) : cache::Found();
   spent.lookup_us = clock_.monotonic_us() - identified_us;
-  if (found.reason == cache::MissReason::kOnDisk && !found.entry)
-    return Load{std::move(*prepared), *directives, policy, nullptr};
-  if (!found.entry && semantic) {
-    count_exact_miss(found.reason);
-    return because(found.reason, missed(incoming, std::move(*prepared), *directives, policy));
-  }
-  return decide(std::move(*prepared), *directives, policy, std::move(found));
-}
+  if (found.entry) return answer_exactly(std::move(request), std::move(found));
+  if (found.reason == cache::MissReason::kOnDisk) return Load{std::move(request), nullptr};
 
-Decision Pipeline::load(const Load& load) {
-  cache::Found found{.entry = nullptr, .reason = cache::MissReason::kFault};
-  try {
-    found.entry = store_.load(load.lookup ? load.lookup->candidates.front().key : load.prepared->key);
-    if (!found.entry) found.reason = cache::MissReason::kCold;
-  } catch (const std::exception& error) {
-    counters_->faults.add();
-    base::log_error("response store: {}", error.what());
-  }
-  return load.lookup ? answer_by_meaning(load.prepared, load.directives, load.policy, load.lookup, found)
-                     : decide(load.prepared, load.directives, load.policy, std::move(found));
-}
-
-Decision Pipeline::without_load(const Load& load) {
-  const cache::Found nothing{.entry = nullptr, .reason = cache::MissReason::kFault};
-  return load.lookup ? answer_by_meaning(load.prepared, load.directives, load.policy, load.lookup, nothing)
-                     : decide(load.prepared, load.directives, load.policy, nothing);
-}
-
-// The one place where a fault of the layer becomes a miss.
-cache::Found Pipeline::look_up(const std::string& key) {
-  try {
-    return store_.find(key);
-  } catch (const std::exception& error) {
-    counters_->faults.add();
-    base::log_error("response store: {}", error.what());
-    return {.entry = nullptr, .reason = cache::MissReason::kFault};
-  }
-}
-
-Decision Pipeline::decide(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy,
-                          cache::Found found) {
-  if (found.entry) {
-    const int64_t age_ms = std::max<int64_t>(0, clock_.unix_ms() - found.entry->created_ms);
-    if (directives.max_age_s && age_ms > *directives.max_age_s * 1000) {
-      counters_->refreshed.fetch_add(1, std::memory_order_relaxed);
-      return forward(std::move(prepared), directives, policy, Forwarded::kStale);
-    }
-    auto made = answer(prepared, found.entry);
-    if (made) {
-      made->layer = "exact";
-      count_hit(*made);
-      return *std::move(made);
-    }
-    counters_->faults.add();  // recorded bytes that cannot be re-framed: ask the upstream
-    base::log_warn("cannot re-frame {}: {}", prepared->key, made.error().message);
-    found.reason = cache::MissReason::kFault;
-  }
-  count_exact_miss(found.reason);
-  return because(found.reason, forward(std::move(prepared), directives, policy, Forwarded::kMiss));
-}
-
-base::Result<Answer> Pipeline::answer(const PreparedPtr& prepared, const cache::EntryPtr& entry) const {
-  Answer out{.prepared = prepared, .entry = entry};
-  const bool recorded_stream = entry->form == llm::Form::kStream;
-  if (prepared->stream && recorded_stream) {
-    out.content_type = entry->content_type;
-    out.body = entry->include_usage == prepared->include_usage
-                   ? entry->body
-                   : base::Bytes(llm::restream(entry->dialect, entry->body.view(), prepared->include_usage));
-  } else if (prepared->stream) {
-    PAYONCE_TRY(std::string stream, llm::to_stream(entry->dialect, entry->body.view(), prepared->include_usage));
-    out.content_type = "text/event-stream; charset=utf-8";
-    out.body = base::Bytes(std::move(stream));
-  } else if (recorded_stream) {
-    PAYONCE_TRY(std::string json, llm::to_json(entry->dialect, entry->body.view()));
-    out.content_type = "application/json";
-    out.body = base::Bytes(std::move(json));
-  } else {
-    out.content_type = entry->content_type;
-    out.body = entry->body;
-  }
-  const int64_t now_ms = clock_.unix_ms();
-  out.age_s = std::max<int64_t>(0, (now_ms - entry->created_ms) / 1000);
-  out.ttl_s = std::max<int64_t>(0, (entry->expires_ms - now_ms) / 1000);
-  return out;
-}
-
-void Pipeline::count_hit(const Answer& answer) {
-  const cache::Entry& entry = *answer.entry;
-  ledger_.add_hit(answer.prepared->scope, entry.model, answer.layer, entry.usage, entry.cost_usd);
-  if (answer.layer == "semantic") {
-    counters_->semantic_hits[static_cast<size_t>(answer.prepared->dialect)].add();
-    return semantic_->count_saved(entry.usage, entry.cost_usd);
-  }
-  count(answer.prepared->dialect, Outcome::kHit);
-  counters_->hits.fetch_add(1, std::memory_order_relaxed);
-  counters_->saved.add(entry.usage, entry.cost_usd);
-}
-
-void Pipeline::count_exact_miss(cache::MissReason why) {
-  std::atomic<uint64_t>& reason = why == cache::MissReason::kExpired ? counters_->expired
-                                  : why == cache::MissReason::kFault ? counters_->fault
-                                                                     : counters_->cold;
-  reason.fetch_add(1, std::memory_order_relaxed);
-}
-
-Decision Pipeline::forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why,
-                           AskedQuestionPtr lookup, std::string_view detail) {
-  if (lookup && lookup->waited_for) semantic_->forwarded(*prepared, *lookup);
-  if (directives.only_if_cached)
-    return Refusal{.status = 504,
-                   .message =
-                       "only-if-cached: no stored answer that may be used; send the request without it to ask the "
-                       "upstream",
-                   .reason = "only_if_cached"};
-  if (auto refusal = check_limits(prepared->caller, *policy)) return *std::move(refusal);
-  count(prepared->dialect, outcome_of(why));
-  if (why == Forwarded::kBypass) counters_->bypassed.fetch_add(1, std::memory_order_relaxed);
-  Forward out = to_upstream(std::move(prepared), directives, policy, why);
-  out.lookup = std::move(lookup);
-  out.detail = detail;
-  return out;
-}
-
-Forward Pipeline::to_upstream(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy,
-                              Forwarded why) const {
-  const bool store =
-      why != Forwarded::kBypass && !directives.no_store && directives.ttl_s.value_or(policy->ttl_s) > 0;
-  Forward out{.directives = directives, .why = why, .store = store};
-  out.collapse = store && why == Forwarded::kMiss;
-  out.candidates = prepared->candidates;
-  out.wire = route::wire_of(prepared->dialect);
-  out.scope = prepared->scope;
-  out.prepared = std::move(prepared);
-  out.policy = policy;
-  out.started_us = clock_.monotonic_us();
-  return out;
+  exact_.count_miss(found.reason);
+  request.exact_miss = found.reason;
+  if (semantic) return search_by_meaning(incoming, std::move(request));
+  return forward(std::move(request), Forwarded::kMiss);
 }
 
 Decision Pipeline::pass_through(const Incoming& incoming, const PolicyPtr& policy) {
   const auto caller = policy->callers.identify(incoming.head.headers);
   if (!caller) return refuse(caller.error());
-  if (auto refusal = check_limits(caller->name, *policy)) return *std::move(refusal);
+  if (auto refusal = accounts_.over_limit(caller->name, *policy)) return *std::move(refusal);
   auto candidates = policy->routes.choose("", wire_of(incoming));
   if (!candidates) return refuse(candidates.error());
-  count(incoming.dialect, Outcome::kBypass);
+  accounts_.forwarded(incoming.dialect, Outcome::kBypass);
   Forward out{.scope = caller->scope_id, .why = Forwarded::kBypass, .wire = wire_of(incoming)};
   out.candidates = *std::move(candidates);
   out.policy = policy;
   return out;
 }
 
-std::optional<Refusal> Pipeline::check_limits(const std::string& caller, const Policy& policy) {
-  const auto exceeded = limits_.take(caller, policy.limit_of(caller), clock_.unix_ms());
-  if (!exceeded) return std::nullopt;
-  return Refusal{.status = 429,
-                 .message = exceeded->message,
-                 .reason = exceeded->reason,
-                 .retry_after_s = exceeded->retry_after_s};
+// ---- exact --------------------------------------------------------------------------------------------------------
+
+Decision Pipeline::answer_exactly(Request request, cache::Found found) {
+  if (found.entry) {
+    const int64_t now_ms = clock_.unix_ms();
+    if (!young_enough(*found.entry, request.directives, now_ms)) {
+      exact_.count_refreshed();
+      return forward(std::move(request), Forwarded::kStale);
+    }
+    auto answer = stored_answer(request.prepared, found.entry, now_ms);
+    if (answer) {
+      answer->layer = "exact";
+      exact_.count_hit(*found.entry);
+      accounts_.saved(*answer);
+      return *std::move(answer);
+    }
+    exact_.count_fault(fmt::format("{} cannot be framed: {}", request.prepared->key, answer.error().message));
+    found.reason = cache::MissReason::kFault;
+  }
+  exact_.count_miss(found.reason);
+  request.exact_miss = found.reason;
+  return forward(std::move(request), Forwarded::kMiss);
 }
+
+Decision Pipeline::load(const Load& load) {
+  return found_on_disk(load,
+                       exact_.load(load.lookup ? load.lookup->candidates.front().key : load.request.prepared->key));
+}
+
+Decision Pipeline::without_load(const Load& load) {
+  return found_on_disk(load, {.entry = nullptr, .reason = cache::MissReason::kFault});
+}
+
+Decision Pipeline::found_on_disk(const Load& load, cache::Found found) {
+  return load.lookup ? answer_by_meaning(load.request, load.lookup, found)
+                     : answer_exactly(load.request, std::move(found));
+}
+
+// ---- semantic -----------------------------------------------------------------------------------------------------
+
+Decision Pipeline::search_by_meaning(const Incoming& incoming, Request request) {
+  auto asked = identifier_.asked(incoming, *request.policy);
+  if (!asked) return forward(std::move(request), Forwarded::kMiss);
+  auto lookup = semantic_->start(*request.prepared, std::move(asked->context), std::move(asked->question));
+  if (lookup->waited_for) return Search{std::move(request), std::move(lookup)};
+  semantic_->look_up(lookup, [this, prepared = request.prepared, lookup](std::string_view) {
+    semantic_->forwarded(*prepared, *lookup);
+  });
+  return forward(std::move(request), Forwarded::kMiss, std::move(lookup), "semantic-sampling");
+}
+
+void Pipeline::search(const Search& search, std::function<void(Decision)> done) {
+  semantic_->look_up(search.lookup, [this, search, done = std::move(done)](std::string_view fault) {
+    done(searched(search, fault));
+  });
+}
+
+Decision Pipeline::searched(const Search& search, std::string_view fault) {
+  if (search.lookup->outcome != semantic::Outcome::kServe)
+    return forward(search.request, Forwarded::kMiss, search.lookup, fault);
+  const cache::Found found = exact_.find(search.lookup->candidates.front().key);
+  if (!found.entry && found.reason == cache::MissReason::kOnDisk) return Load{search.request, search.lookup};
+  return answer_by_meaning(search.request, search.lookup, found);
+}
+
+// The candidate is sure enough; is its answer still there, young enough, and can it be framed?
+Decision Pipeline::answer_by_meaning(const Request& request, const AskedQuestionPtr& lookup,
+                                     const cache::Found& found) {
+  const auto& [prepared, directives, policy, exact_miss] = request;
+  const semantic::Candidate& candidate = lookup->candidates.front();
+  const auto go_on = [&] { return forward(request, Forwarded::kMiss, lookup); };
+  if (!found.entry) semantic_->cache().forget(candidate.row);
+  // The group's key keeps scopes apart already; a second lock on the same door.
+  if (!found.entry || found.entry->scope != prepared->scope) return go_on();
+  const int64_t now_ms = clock_.unix_ms();
+  if (!young_enough(*found.entry, directives, now_ms)) return go_on();
+  auto answer = stored_answer(prepared, found.entry, now_ms);
+  if (!answer) return go_on();
+  answer->layer = "semantic";
+  answer->similarity = candidate.similarity;
+  answer->hit_id = semantic_->served(*prepared, *lookup);
+  semantic_->count_saved(found.entry->usage, found.entry->cost_usd);
+  accounts_.saved(*answer);
+  if (lookup->ask_again && !directives.no_store && !accounts_.over_limit(prepared->caller, *policy)) {
+    Forward again = to_upstream(request, Forwarded::kMiss);
+    again.collapse = false;
+    again.lookup = lookup;
+    again.was_served = true;
+    answer->ask_again = std::make_shared<Forward>(std::move(again));
+  }
+  return *std::move(answer);
+}
+
+void Pipeline::forget_what_is_gone() {
+  if (semantic_ == nullptr) return;
+  (void)semantic_->cache().forget_if([this](std::string_view key) {
+    const cache::Found found = exact_.find(std::string(key));
+    return !found.entry && found.reason != cache::MissReason::kOnDisk;
+  });
+}
+
+// ---- to an upstream: route, prefix --------------------------------------------------------------------------------
+
+Decision Pipeline::forward(Request request, Forwarded why, AskedQuestionPtr lookup, std::string_view detail) {
+  if (lookup && lookup->waited_for) semantic_->forwarded(*request.prepared, *lookup);
+  if (request.directives.only_if_cached)
+    return Refusal{.status = 504,
+                   .message =
+                       "only-if-cached: no stored answer that may be used; send the request without it to ask the "
+                       "upstream",
+                   .reason = "only_if_cached"};
+  if (auto refusal = accounts_.over_limit(request.prepared->caller, *request.policy)) return *std::move(refusal);
+  accounts_.forwarded(request.prepared->dialect, outcome_of(why));
+  if (why == Forwarded::kBypass) exact_.count_bypassed();
+  Forward out = to_upstream(std::move(request), why);
+  out.lookup = std::move(lookup);
+  out.detail = detail;
+  return out;
+}
+
+Forward Pipeline::to_upstream(Request request, Forwarded why) const {
+  const bool store = why != Forwarded::kBypass && !request.directives.no_store &&
+                     request.directives.ttl_s.value_or(request.policy->ttl_s) > 0;
+  Forward out{.directives = request.directives, .why = why, .store = store};
+  out.collapse = store && why == Forwarded::kMiss;
+  out.candidates = request.prepared->candidates;
+  out.wire = route::wire_of(request.prepared->dialect);
+  out.scope = request.prepared->scope;
+  out.exact_miss = request.exact_miss;
+  out.prepared = std::move(request.prepared);
+  out.policy = std::move(request.policy);
+  out.started_us = clock_.monotonic_us();
+  return out;
+}
+
+std::optional<TokenQuestion> Pipeline::token_question(Forward& forward, const base::Bytes& body) {
+  try {
+    return route_.token_question(forward, body);
+  } catch (const std::exception& error) {
+    base::log_error("routing: {}; no tokens are asked for", error.what());
+    return std::nullopt;
+  }
+}
+
+void Pipeline::tokens_came(const TokenQuestion& question, std::vector<uint32_t> tokens) {
+  route_.tokens_came(question, std::move(tokens));
+}
+
+void Pipeline::arrange(Forward& forward, const base::Bytes& body) {
+  const auto read = route_.plan(forward, body);
+  if (prefix_ == nullptr || !forward.prepared) return;
+  const prefix::Mode mode = PrefixStage::mode_for(forward);
+  if (mode == prefix::Mode::kOff) return;
+  forward.body = body;
+  forward.observe_only = mode == prefix::Mode::kObserve;  // planned when the answer is out: nobody waits for it
+  if (!forward.observe_only) forward.prefix = prefix_->plan(forward, body, read ? &read->request : nullptr);
+}
+
+// ---- the second half: from an upstream's answer to what is kept and recorded --------------------------------------
 
 Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   Judged out;
@@ -308,74 +288,47 @@ Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
 
 void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& judged) {
   if (!forward.prepared || recorded.status != 200) return;
+  const int64_t expires_ms = clock_.unix_ms() + forward.directives.ttl_s.value_or(forward.policy->ttl_s) * 1000;
+  if (forward.trip) forward.trip->billed(judged.usage);
+  if (forward.lookup && judged.complete)
+    semantic_->settle({.prepared = *forward.prepared,
+                       .lookup = forward.lookup,
+                       .form = judged.form,
+                       .body = recorded.body,
+                       .stored = judged.store,
+                       .expires_ms = expires_ms,
+                       .was_served = forward.was_served,
+                       .upstream_us = forward.was_served ? -1 : clock_.monotonic_us() - forward.started_us});
+  if (judged.store) store(forward, std::move(recorded), judged, expires_ms);
+  explanations_.settled(forward.id, prefix_ != nullptr ? prefix_->settle(forward, judged) : nullptr, judged);
+  accounts_.bought(*forward.prepared, judged);
+}
+
+void Pipeline::store(const Forward& forward, Recorded recorded, const Judged& judged, int64_t expires_ms) {
   const Prepared& prepared = *forward.prepared;
-  const llm::Usage& usage = judged.usage;
-  const int64_t now_ms = clock_.unix_ms();
-  const int64_t expires_ms = now_ms + forward.directives.ttl_s.value_or(forward.policy->ttl_s) * 1000;
-  if (forward.trip) forward.trip->billed(usage);
-  if (forward.lookup) settle_semantic(forward, recorded, judged, expires_ms);
-  if (judged.store) {
-    auto entry = std::make_shared<cache::Entry>();
-    entry->key = prepared.key;
-    entry->scope = prepared.scope;
-    entry->versions = prepared.versions;
-    entry->model = prepared.model;
-    entry->dialect = prepared.dialect;
-    entry->form = judged.form;
-    entry->include_usage = prepared.include_usage;
-    entry->content_type = std::move(recorded.content_type);
-    entry->body = base::Bytes(std::move(recorded.body));
-    entry->pace_ms = std::move(recorded.pace_ms);
-    entry->pace_offset = std::move(recorded.pace_offset);
-    entry->usage = usage;
-    entry->cost_usd = judged.cost_usd;
-    entry->created_ms = now_ms;
-    entry->expires_ms = expires_ms;
-    try {
-      store_.insert(std::move(entry));
-    } catch (const std::exception& error) {
-      counters_->faults.add();
-      base::log_error("response store: {}", error.what());
-    }
-  }
-  settle_prefix(forward, judged);
-  counters_->fresh.add(static_cast<double>(usage.fresh));
-  counters_->read.add(static_cast<double>(usage.read));
-  counters_->write.add(static_cast<double>(usage.write_short + usage.write_long));
-  counters_->output.add(static_cast<double>(usage.output));
-  ledger_.add_spend(prepared.scope, prepared.model, usage, judged.cost_usd);
-  limits_.spent(prepared.caller, judged.cost_usd, clock_.unix_ms());
+  auto entry = std::make_shared<cache::Entry>();
+  entry->key = prepared.key;
+  entry->scope = prepared.scope;
+  entry->versions = prepared.versions;
+  entry->model = prepared.model;
+  entry->dialect = prepared.dialect;
+  entry->form = judged.form;
+  entry->include_usage = prepared.include_usage;
+  entry->content_type = std::move(recorded.content_type);
+  entry->body = base::Bytes(std::move(recorded.body));
+  entry->pace_ms = std::move(recorded.pace_ms);
+  entry->pace_offset = std::move(recorded.pace_offset);
+  entry->usage = judged.usage;
+  entry->cost_usd = judged.cost_usd;
+  entry->created_ms = clock_.unix_ms();
+  entry->expires_ms = expires_ms;
+  exact_.insert(std::move(entry));
 }
 
 Judged Pipeline::after(const Forward& forward, Recorded recorded) {
   Judged judged = judge(forward, recorded);
   settle(forward, std::move(recorded), judged);
   return judged;
-}
-
-void Pipeline::count(llm::Dialect dialect, Outcome outcome) const {
-  counters_->requests[static_cast<size_t>(dialect)][static_cast<size_t>(outcome)].add();
-}
-
-void Pipeline::count_collapsed() {
-  counters_->collapsed.fetch_add(1, std::memory_order_relaxed);
-  counters_->collapsed_total.add();
-}
-
-Pipeline::ExactStats Pipeline::exact_stats() const {
-  const Counters& c = *counters_;
-  ExactStats out{.hits = c.hits,
-                 .bypassed = c.bypassed,
-                 .collapsed = c.collapsed,
-                 .cold = c.cold,
-                 .expired = c.expired,
-                 .refreshed = c.refreshed,
-                 .fault = c.fault,
-                 .saved_input_tokens = c.saved.input_tokens(),
-                 .saved_output_tokens = c.saved.output_tokens(),
-                 .saved_usd = c.saved.usd()};
-  out.misses = out.cold + out.expired + out.refreshed + out.fault;
-  return out;
 }
 
 }  // namespace payonce::pipeline

@@ -2,19 +2,19 @@
 // Threads: all methods any.  Owner: main; it outlives every request.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "cache/response_store.h"
+#include "pipeline/accounts.h"
 #include "pipeline/decision.h"
+#include "pipeline/exact_stage.h"
 #include "pipeline/explanations.h"
 #include "pipeline/identify.h"
 #include "pipeline/prefix_stage.h"
@@ -37,7 +37,6 @@ class Pipeline {
     PrefixStage* prefix = nullptr;      // the same
   };
   Pipeline(Parts parts, PolicyPtr policy);
-  ~Pipeline();
 
   struct Spent {             // microseconds; -1: did not happen
     int64_t started_us = 0;  // in: when the request began, on the monotonic clock
@@ -76,48 +75,27 @@ class Pipeline {
   void set_policy(PolicyPtr policy);
   PolicyPtr policy() const;
 
-  // hits, misses by reason: for /payonce/v1/stats.
-  struct ExactStats {
-    uint64_t hits = 0, misses = 0, bypassed = 0, collapsed = 0;
-    uint64_t cold = 0, expired = 0, refreshed = 0, fault = 0;  // of the misses
-    uint64_t saved_input_tokens = 0, saved_output_tokens = 0;
-    double saved_usd = 0;
-  };
-  ExactStats exact_stats() const;
-  void count_collapsed();
+  ExactStage& exact() { return exact_; }
 
  private:
-  struct Counters;
-  Decision decide(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, cache::Found found);
   Decision pass_through(const Incoming& incoming, const PolicyPtr& policy);
-  Decision missed(const Incoming& incoming, PreparedPtr prepared, const Directives& directives,
-                  const PolicyPtr& policy);
-  Decision forward(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy, Forwarded why,
-                   AskedQuestionPtr lookup = nullptr, std::string_view detail = {});
-  Decision looked_up(const Search& search, std::string_view fault);
-  Decision answer_by_meaning(const PreparedPtr& prepared, const Directives& directives, const PolicyPtr& policy,
-                             const AskedQuestionPtr& lookup, const cache::Found& found);
-  base::Result<Answer> answer(const PreparedPtr& prepared, const cache::EntryPtr& entry) const;
-  Forward to_upstream(PreparedPtr prepared, const Directives& directives, const PolicyPtr& policy,
-                      Forwarded why) const;
-  void count_hit(const Answer& answer);
-  void count_exact_miss(cache::MissReason why);
-  void settle_semantic(const Forward& forward, const Recorded& recorded, const Judged& judged, int64_t expires_ms);
-  void settle_prefix(const Forward& forward, const Judged& judged);
-  cache::Found look_up(const std::string& key);
-  std::optional<Refusal> check_limits(const std::string& caller, const Policy& policy);
-  void count(llm::Dialect dialect, Outcome outcome) const;
+  Decision answer_exactly(Request request, cache::Found found);
+  Decision search_by_meaning(const Incoming& incoming, Request request);
+  Decision searched(const Search& search, std::string_view fault);
+  Decision answer_by_meaning(const Request& request, const AskedQuestionPtr& lookup, const cache::Found& found);
+  Decision found_on_disk(const Load& load, cache::Found found);
+  Decision forward(Request request, Forwarded why, AskedQuestionPtr lookup = nullptr, std::string_view detail = {});
+  Forward to_upstream(Request request, Forwarded why) const;
+  void store(const Forward& forward, Recorded recorded, const Judged& judged, int64_t expires_ms);
 
   const base::Clock& clock_;
-  cache::ResponseStore& store_;
-  record::Ledger& ledger_;
-  route::Limits& limits_;
+  Identifier identifier_;
+  ExactStage exact_;
   SemanticStage* const semantic_;
   PrefixStage* const prefix_;
   RouteStage route_;
-  Identifier identifier_;
+  Accounts accounts_;
   Explanations explanations_;
-  std::unique_ptr<Counters> counters_;
   mutable std::mutex policy_mutex_;
   PolicyPtr policy_;  // guarded by policy_mutex_
 };

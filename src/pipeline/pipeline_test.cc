@@ -74,8 +74,8 @@ TEST_F(PipelineTest, TheSecondAskingIsAnsweredFromTheStoreAndCounted) {
   const Decision second = ask();
   ASSERT_TRUE(hits(second));
   EXPECT_EQ(std::get<Answer>(second).body.view(), kAnswer);
-  EXPECT_EQ(pipeline->exact_stats().hits, 1u);
-  EXPECT_DOUBLE_EQ(pipeline->exact_stats().saved_usd, 2.5);
+  EXPECT_EQ(pipeline->exact().stats().hits, 1u);
+  EXPECT_DOUBLE_EQ(pipeline->exact().stats().saved_usd, 2.5);
   EXPECT_EQ(ledger.rows(1).size(), 2u);  // bought once, saved once
 }
 
@@ -108,7 +108,7 @@ TEST_F(PipelineTest, GeminisModelAndKeyAreOutsideTheBody) {
   const Decision again = asking("k1", "gemini-2.5-pro");
   ASSERT_TRUE(hits(again));
   EXPECT_EQ(std::get<Answer>(again).body.view(), kGiven);
-  EXPECT_GT(pipeline->exact_stats().saved_usd, 1.0);
+  EXPECT_GT(pipeline->exact().stats().saved_usd, 1.0);
   EXPECT_FALSE(hits(asking("k2", "gemini-2.5-pro")));
   EXPECT_FALSE(hits(asking("k1", "gemini-2.5-flash")));
 }
@@ -137,7 +137,7 @@ TEST_F(PipelineTest, AnEntryExpiresWhenItsTtlIsOver) {
   EXPECT_TRUE(hits(ask()));
   clock.advance_ms(1'000);
   EXPECT_EQ(why(ask()), Forwarded::kMiss);
-  EXPECT_EQ(pipeline->exact_stats().expired, 1u);
+  EXPECT_EQ(pipeline->exact().stats().expired, 1u);
 }
 
 TEST_F(PipelineTest, LayersAndPolicyCanSwitchItOff) {

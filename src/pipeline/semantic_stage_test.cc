@@ -148,7 +148,7 @@ TEST_F(SemanticStageTest, OtherWordsGetTheSameAnswerAndEqualOnesTheExactLayers) 
   EXPECT_EQ(layer(ask(kAsked)), "exact");
   EXPECT_EQ(stage->stats().hits, 1U);
   EXPECT_EQ(stage->stats().saved_input_tokens, 10U);
-  EXPECT_EQ(pipeline->exact_stats().hits, 1U);
+  EXPECT_EQ(pipeline->exact().stats().hits, 1U);
 }
 
 TEST_F(SemanticStageTest, NothingCrossesAScopeAVersionOrAContext) {

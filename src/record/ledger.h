@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "llm/response.h"
+#include "seal/keys.h"
 
 namespace payonce::record {
 
@@ -31,7 +32,8 @@ struct LedgerRow {
 class Ledger {
  public:
   // `directory` empty: in memory only.
-  Ledger(const std::string& directory, const base::Clock& clock, base::Metrics& metrics);
+  Ledger(const std::string& directory, const base::Clock& clock, base::Metrics& metrics,
+         const seal::Protection& protection = {});
   ~Ledger();  // writes what is left
 
   void add_hit(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage,

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/logistic.h"
 #include "retrieval/result_list.h"
 #include "retrieval/seed.h"
 
@@ -189,7 +190,7 @@ std::optional<Outcome> RetrievalStage::paraphrase(const Asked& asked) const {
   for (const RetrievalCache::Near& each : near) {
     if (!each.list->read || !young_enough(asked, *each.list)) continue;
     const semantic::Opinion opinion = judge_->compare(*each.list->read, *asked.read, each.cosine, beside(each, near));
-    const double probability = 1 / (1 + std::exp(-static_cast<double>(opinion.logit)));
+    const double probability = base::logistic(static_cast<double>(opinion.logit));
     if (!opinion.conflict.empty() || probability < best_probability) continue;
     if (!vectors_agree(each.list->vector, asked.query.vector)) continue;
     best = hit(Rule::kParaphrase, *each.list, each.cosine);

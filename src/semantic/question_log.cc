@@ -158,6 +158,7 @@ struct QuestionLog::State {
   }
 
   void write_some();
+  base::Result<std::string> content();
   base::Status open_for_appending(uint64_t good_bytes);
   base::Status replace(const std::string& content);
   void give_up(const base::Error& error) {
@@ -185,8 +186,7 @@ QuestionLog::~QuestionLog() { flush(); }
 void QuestionLog::read(const std::function<void(StoredQuestion)>& each) {
   State& state = *state_;
   const std::lock_guard lock(state.file_mutex);
-  const auto content = state.env.exists(state.options.path) ? base::read_file(state.env, state.options.path)
-                                                            : base::Result<std::string>(std::string());
+  const auto content = state.content();
   if (!content) return state.give_up(content.error());
   const std::string_view file = *content;
   size_t next = kHeaderBytes;
@@ -201,6 +201,23 @@ void QuestionLog::read(const std::function<void(StoredQuestion)>& each) {
                      file.size() - next);
   }
   if (const auto opened = state.open_for_appending(next); !opened) state.give_up(opened.error());
+}
+
+// Empty when there is no file, or one that nothing can be read of.
+base::Result<std::string> QuestionLog::State::content() {
+  std::string out;
+  if (!env.exists(options.path)) return out;
+  const auto opened = env.open(options.path, base::Env::Mode::kReadOnly);
+  if (!opened && opened.error().code == base::Code::kCorrupt) {
+    base::log_warn("{}; starting anew", opened.error().message);
+    return out;
+  }
+  if (!opened) return base::fail(opened.error());
+  PAYONCE_TRY(const uint64_t size, (*opened)->size());
+  out.resize(size);
+  PAYONCE_TRY(const size_t got, (*opened)->read_past_damage(0, out.data(), out.size()));
+  out.resize(got);
+  return out;
 }
 
 base::Status QuestionLog::State::open_for_appending(uint64_t good_bytes) {
@@ -251,7 +268,7 @@ void QuestionLog::keep_only(std::function<bool(const std::string& key)> wanted) 
   (void)state_->pool.post([state = state_, wanted = std::move(wanted)] {
     const std::lock_guard lock(state->file_mutex);
     if (!state->file) return;
-    const auto content = base::read_file(state->env, state->options.path);
+    const auto content = state->content();
     if (!content) return state->give_up(content.error());
     std::string kept = state->header;
     size_t next = kHeaderBytes;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <deque>
 #include <list>
 #include <mutex>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/logistic.h"
 #include "semantic/index/vector_index.h"
 
 namespace payonce::semantic {
@@ -21,8 +21,6 @@ constexpr float kFarCosine = 0.5F;  // further away, nothing is judged
 constexpr size_t kMaxScopes = 4096;
 constexpr size_t kHitsKept = 10'000;  // for feedback
 constexpr std::array<std::string_view, 5> kOutcomeNames = {"serve", "empty", "far", "conflict", "uncertain"};
-
-double sigmoid(double z) { return 1 / (1 + std::exp(-z)); }
 
 }  // namespace
 
@@ -152,7 +150,7 @@ std::vector<Candidate> SemanticCache::State::judged(const Lookup& lookup, const 
     for (const Candidate& other : out) {
       if (&other == &one) continue;
       if (other.answer == one.answer)
-        one.signals.support += static_cast<float>(sigmoid(static_cast<double>(other.signals.logit)));
+        one.signals.support += static_cast<float>(base::logistic(static_cast<double>(other.signals.logit)));
       else
         rival = std::max(rival, other.signals.logit);
     }

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "crash_env.h"
 #include "kv/store_fixture.h"
+#include "sealed_disk.h"
 
 namespace payonce::crash {
 namespace {
@@ -27,8 +28,9 @@ kv::Block block_of(int number) {
 
 class KvWorkload {
  public:
-  explicit KvWorkload(uint64_t seed)
+  KvWorkload(uint64_t seed, Disk disk)
       : seed_(seed), random_(seed), env_(seed * 31 + 7, directory_.path() + "/deleted") {
+    if (disk == Disk::kSealed) sealed_ = sealed_env(env_, directory_.path(), metrics_);
     options_.directory = directory_.path() + "/data";
     options_.fingerprint = "model, f16";
     options_.memory_bytes = draw(2) == 0 ? 0 : 100'000;
@@ -47,6 +49,7 @@ class KvWorkload {
   }
 
  private:
+  base::Env& files() { return sealed_ ? *sealed_ : env_; }
   uint64_t draw(uint64_t below) { return random_() % below; }
   int any() { return static_cast<int>(draw(kBlocks)); }
 
@@ -122,7 +125,7 @@ class KvWorkload {
     flushed_ = there_;
     env_.set_faults(0);
     faults_at_open_ = env_.faults();
-    store_ = kv::BlockStore::open(options_, env_, clock_, metrics_);
+    store_ = kv::BlockStore::open(options_, files(), clock_, metrics_);
     ASSERT_TRUE(store_->has_disk());
     check_all();
   }
@@ -133,6 +136,7 @@ class KvWorkload {
   CrashEnv env_;
   base::FakeClock clock_;
   base::Metrics metrics_;
+  std::unique_ptr<base::Env> sealed_;  // over env_; null: plain
   kv::BlockStore::Options options_;
   bool roomy_ = true, with_faults_ = false;
   uint64_t faults_at_open_ = 0;
@@ -149,12 +153,16 @@ uint64_t from_environment(const char* name, uint64_t otherwise) {
   return value ? std::strtoull(value, nullptr, 10) : otherwise;
 }
 
-TEST(KvStoreCrash, NothingWrongIsServedAfterAnyCrash) {
+void run_seeds(Disk disk) {
   base::configure_log(base::LogLevel::kOff, base::LogFormat::kText);
-  if (const uint64_t seed = from_environment("PAYONCE_CRASH_SEED", 0); seed != 0) return KvWorkload(seed).run(300);
+  if (const uint64_t seed = from_environment("PAYONCE_CRASH_SEED", 0); seed != 0)
+    return KvWorkload(seed, disk).run(300);
   const uint64_t seeds = from_environment("PAYONCE_CRASH_SEEDS", 60);
-  for (uint64_t seed = 1; seed <= seeds && !HasFailure(); ++seed) KvWorkload(seed).run(300);
+  for (uint64_t seed = 1; seed <= seeds && !testing::Test::HasFailure(); ++seed) KvWorkload(seed, disk).run(300);
 }
+
+TEST(KvStoreCrash, NothingWrongIsServedAfterAnyCrash) { run_seeds(Disk::kPlain); }
+TEST(KvStoreCrash, NothingWrongIsServedAfterAnyCrashOfASealedStore) { run_seeds(Disk::kSealed); }
 
 }  // namespace
 }  // namespace payonce::crash

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "cache/store_fixture.h"
 #include "crash_env.h"
+#include "sealed_disk.h"
 
 namespace payonce::crash {
 namespace {
@@ -39,7 +40,9 @@ std::string shortened(const std::string& body) { return body.substr(0, 12); }
 
 class Workload {
  public:
-  explicit Workload(uint64_t seed) : seed_(seed), random_(seed), env_(seed * 31 + 7, directory_.path() + "/deleted") {
+  Workload(uint64_t seed, Disk disk)
+      : seed_(seed), random_(seed), env_(seed * 31 + 7, directory_.path() + "/deleted") {
+    if (disk == Disk::kSealed) sealed_ = sealed_env(env_, directory_.path(), metrics_);
     options_.directory = directory_.path() + "/data";
     options_.memory_bytes = draw(3) == 0 ? 0 : 20'000;
     options_.entry_limit_bytes = 100'000;
@@ -47,7 +50,7 @@ class Workload {
     roomy_ = draw(3) != 0;
     options_.disk_bytes = roomy_ ? 64u << 20 : 2u << 20;
     with_faults_ = draw(2) == 0;
-    store_ = cache::ResponseStore::open(options_, env_, clock_, pool_, metrics_);
+    store_ = cache::ResponseStore::open(options_, files(), clock_, pool_, metrics_);
   }
 
   void run(int steps) {
@@ -57,6 +60,7 @@ class Workload {
   }
 
  private:
+  base::Env& files() { return sealed_ ? *sealed_ : env_; }
   uint64_t draw(uint64_t below) { return random_() % below; }
   std::string any_key() { return "k" + std::to_string(draw(20)); }
 
@@ -194,7 +198,7 @@ class Workload {
       model.current.reset();
       model.erased_at = 0;  // if it was not flushed, it may not have happened
     }
-    store_ = cache::ResponseStore::open(options_, env_, clock_, pool_, metrics_);
+    store_ = cache::ResponseStore::open(options_, files(), clock_, pool_, metrics_);
     scanned_ = draw(2) == 0;
     if (!scanned_) return;  // go on beside the scan
     pool_.drain();
@@ -207,6 +211,7 @@ class Workload {
   CrashEnv env_;
   base::FakeClock clock_;
   base::Metrics metrics_;
+  std::unique_ptr<base::Env> sealed_;  // over env_; null: plain
   base::WorkerPool pool_{{.threads = 2, .queue_limit = 4096}};
   cache::ResponseStore::Options options_;
   bool roomy_ = true, with_faults_ = false, scanned_ = true;
@@ -227,11 +232,15 @@ class StoreCrash : public testing::Test {
   void SetUp() override { base::configure_log(base::LogLevel::kOff, base::LogFormat::kText); }
 };
 
-TEST_F(StoreCrash, NothingWrongOrPurgedIsServedAfterAnyCrash) {
-  if (const uint64_t seed = from_environment("PAYONCE_CRASH_SEED", 0); seed != 0) return Workload(seed).run(400);
+void run_seeds(Disk disk) {
+  if (const uint64_t seed = from_environment("PAYONCE_CRASH_SEED", 0); seed != 0)
+    return Workload(seed, disk).run(400);
   const uint64_t seeds = from_environment("PAYONCE_CRASH_SEEDS", 60);
-  for (uint64_t seed = 1; seed <= seeds && !HasFailure(); ++seed) Workload(seed).run(400);
+  for (uint64_t seed = 1; seed <= seeds && !testing::Test::HasFailure(); ++seed) Workload(seed, disk).run(400);
 }
+
+TEST_F(StoreCrash, NothingWrongOrPurgedIsServedAfterAnyCrash) { run_seeds(Disk::kPlain); }
+TEST_F(StoreCrash, NothingWrongOrPurgedIsServedAfterAnyCrashOfASealedStore) { run_seeds(Disk::kSealed); }
 
 }  // namespace
 }  // namespace payonce::crash

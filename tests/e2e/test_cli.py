@@ -36,6 +36,10 @@ def test_wrong_usage_is_status_2_and_says_what_is_right(tmp_path, arguments):
     assert ended.stderr and "terminate called" not in ended.stderr
 
 
+def test_a_command_that_does_not_exist_is_named(tmp_path):
+    assert "no command 'sing'" in run_cli("sing", home=tmp_path).stderr
+
+
 def test_the_version_is_told(tmp_path):
     ended = run_cli("--version", home=tmp_path)
     assert ended.returncode == 0 and ended.stdout.strip()[0].isdigit() or "payonce" in ended.stdout
@@ -272,3 +276,9 @@ def test_secrets_on_disk_are_readable_by_their_owner_alone(gateway):
 def test_no_instance_is_an_error_with_a_hint(tmp_path):
     ended = run_cli("cache", "stats", "--url", f"http://127.0.0.1:{free_port()}", home=tmp_path)
     assert ended.returncode == 1 and "payonce serve" in ended.stderr
+
+
+def test_another_server_is_not_taken_for_an_instance(tmp_path, upstream):
+    upstream.fail(status=404, body=b"<html>not here</html>")
+    ended = run_cli("cache", "stats", "--url", upstream.root, home=tmp_path)
+    assert ended.returncode == 1 and "says 404: not an answer of Payonce's" in ended.stderr

@@ -97,7 +97,7 @@ def test_a_file_that_is_no_model_is_told_and_ends_the_process(tmp_path, damage):
         file.write_bytes(b"GGUF" + (3).to_bytes(4, "little") + bytes(16))
     ended = run_cli("engine", "--model", file, "--listen", "127.0.0.1:0", home=tmp_path)
     assert ended.returncode == 1, ended
-    assert file.name in ended.stderr.replace("\n", " "), ended.stderr
+    assert file.name in ended.stderr.replace("\n", " ") and "--model FILE" in ended.stderr, ended.stderr
     assert "terminate called" not in ended.stderr and "assert" not in ended.stderr.lower()
 
 

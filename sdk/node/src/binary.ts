@@ -2,18 +2,27 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { accessSync, closeSync, constants, mkdirSync, openSync, readSync } from "node:fs";
+import { createRequire } from "node:module";
 import { homedir } from "node:os";
-import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { delimiter, dirname, join } from "node:path";
 
-const CARRIED = fileURLToPath(new URL("../bin/payonce", import.meta.url));
 const START_WITHIN_MS = 5000;
 
-/** PAYONCE_BINARY, else what the package carries, else `payonce` in the path. */
+/** PAYONCE_BINARY, else that of the package for this platform, else `payonce` in the path. */
 export function findBinary(): string | undefined {
   if (process.env.PAYONCE_BINARY) return process.env.PAYONCE_BINARY;
   const folders = (process.env.PATH ?? "").split(delimiter).filter(Boolean);
-  return [CARRIED, ...folders.map((folder) => join(folder, "payonce"))].find(isProgram);
+  return [...carried(), ...folders.map((folder) => join(folder, "payonce"))].find(isProgram);
+}
+
+// The optional package beside this one, of which npm installs the one that fits the machine.
+function carried(): string[] {
+  try {
+    const found = createRequire(import.meta.url).resolve(`payonce-${process.platform}-${process.arch}/package.json`);
+    return [join(dirname(found), "program", "bin", "payonce")];
+  } catch {
+    return [];
+  }
 }
 
 // A script of that name is a launcher, such as this package's own, which would look for the program once more.

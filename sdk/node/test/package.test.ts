@@ -1,7 +1,8 @@
-// The package as users get it: packed with the program inside, installed into an empty folder, used from there.
+// The packages as users get them: packed, the second with the program inside, installed into an empty folder, used
+// from there.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -21,30 +22,34 @@ const run = (program: string, args: string[], more: NodeJS.ProcessEnv = {}, cwd 
     stdio: ["ignore", "pipe", "pipe"],
   });
 
-let files: string[];
+const VERSION = JSON.parse(readFileSync(join(PACKAGE, "package.json"), "utf8")).version as string;
+const PLATFORM = `payonce-${process.platform}-${process.arch}`;
+const tarball = (name: string) => join(folder, `${name}-${VERSION}.tgz`);
+const filesOf = (name: string) =>
+  run("tar", ["-tzf", tarball(name)])
+    .trim()
+    .split("\n")
+    .map((path) => path.replace(/^package\//, ""));
+
 before(() => {
-  const packed = run("npm", ["pack", "--json", "--pack-destination", folder], { PAYONCE_BINARY: binary() }, PACKAGE);
-  const told = JSON.parse(packed.slice(packed.indexOf("[\n"))) as { filename: string; files: { path: string }[] }[];
-  files = told[0]?.files.map((one) => one.path) ?? [];
+  const unpacked = join(folder, "unpacked", "bin");
+  mkdirSync(unpacked, { recursive: true });
+  symlinkSync(binary(), join(unpacked, "payonce"));
+  run(process.execPath, [join(PACKAGE, "scripts", "pack.mjs"), folder, dirname(unpacked)]);
   writeFileSync(join(folder, "package.json"), '{"type":"module","private":true}');
-  run("npm", ["install", "--offline", "--no-audit", "--no-fund", join(folder, told[0]?.filename ?? "")]);
+  run("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball("payonce"), tarball(PLATFORM)]);
 });
 
-test("it holds the program, the types and the licence, and neither sources nor tests", () => {
-  for (const path of [
-    "bin/payonce",
-    "dist/index.js",
-    "dist/index.d.ts",
-    "dist/opencode.js",
-    "LICENSE",
-    "README.md",
-  ]) {
+test("they hold types, licence and the program, and neither sources nor tests", () => {
+  const files = filesOf("payonce");
+  for (const path of ["dist/index.js", "dist/index.d.ts", "dist/opencode.js", "LICENSE", "README.md"]) {
     assert.ok(files.includes(path), path);
   }
   assert.deepEqual(
-    files.filter((path) => !/^(dist\/.*\.(js|d\.ts)|bin\/payonce|LICENSE|README\.md|package\.json)$/.test(path)),
+    files.filter((path) => !/^(dist\/.*\.(js|d\.ts)|LICENSE|README\.md|package\.json)$/.test(path)),
     [],
   );
+  assert.deepEqual(filesOf(PLATFORM).sort(), ["LICENSE", "package.json", "program/bin/payonce"]);
 });
 
 test("npx payonce runs the program that it carries", () => {

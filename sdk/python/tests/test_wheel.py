@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 import zipfile
@@ -17,7 +18,11 @@ PROJECT = pathlib.Path(__file__).parents[1]
 
 
 def wheel_of(folder: pathlib.Path, program: str) -> pathlib.Path:
-    """Built from a copy, so that no build leaves anything in the tree."""
+    """Built from a copy, so that no build leaves anything in the tree. The program lies as the tarball unpacks it."""
+    unpacked = folder / "unpacked"
+    if program:
+        (unpacked / "bin").mkdir(parents=True)
+        (unpacked / "bin" / "payonce").symlink_to(program)
     source = folder / "source"
     subprocess.run(["cp", "-r", str(PROJECT), str(source)], check=True)
     command = [
@@ -32,8 +37,8 @@ def wheel_of(folder: pathlib.Path, program: str) -> pathlib.Path:
         str(folder),
         ".",
     ]
-    environ = {name: value for name, value in os.environ.items() if name != "PAYONCE_BINARY"}
-    environ |= {"PAYONCE_BINARY": program} if program else {}
+    environ = {name: value for name, value in os.environ.items() if name != "PAYONCE_PROGRAM"}
+    environ |= {"PAYONCE_PROGRAM": str(unpacked)} if program else {}
     subprocess.run(command, cwd=source, env=environ, check=True, timeout=240)
     (wheel,) = folder.glob("*.whl")
     return wheel
@@ -44,13 +49,13 @@ def test_without_a_program_the_wheel_is_pure(tmp_path: pathlib.Path) -> None:
     assert wheel.name == f"payonce-{payonce.__version__}-py3-none-any.whl"
     names = zipfile.ZipFile(wheel).namelist()
     assert "payonce/py.typed" in names and "payonce/agents/cheetahclaws.py" in names
-    assert not any(name.startswith(("payonce/bin", "tests")) for name in names)
+    assert not any(name.startswith(("payonce/program", "tests")) for name in names)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the tag is Linux's")
 def test_with_a_program_it_runs_from_a_fresh_environment(tmp_path: pathlib.Path) -> None:
     wheel = wheel_of(tmp_path, binary())
-    assert wheel.name == f"payonce-{payonce.__version__}-py3-none-linux_x86_64.whl"
+    assert wheel.name == f"payonce-{payonce.__version__}-py3-none-linux_{platform.machine()}.whl"
     fresh = tmp_path / "fresh"
     subprocess.run([sys.executable, "-m", "venv", str(fresh)], check=True, timeout=120)
     subprocess.run([fresh / "bin" / "pip", "install", "-q", "--no-index", wheel], check=True, timeout=120)

@@ -1,8 +1,8 @@
 #include "semantic/index/row_kernels.h"
 
-#include <cstdlib>
-#include <cstring>
-#include <initializer_list>
+#include <string_view>
+
+#include "base/cpu.h"
 
 namespace payonce::semantic {
 namespace {
@@ -17,32 +17,6 @@ void dots(const int8_t* query, const int8_t* rows, size_t stride, size_t count, 
   }
 }
 
-bool runs_avx2() {
-#ifdef __x86_64__
-  return __builtin_cpu_supports("avx2");
-#else
-  return false;
-#endif
-}
-
-bool runs_avx512() {
-#ifdef __x86_64__
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vnni");
-#else
-  return false;
-#endif
-}
-
-const RowKernels& choose() {
-  const char* wanted = std::getenv("PAYONCE_ISA");
-  if (wanted != nullptr)
-    if (const RowKernels* kernels = row_kernels(wanted)) return *kernels;
-  for (const char* isa : {"avx512", "avx2", "neon"})
-    if (const RowKernels* kernels = row_kernels(isa)) return *kernels;
-  return *portable_row_kernels();
-}
-
 }  // namespace
 
 const RowKernels* portable_row_kernels() {
@@ -51,15 +25,18 @@ const RowKernels* portable_row_kernels() {
 }
 
 const RowKernels* row_kernels(const char* isa) {
-  if (std::strcmp(isa, "avx512") == 0) return runs_avx512() ? avx512_row_kernels() : nullptr;
-  if (std::strcmp(isa, "avx2") == 0) return runs_avx2() ? avx2_row_kernels() : nullptr;
-  if (std::strcmp(isa, "neon") == 0) return neon_row_kernels();
-  if (std::strcmp(isa, "portable") == 0) return portable_row_kernels();
+  const std::string_view wanted = isa;
+  const base::CpuFeatures& cpu = base::cpu();
+  if (wanted == "avx512") return cpu.avx512f && cpu.avx512bw && cpu.avx512vnni ? avx512_row_kernels() : nullptr;
+  if (wanted == "avx2") return cpu.avx2 ? avx2_row_kernels() : nullptr;
+  if (wanted == "neon") return neon_row_kernels();
+  if (wanted == "portable") return portable_row_kernels();
   return nullptr;
 }
 
 const RowKernels& row_kernels() {
-  static const RowKernels& chosen = choose();
+  static const RowKernels& chosen =
+      base::best_kernels<RowKernels>(row_kernels, {"avx512", "avx2", "neon", "portable"});
   return chosen;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/logistic.h"
+
 namespace payonce::semantic {
 namespace {
 
@@ -21,8 +23,6 @@ constexpr double kFloorTimesBound = 10;
 constexpr double kMaxSavings = 4000;  // questions whose share of the bound may be saved up
 constexpr double kPseudoWrong = 100;  // how many expected wrong answers weigh as much as the model
 constexpr float kEntryStep = 0.8F, kEntryLimit = 2.5F;
-
-double sigmoid(double z) { return z >= 0 ? 1 / (1 + std::exp(-z)) : std::exp(z) / (1 + std::exp(z)); }
 
 // Solves a x = b for a symmetric positive definite a (Cholesky, in place).
 template <size_t N>
@@ -62,7 +62,7 @@ double Calibrator::probability(const Signals& signals) const {
   const Row row = row_of(signals);
   double z = static_cast<double>(signals.entry);
   for (size_t i = 0; i < kWeights; ++i) z += weights_[i] * row[i];
-  return sigmoid(z);
+  return base::logistic(z);
 }
 
 void Calibrator::saw(const std::optional<Signals>& best, std::optional<double> served) {
@@ -123,7 +123,7 @@ void Calibrator::fit() {
       const Row row = row_of(label.signals);
       double z = static_cast<double>(label.signals.entry);
       for (size_t i = 0; i < kWeights; ++i) z += weights[i] * row[i];
-      const double p = sigmoid(z), weight = static_cast<double>(label.weight);
+      const double p = base::logistic(z), weight = static_cast<double>(label.weight);
       const double residual = weight * ((label.equal ? 1 : 0) - p), curvature = weight * p * (1 - p);
       for (size_t i = 0; i < kWeights; ++i) {
         gradient[i] += residual * row[i];

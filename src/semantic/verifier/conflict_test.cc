@@ -64,6 +64,13 @@ TEST(Conflict, ChangedPartsAreOneUnlessPartsMayChange) {
   EXPECT_EQ(conflict_of("difference between tea and coffee", "difference between coffee and tea"), Conflict::kNone);
 }
 
+TEST(Conflict, TheSameNumbersInAnotherOrderAreOneUnlessTheyMayChange) {
+  EXPECT_EQ(conflict_of("what is 5 minus 3", "what is 3 minus 5"), Conflict::kSwapped);
+  EXPECT_EQ(conflict_of("convert 10 USD at a rate of 7", "convert 7 USD at a rate of 10"), Conflict::kSwapped);
+  EXPECT_EQ(conflict_of("the sum of 5 and 3", "the sum of 3 and 5"), Conflict::kNone);
+  EXPECT_EQ(conflict_of("rain on 5 May 2016", "rain on May 5, 2016"), Conflict::kNone);
+}
+
 TEST(Conflict, RewordingsAndTypingErrorsAreNone) {
   EXPECT_EQ(conflict_of("how do I reset my password", "Could you please tell me how to reset my pasword?"),
             Conflict::kNone);

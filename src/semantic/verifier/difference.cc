@@ -183,6 +183,21 @@ size_t swapped(const Text& first, const Text& second) {
   return out;
 }
 
+// "5 - 3" and "3 - 5": the same numbers in another order. Not beside "and" or "or", nor with a date's parts.
+bool numbers_moved(const Text& first, const Text& second) {
+  const auto in_order = [](const Text& text) {
+    std::vector<uint32_t> out;
+    for (size_t i = 0; i < text.words.size(); ++i) {
+      const bool either = (i > 0 && has(text.words[i - 1], kEither)) ||
+                          (i + 1 < text.words.size() && has(text.words[i + 1], kEither));
+      if (text.words[i].number && !has(text.words[i], kDate) && !either) out.push_back(text.words[i].key);
+    }
+    return out;
+  };
+  const std::vector<uint32_t> there = in_order(first), here = in_order(second);
+  return there != here && std::is_permutation(there.begin(), there.end(), here.begin(), here.end());
+}
+
 size_t common_subsequence(const std::vector<const Word*>& a, const std::vector<const Word*>& b) {
   const size_t n = std::min(b.size(), kMaxOrdered);
   std::array<uint8_t, kMaxOrdered + 1> row{};
@@ -264,7 +279,7 @@ Difference difference(const Text& first, const Text& second) {
   out.names_first = count_names(out.only_first);
   out.names_second = count_names(out.only_second);
   compare_poles(first, second, out);
-  out.swapped = swapped(first, second);
+  out.swapped = swapped(first, second) + (numbers_moved(first, second) ? 1 : 0);
   return out;
 }
 

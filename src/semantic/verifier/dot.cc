@@ -1,5 +1,7 @@
 #include "semantic/verifier/dot.h"
 
+#include "base/cpu.h"
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 #define PAYONCE_DOT_AVX2 1
@@ -36,7 +38,7 @@ __attribute__((target("avx2"))) int32_t dot_int8_avx2(const int8_t* a, const int
 
 int32_t dot_int8(const int8_t* a, const int8_t* b, size_t count) {
 #ifdef PAYONCE_DOT_AVX2
-  static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  static const bool has_avx2 = base::cpu().avx2;
   if (has_avx2) return dot_int8_avx2(a, b, count);
 #endif
   return dot_int8_plain(a, b, count);

@@ -1,6 +1,5 @@
 #include "semantic/verifier/verifier.h"
 
-#include <cmath>
 #include <fstream>
 #include <iterator>
 
@@ -17,8 +16,6 @@ std::array<std::string_view, kFeatureCount> feature_names() {
 }
 
 }  // namespace
-
-double probability(double logit) { return 1.0 / (1.0 + std::exp(-logit)); }
 
 base::Result<Verifier> Verifier::built_in() { return parse(built_in_model()); }
 

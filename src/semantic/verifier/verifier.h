@@ -27,8 +27,6 @@ struct Judgement {
   Conflict conflict = Conflict::kNone;  // not kNone: not to be served without evidence of the entry's own
 };
 
-double probability(double logit);
-
 class Verifier {
  public:
   // The model inside the program. An error means a broken build.

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/little_endian.h"
+#include "base/logistic.h"
 #include "semantic/verifier/dot.h"
 #include "semantic/verifier/pair_fixture.h"
 
@@ -36,7 +37,7 @@ Question with_tokens(std::string_view text, std::vector<int32_t> ids) {
 TEST(Verifier, EqualTextsAreOneAnswer) {
   for (const std::string_view text : {"how do I reset my password", "who leads the sales team in Oslo", "hi", "?"}) {
     const Question one = question(text);
-    EXPECT_GT(probability(built_in().judge(one, one, {.cosine = 1}).logit), 0.8) << text;
+    EXPECT_GT(base::logistic(built_in().judge(one, one, {.cosine = 1}).logit), 0.8) << text;
     EXPECT_EQ(built_in().judge(one, one, {.cosine = 1}).conflict, Conflict::kNone);
   }
 }
@@ -44,7 +45,7 @@ TEST(Verifier, EqualTextsAreOneAnswer) {
 TEST(Verifier, FarTextsAreNot) {
   const auto judgement =
       built_in().judge(question("how do I bake bread"), question("who won the cup"), {.cosine = 0.1f});
-  EXPECT_LT(probability(judgement.logit), 0.05);
+  EXPECT_LT(base::logistic(judgement.logit), 0.05);
 }
 
 TEST(Verifier, LightGbmAndThisProgramAgree) {

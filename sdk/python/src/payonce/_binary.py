@@ -18,7 +18,7 @@ def find() -> str | None:
     named = os.environ.get("PAYONCE_BINARY")
     if named:
         return named if os.access(named, os.X_OK) else None
-    folders = [str(Path(__file__).parent / "bin"), *os.get_exec_path()]
+    folders = [str(Path(__file__).parent / "program" / "bin"), *os.get_exec_path()]
     return next((path for path in (os.path.join(f, "payonce") for f in folders) if _is(path)), None)
 
 
