@@ -26,10 +26,10 @@ base::Digest digest_of(const JsonView& body, uint32_t node) {
 }
 
 // An agent's turns repeat their tools, system text and messages byte for byte.
-base::Digest digest_of(const JsonView& body, uint32_t node, identity::PartDigests& known) {
+base::Digest digest_of(const JsonView& body, uint32_t node, identity::PartDigests& known, std::string_view owner) {
   const std::string_view raw = body.tape().raw(body.text(), node);
   if (raw.size() < kKnownPartBytes) return digest_of(body, node);
-  const base::Hash128 key = known.hash("part", "agent", raw);
+  const base::Hash128 key = known.hash("part", "agent", owner, raw);
   if (const auto found = known.find(key)) return found->sha256;
   const base::Digest out = digest_of(body, node);
   known.insert(key, {.sha256 = out});
@@ -61,8 +61,9 @@ base::Digest digest_of(const std::vector<Dependency>& tools) {
 }
 
 // The tag of tools that were seen before needs no look at each of them.
-void read_tools(Question& question, const JsonView& body, uint32_t tools, identity::PartDigests& known) {
-  const base::Hash128 key = known.hash("tag", "agent", body.tape().raw(body.text(), tools));
+void read_tools(Question& question, const JsonView& body, uint32_t tools, identity::PartDigests& known,
+                std::string_view owner) {
+  const base::Hash128 key = known.hash("tag", "agent", owner, body.tape().raw(body.text(), tools));
   auto found = known.find(key);
   if (!found || question.tools_by_use) {
     std::vector<Dependency> named = tools_of(body, tools);
@@ -98,19 +99,19 @@ base::Digest hash_of(const Question& question, std::string_view scope, const std
 }  // namespace
 
 void read_parts(Question& question, const JsonView& body, uint32_t parts, bool by_meaning, std::string_view intent,
-                identity::PartDigests& known) {
+                identity::PartDigests& known, std::string_view owner) {
   uint32_t at = parts + 1;
   for (size_t i = 0; i < body.children(parts); ++i, at = body.tape()[at + 1].next) {
     std::string name = body.string(at);
     const bool by_intent = !intent.empty() && name == intent;
     const base::Digest digest =
-        by_intent ? base::sha256("intent:" + intent_of(body.string(at + 1))) : digest_of(body, at + 1, known);
+        by_intent ? base::sha256("intent:" + intent_of(body.string(at + 1))) : digest_of(body, at + 1, known, owner);
     question.parts.push_back({std::move(name), digest});
   }
   std::sort(question.parts.begin(), question.parts.end(),
             [](const Part& a, const Part& b) { return a.name < b.name; });
   if (const uint32_t tools = body.member(parts, "tools"); tools != JsonView::kNone)
-    read_tools(question, body, tools, known);
+    read_tools(question, body, tools, known, owner);
   question.model = body.string(body.member(parts, "model"));
   if (!by_meaning || !may_match_by_meaning(question.kind)) return;
   static constexpr std::array<std::string_view, 4> kTexts = {"task", "query", "question", "prompt"};

@@ -49,9 +49,10 @@ using QuestionPtr = std::shared_ptr<const Question>;
 
 // Fills in parts, and what follows from them (tools_tag, kTool dependencies where tools_by_use, text where it may be
 // matched by meaning). `parts` is an object in `body`.
+// `owner`: whose earlier parts may make it quicker.
 // `intent`: the name of a string part that counts by its intent_of(); empty: none.
 void read_parts(Question& question, const llm::JsonView& body, uint32_t parts, bool by_meaning,
-                std::string_view intent, identity::PartDigests& known);
+                std::string_view intent, identity::PartDigests& known, std::string_view owner = {});
 
 std::string key_of(const Question& question, std::string_view scope);  // "plan:v1:u-…:…"
 // What must be equal before two texts may be compared: the key without the text.

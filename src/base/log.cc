@@ -3,11 +3,14 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <ctime>
 #include <memory>
 #include <string>
+
+#include "base/terminal.h"
 
 namespace payonce::base {
 namespace {
@@ -26,16 +29,18 @@ spdlog::logger& logger() {
 }
 
 void append_escaped(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\u{:04x}", byte);
-    } else {
-      out.push_back(c);
-    }
+  while (!text.empty()) {
+    uint32_t code = 0;
+    const size_t size = character_bytes(text, code);
+    if (size == 0)
+      out += "\\ufffd";
+    else if (is_acting(code))
+      out += fmt::format("\\u{:04x}", code);
+    else if (code == '"' || code == '\\')
+      out.append("\\").append(text.substr(0, 1));
+    else
+      out += text.substr(0, size);
+    text.remove_prefix(std::max<size_t>(size, 1));
   }
 }
 

@@ -167,17 +167,18 @@ TEST_F(LoadTest, AVariableOrFlagWithAWrongValueIsNamed) {
 }
 
 TEST_F(LoadTest, AllProblemsAreToldAtOnce) {
-  EXPECT_EQ(error_of("threads = 4096\nspeed = 1\nlayers = [\"exact\", 1]\nmax_disk = true\n[upstreams.a]\n"),
-            "invalid 'layers' at payonce.toml:3: expected layers: exact, semantic, prefix, or none, found \"1\"\n"
-            "invalid 'max_disk' at payonce.toml:4: expected a size, found true or false without quotes\n"
-            "unknown key 'speed' at payonce.toml:2; known here: upstreams, keys, prices, listen, data, layers, "
-            "error_bound, "
-            "threads, max_memory, max_disk, model, engine, semantic, retrieval, prefix, routing, tls, policy, "
-            "limits, retry, log, agent, record, "
-            "encryption, admin, traces\n"
-            "invalid 'threads' at payonce.toml:1: expected a whole number from 0 to 1024, found \"4096\"\n"
-            "missing 'upstreams.a.base_url' in the table at payonce.toml:5; for example base_url = "
-            "\"https://api.openai.com/v1\"");
+  EXPECT_EQ(
+      error_of("threads = 4096\nspeed = 1\nlayers = [\"exact\", 1]\nmax_disk = true\n[upstreams.a]\n"),
+      "invalid 'layers' at payonce.toml:3: expected layers: exact, semantic, prefix, or none, found \"1\"\n"
+      "invalid 'max_disk' at payonce.toml:4: expected a size, found true or false without quotes\n"
+      "unknown key 'speed' at payonce.toml:2; known here: upstreams, keys, prices, listen, hosts, data, layers, "
+      "error_bound, "
+      "threads, max_memory, max_disk, model, engine, semantic, retrieval, prefix, routing, tls, policy, "
+      "limits, retry, log, agent, record, "
+      "encryption, admin, traces\n"
+      "invalid 'threads' at payonce.toml:1: expected a whole number from 0 to 1024, found \"4096\"\n"
+      "missing 'upstreams.a.base_url' in the table at payonce.toml:5; for example base_url = "
+      "\"https://api.openai.com/v1\"");
 }
 
 TEST_F(LoadTest, TheEncryptionKeyComesFromAFileOrAVariable) {
@@ -189,7 +190,7 @@ TEST_F(LoadTest, TheEncryptionKeyComesFromAFileOrAVariable) {
   std::filesystem::permissions(path, std::filesystem::perms::owner_read);
   flags_.values["encryption.key_file"] = path;
   EXPECT_THAT(load().error().message, HasSubstr("both set"));
-  variables_.clear();
+  variables_.erase("PAYONCE_ENCRYPTION_KEY");
   EXPECT_NE(load().value().protection.keys, nullptr);
   std::filesystem::permissions(path, std::filesystem::perms::others_read, std::filesystem::perm_options::add);
   EXPECT_THAT(load().error().message, HasSubstr("encryption.key_file: " + path + " has mode 0404"));

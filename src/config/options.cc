@@ -29,6 +29,8 @@ constexpr std::array<std::pair<std::string_view, base::LogLevel>, 5> kLevels{{{"
                                                                               {"warn", base::LogLevel::kWarn},
                                                                               {"error", base::LogLevel::kError},
                                                                               {"off", base::LogLevel::kOff}}};
+constexpr std::array<std::pair<std::string_view, MetricsAccess>, 3> kMetricsAccess{
+    {{"admin", MetricsAccess::kAdmin}, {"local", MetricsAccess::kLocal}, {"all", MetricsAccess::kAll}}};
 constexpr std::array<std::pair<std::string_view, base::LogFormat>, 2> kFormats{
     {{"text", base::LogFormat::kText}, {"json", base::LogFormat::kJson}}};
 
@@ -80,6 +82,19 @@ base::Status set_public_prefixes(Settings& settings, std::string_view value) {
   return {};
 }
 
+base::Status set_hosts(Settings& settings, std::string_view value) {
+  std::vector<std::string> hosts;
+  for (const std::string_view name : split(value)) {
+    if (name.find_first_of(":/@[] ") != std::string_view::npos)
+      return expected("host names without port, such as \"gateway.example\"", name);
+    hosts.emplace_back(name);
+  }
+  settings.hosts = std::move(hosts);
+  return {};
+}
+
+constexpr Field kHosts{Kind::kList, set_hosts,
+                       [](const Settings& s) { return fmt::format("{}", fmt::join(s.hosts, ",")); }};
 constexpr Field kListen{Kind::kText, set_listen, [](const Settings& s) { return s.listen; }};
 constexpr Field kLayers{Kind::kList, set_layers, [](const Settings& s) {
                           return s.layers.empty() ? std::string("none") : fmt::format("{}", fmt::join(s.layers, ","));
@@ -97,6 +112,10 @@ constexpr int64_t kMaxAmount = 1'000'000'000;
 #define AT(member) [](auto& s) -> auto& { return s.member; }
 constexpr Option kOptions[] = {
     {"listen", "--listen", kListen, "address to listen on; port 0 takes a free one", "--listen"},
+    {"hosts", "--hosts", kHosts,
+     "names of its own that an instance on loopback is asked by, and hosts of web pages that may ask it; others, "
+     "without "
+     "a credential, are refused, since any page could be behind them"},
     {"data", "--data", text<AT(data_dir)>(),
      "directory of the store, the ledger and the secrets; default: $PAYONCE_HOME/data, else $XDG_DATA_HOME/payonce, "
      "else ~/.local/share/payonce; `payonce engine` keeps KV on disk only when it is given",
@@ -273,6 +292,10 @@ constexpr Option kOptions[] = {
     {"admin.local", "--admin-local", boolean<AT(admin_local)>(),
      "the dashboard needs no token when the instance listens on loopback and the browser is on this machine; false "
      "where others have accounts here, or a proxy stands before it"},
+    {"admin.metrics", "--admin-metrics", choice<AT(admin_metrics), kMetricsAccess>(),
+     "who may read /metrics: all; local: programs on this machine, if the instance listens on loopback, and the "
+     "admin; "
+     "admin: the bearer of the admin token alone"},
     {"traces.endpoint", "--traces-endpoint", text<AT(traces_endpoint)>(),
      "OTLP/HTTP collector such as http://127.0.0.1:4318; default: $OTEL_EXPORTER_OTLP_ENDPOINT"},
 };

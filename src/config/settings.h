@@ -111,6 +111,9 @@ struct PrefixSettings {
   double keep_alive_budget_usd = 0;  // a day, for pings; 0: none
 };
 
+// Who may read /metrics.
+enum class MetricsAccess : uint8_t { kAdmin, kLocal, kAll };
+
 struct Settings {
   std::string listen = "127.0.0.1:4141";
   std::string data_dir;         // default: $PAYONCE_HOME/data, $XDG_DATA_HOME/payonce or ~/.local/share/payonce
@@ -151,6 +154,8 @@ struct Settings {
   std::string admin_token_file;  // admin.token_file, read by load()
   std::string admin_token;       // from there, or PAYONCE_ADMIN_TOKEN; empty: made at start, see docs/operations
   bool admin_local = true;       // admin.local: see docs/dashboard.md
+  MetricsAccess admin_metrics = MetricsAccess::kLocal;  // admin.metrics
+  std::vector<std::string> hosts;                       // hosts: own names, see docs/dashboard.md
 
   std::vector<route::UpstreamPtr> upstreams;  // [upstreams.NAME], in the order of the file; or --upstream
   std::vector<KeySettings> keys;              // [keys.NAME]

@@ -1,5 +1,6 @@
 #include "dashboard/guard.h"
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <utility>
 
@@ -21,6 +22,26 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 std::string_view host_of(std::string_view authority) {
   if (authority.starts_with('[')) return authority.substr(0, authority.find(']') + 1);
   return authority.substr(0, authority.find(':'));
+}
+
+// Names that no public DNS gives, so no page of elsewhere has one: of one label alone, and RFC 6761 6.3's; .internal
+// is reserved by ICANN. An address as a host was not looked up at all.
+bool is_reserved(std::string_view host) {
+  if (host.starts_with('[')) return host.ends_with(']');
+  if (host.find('.') == std::string_view::npos) return !host.empty();
+  boost::system::error_code error;
+  boost::asio::ip::make_address_v4(std::string(host), error);
+  if (!error) return true;
+  for (const std::string_view ending : {".localhost", ".internal"})
+    if (host.size() > ending.size() && net::equals_ignoring_case(host.substr(host.size() - ending.size()), ending))
+      return true;
+  return false;
+}
+
+bool came_by_proxy(const net::RequestHead& head) {
+  for (const std::string_view field : {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"})
+    if (head.headers.get(field)) return true;
+  return false;
 }
 
 bool is_own_origin(std::string_view origin, std::string_view authority) {
@@ -62,8 +83,29 @@ Guard::Bearer Guard::judge(std::string_view credential, std::string_view remote_
   return Bearer::kAdmin;
 }
 
+bool Guard::is_own(std::string_view host) const {
+  const auto equals = [&](const std::string& name) { return net::equals_ignoring_case(name, host); };
+  return is_loopback(host) || is_reserved(host) || std::ranges::any_of(options_.hosts, equals);
+}
+
+// Browsers always name a host.
 bool Guard::may_be_rebound(const net::RequestHead& head) const {
-  return options_.local_sessions && !is_loopback(host_of(head.authority));
+  return options_.on_loopback && !head.authority.empty() && !is_own(host_of(head.authority));
+}
+
+bool Guard::is_foreign_page(const net::RequestHead& head) const {
+  if (!options_.on_loopback) return false;
+  if (may_be_rebound(head)) return true;
+  const auto origin = head.headers.get("origin");
+  if (!origin) return false;
+  // Other schemes are those of programs (chrome-extension:, vscode-webview:, tauri:), which no page can claim.
+  for (const std::string_view scheme : {"http://", "https://"})
+    if (origin->starts_with(scheme)) return !is_own(host_of(origin->substr(scheme.size())));
+  return *origin == "null";
+}
+
+bool Guard::is_local(const net::RequestHead& head, std::string_view remote_address) const {
+  return options_.on_loopback && is_loopback(remote_address) && !came_by_proxy(head) && !may_be_rebound(head);
 }
 
 base::Result<std::string> Guard::local_session(const net::RequestHead& head, std::string_view remote_address) const {
@@ -72,9 +114,8 @@ base::Result<std::string> Guard::local_session(const net::RequestHead& head, std
   };
   if (!options_.local_sessions) return refuse("this instance opens no page without a token");
   if (!is_loopback(remote_address)) return refuse("you are not on the instance's own machine");
-  for (const std::string_view field : {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"})
-    if (head.headers.get(field)) return refuse("the request came through a proxy");
-  if (may_be_rebound(head)) return refuse("the page was opened by a name of another machine");
+  if (came_by_proxy(head)) return refuse("the request came through a proxy");
+  if (!is_loopback(host_of(head.authority))) return refuse("the page was opened by a name of another machine");
   const auto origin = head.headers.get("origin");
   if (!origin || is_cross_site(head)) return refuse("the request does not come from this instance's page");
   return session_token_;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "dashboard/attempts.h"
@@ -20,8 +21,10 @@ namespace payonce::dashboard {
 class Guard {
  public:
   struct Options {
-    std::string admin_token;      // empty: nobody is admin
-    bool local_sessions = false;  // the instance listens on loopback, and pages of this machine need no token
+    std::string admin_token;         // empty: nobody is admin
+    bool on_loopback = false;        // the instance listens there alone
+    bool local_sessions = false;     // and pages of this machine need no token; only if on_loopback
+    std::vector<std::string> hosts;  // names of its own, beside those of loopback
   };
   explicit Guard(Options options);
 
@@ -34,11 +37,19 @@ class Guard {
   // (Host), and proxies of this machine (forwarding fields): all of what is checked here.
   base::Result<std::string> local_session(const net::RequestHead& head, std::string_view remote_address) const;
 
-  // An instance on loopback that is asked by a name which is none of loopback: what carries no credential may then be
+  // An instance on loopback that is asked by a name which is none of its own: what carries no credential may then be
   // from a page of another site that made its name resolve to this machine.
   bool may_be_rebound(const net::RequestHead& head) const;
 
+  // The same for the data plane: a page of another site asks, under its own name or ours. Without a credential it
+  // would be anybody here: read what callers without one share, and spend what the upstreams cost.
+  bool is_foreign_page(const net::RequestHead& head) const;
+
+  // The asker sits on this machine, as far as can be told: no proxy speaks for him, no name was made to lead here.
+  bool is_local(const net::RequestHead& head, std::string_view remote_address) const;
+
  private:
+  bool is_own(std::string_view host) const;  // a name, or an address, of this instance
   const Options options_;
   const std::string session_token_;
   Attempts attempts_;

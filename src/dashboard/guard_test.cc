@@ -14,7 +14,9 @@ net::RequestHead page(std::string authority = "127.0.0.1:4141") {
   return head;
 }
 
-Guard local() { return Guard({.admin_token = "secret", .local_sessions = true}); }
+Guard local() {
+  return Guard({.admin_token = "secret", .on_loopback = true, .local_sessions = true, .hosts = {"gateway.example"}});
+}
 
 TEST(LocalSession, IsGivenToThePageOfThisMachine) {
   const Guard guard = local();
@@ -42,7 +44,44 @@ TEST(LocalSession, IsRefusedToRebindingNames) {
     EXPECT_FALSE(guard.local_session(page(authority), "127.0.0.1")) << authority;
   EXPECT_TRUE(guard.may_be_rebound(page("evil.example:4141")));
   EXPECT_FALSE(guard.may_be_rebound(page()));
-  EXPECT_FALSE(Guard({.admin_token = "secret"}).may_be_rebound(page("gateway.example")));
+  EXPECT_FALSE(Guard({.admin_token = "secret"}).may_be_rebound(page("other.example")));
+  // Without local sessions a page is as foreign as with them.
+  EXPECT_TRUE(Guard({.on_loopback = true}).may_be_rebound(page("evil.example")));
+}
+
+TEST(ForeignPage, IsOneOfAnotherSiteUnderItsNameOrOurs) {
+  const Guard guard = local();
+  const auto asks = [&](std::string_view authority, std::string_view origin) {
+    net::RequestHead head{.method = "POST", .target = "/v1/chat/completions", .authority = std::string(authority)};
+    if (!origin.empty()) head.headers.add("Origin", origin);
+    return guard.is_foreign_page(head);
+  };
+  for (const char* own : {"127.0.0.1:4141", "[::1]:4141", "localhost", "app.localhost:1", "host.docker.internal:4141",
+                          "devbox:4141", "10.0.0.7:4141", "gateway.example", "GATEWAY.example:443", ""})
+    EXPECT_FALSE(asks(own, "")) << own;
+  for (const char* foreign : {"evil.example", "evil.example:4141", "127.0.0.1.evil.example", "localhost.evil.example",
+                              "x.gateway.example", "[::1", "127.0.0.1.", "evil.internal.example"})
+    EXPECT_TRUE(asks(foreign, "")) << foreign;
+  for (const char* own : {"http://127.0.0.1:3000", "http://localhost", "https://[::1]:1", "http://gateway.example",
+                          "chrome-extension://abc", "vscode-webview://x", "tauri://localhost"})
+    EXPECT_FALSE(asks("127.0.0.1:4141", own)) << own;
+  for (const char* foreign :
+       {"http://evil.example", "https://evil.example:4141", "null", "https://127.0.0.1.evil.example"})
+    EXPECT_TRUE(asks("127.0.0.1:4141", foreign)) << foreign;
+  net::RequestHead elsewhere{.method = "POST", .target = "/v1/x", .authority = "evil.example"};
+  EXPECT_FALSE(Guard({.admin_token = "secret"}).is_foreign_page(elsewhere));  // it does not listen on loopback
+}
+
+TEST(Local, IsWhoSitsHereAsFarAsCanBeTold) {
+  const Guard guard = local();
+  net::RequestHead head{.method = "GET", .target = "/metrics", .authority = "127.0.0.1:4141"};
+  EXPECT_TRUE(guard.is_local(head, "127.0.0.1"));
+  EXPECT_FALSE(guard.is_local(head, "10.0.0.7"));
+  EXPECT_FALSE(Guard({.admin_token = "secret"}).is_local(head, "127.0.0.1"));  // perhaps a port that was handed on
+  net::RequestHead rebound{.method = "GET", .target = "/metrics", .authority = "evil.example:4141"};
+  EXPECT_FALSE(guard.is_local(rebound, "127.0.0.1"));
+  head.headers.add("X-Forwarded-For", "10.0.0.7");
+  EXPECT_FALSE(guard.is_local(head, "127.0.0.1"));
 }
 
 TEST(LocalSession, IsRefusedToOtherSitesAndToWhatIsNoPage) {

@@ -3,16 +3,13 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <optional>
 #include <utility>
-#include <vector>
 
 #include "dashboard/assets.h"
 #include "gateway/explain_admin.h"
 #include "gateway/prefix_admin.h"
 #include "gateway/query.h"
 #include "gateway/retrieval_admin.h"
-#include "gateway/route_admin.h"
 #include "gateway/semantic_admin.h"
 #include "identity/scope.h"
 
@@ -29,6 +26,10 @@ Admin::Admin(Parts parts, Options options)
     : parts_(parts), options_(std::move(options)), guard_(options_.guard), feed_(parts.recent, parts.clock) {}
 
 void Admin::stop() { feed_.stop(); }
+
+bool Admin::is_foreign_page(const net::RequestHead& head) const {
+  return guard_.is_foreign_page(head) && identity::credential_of(head.headers).empty();
+}
 
 void Admin::handle(std::shared_ptr<net::Exchange> exchange) {
   const std::string_view target = exchange->head().target;
@@ -57,11 +58,8 @@ void Admin::route(const std::shared_ptr<net::Exchange>& exchange, std::string_vi
     return options_.ready()
                ? reply_text(*exchange, 200, "text/plain; charset=utf-8", "ready\n")
                : reply_text(*exchange, 503, "text/plain; charset=utf-8", "not ready: the upstream is starting\n");
-  if (path == "/metrics") {
-    options_.before_scrape();
-    return reply_text(*exchange, 200, "text/plain; version=0.0.4; charset=utf-8", parts_.metrics.exposition());
-  }
-  if (path == "/payonce/v1/stats") return reply_json(*exchange, 200, stats_json());
+  if (path == "/metrics") return metrics(exchange);
+  if (path == "/payonce/v1/stats") return stats(exchange);
   if (path == "/payonce/v1/savings") return savings(exchange, query);
   if (path == "/payonce/v1/session") return session(exchange);
   if (path == "/payonce/v1/events") return events(exchange);
@@ -215,36 +213,6 @@ void Admin::savings(const std::shared_ptr<net::Exchange>& exchange, std::string_
     exchange->loop().post([this, exchange, body = std::move(body)] { reply_json(*exchange, 200, body); });
   });
   if (!queued) reply_error(*exchange, 503, "the worker queue is full; try again");
-}
-
-std::string Admin::stats_json() const {
-  const pipeline::ExactStage::Stats exact = parts_.pipeline.exact().stats();
-  const cache::ResponseStore::Stats store = parts_.store.stats();
-  json::object out{
-      {"layers", json::object{{"exact", json::object{{"hits", exact.hits},
-                                                     {"misses", exact.misses},
-                                                     {"bypassed", exact.bypassed},
-                                                     {"collapsed", exact.collapsed},
-                                                     {"entries", std::max(store.memory_entries, store.disk_entries)},
-                                                     {"bytes", store.memory_bytes},
-                                                     {"disk_entries", store.disk_entries},
-                                                     {"disk_bytes", store.disk_bytes},
-                                                     {"evictions", store.evictions},
-                                                     {"reasons", json::object{{"cold", exact.cold},
-                                                                              {"expired", exact.expired},
-                                                                              {"stale", exact.refreshed},
-                                                                              {"fault", exact.fault}}}}}}},
-      {"saved", json::object{{"input_tokens", exact.saved_input_tokens},
-                             {"output_tokens", exact.saved_output_tokens},
-                             {"usd", exact.saved_usd}}}};
-  if (pipeline::SemanticStage* semantic = parts_.pipeline.semantic()) add_semantic(*semantic, out);
-  if (const pipeline::PrefixStage* prefix = parts_.pipeline.prefix())
-    out["layers"].as_object()["prefix"] = prefix_json(*prefix, parts_.keep_alive, *parts_.pipeline.policy());
-  out["routing"] = routing_json(parts_.pipeline);
-  if (parts_.retrieval != nullptr) out["layers"].as_object()["retrieval"] = retrieval_json(*parts_.retrieval);
-  add_agent_kinds(out["layers"].as_object());
-  if (options_.engine_stats) out["engine"] = json::parse(options_.engine_stats());
-  return json::serialize(out);
 }
 
 }  // namespace payonce::gateway

@@ -1,7 +1,7 @@
 // The endpoints of Payonce itself: /healthz, /readyz, /metrics, / (the dashboard) and /payonce/v1/… (cache look-ups,
 // purge, stats, events). A caller sees and purges what is of its own scope; the bearer of the admin token, or of a
-// local session (dashboard/guard.h), what is of any. entries_admin.cc, dashboard_admin.cc and
-// agent_admin.cc hold parts of it.
+// local session (dashboard/guard.h), what is of any. entries_admin.cc, dashboard_admin.cc,
+// stats_admin.cc and agent_admin.cc hold parts of it.
 // Threads: any loop.
 #pragma once
 
@@ -37,6 +37,10 @@ struct Endpoint {
 // One table: which paths there are, and docs/operations/endpoints.md.
 std::span<const Endpoint> endpoint_table();
 
+// Who may read /metrics, which tells sums of all scopes: the admin always, and who sits on this machine, or
+// everybody.
+enum class MetricsAccess : uint8_t { kAdmin, kLocal, kAll };
+
 class Admin {
  public:
   struct Parts {
@@ -52,13 +56,16 @@ class Admin {
     pipeline::KeepAliveStage* keep_alive = nullptr;  // null: no prefix layer
   };
   struct Options {
-    dashboard::Guard::Options guard;            // who is admin
+    dashboard::Guard::Options guard;  // who is admin
+    MetricsAccess metrics_access = MetricsAccess::kLocal;
     std::function<bool()> ready;                // /readyz
     std::function<void()> before_scrape;        // refreshes gauges
     std::function<std::string()> engine_stats;  // of an engine inside, a JSON object; null: none
   };
   Admin(Parts parts, Options options);
   void handle(std::shared_ptr<net::Exchange> exchange);
+  // A page of another site asks the data plane, and has no credential; see Guard.
+  bool is_foreign_page(const net::RequestHead& head) const;
   void stop();  // ends the streams of events, which would end with their clients only
 
  private:
@@ -80,7 +87,10 @@ class Admin {
   void explain_agent_entry(const std::shared_ptr<net::Exchange>& exchange, const std::string& id, bool all);
   void add_agent_kinds(boost::json::object& layers) const;
   void savings(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
+  void metrics(const std::shared_ptr<net::Exchange>& exchange);
+  void stats(const std::shared_ptr<net::Exchange>& exchange);
   std::string stats_json() const;
+  std::string scope_stats_json(const std::string& scope) const;
   void session(const std::shared_ptr<net::Exchange>& exchange);
   void requests(const std::shared_ptr<net::Exchange>& exchange, std::string_view query);
   void events(const std::shared_ptr<net::Exchange>& exchange);

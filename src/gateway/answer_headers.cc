@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "net/field_list.h"
+
 namespace payonce::gateway {
 namespace {
 
@@ -86,6 +88,19 @@ void add_miss_headers(net::Headers& headers, const MissStatus& status, const Tim
   add_timing(out, timing);
   out.id(status.id);
   headers.append_lines(out.view());
+}
+
+// Browsers take the last of several, also where they stand in one line.
+bool has_type(const net::Headers& headers, std::string_view type) {
+  const std::string_view value = headers.get("content-type").value_or("");
+  return net::equals_ignoring_case(net::trim(value.substr(0, value.find(';'))), type) &&
+         value.find(',') == std::string_view::npos && headers.count("content-type") == 1;
+}
+
+void keep_off_our_origin(net::Headers& headers) {
+  if (has_type(headers, "application/json") || has_type(headers, "text/event-stream")) return;
+  headers.add("Content-Security-Policy", "sandbox");
+  headers.set("X-Content-Type-Options", "nosniff");
 }
 
 }  // namespace payonce::gateway

@@ -32,4 +32,12 @@ struct MissStatus {
 };
 void add_miss_headers(net::Headers& headers, const MissStatus& status, const Timing& timing);
 
+// Whether that is its one Content-Type, parameters aside.
+bool has_type(const net::Headers& headers, std::string_view type);
+
+// The paths of an upstream stand on the origin of the dashboard, where a page is given a session. What another sends
+// there (a file that a caller uploaded, an error page) must be no page of ours: in a sandbox it has an origin of its
+// own and runs nothing. JSON and event streams, which no browser takes for a page, stay as they came.
+void keep_off_our_origin(net::Headers& headers);
+
 }  // namespace payonce::gateway

@@ -8,11 +8,14 @@ constexpr Endpoint kEndpoints[] = {
     {"GET", "/", "The dashboard; its files are below /dashboard/."},
     {"GET", "/healthz", "200 while the process works."},
     {"GET", "/readyz", "200 when a request would be served, else 503."},
-    {"GET", "/metrics", "Prometheus metrics."},
+    {"GET", "/metrics",
+     "Prometheus metrics: to programs on this machine, where the instance listens on loopback, and to the admin "
+     "(admin.metrics)."},
     {"GET", "/payonce/v1/stats",
      "Hits and misses by layer and reason, entries, bytes, tokens and money saved; the upstreams' loads and "
      "prefixes; "
-     "blocks and tokens of an engine inside (JSON)."},
+     "blocks and tokens of an engine inside (JSON). To the admin, and to programs on this machine where admin.local "
+     "lets them; to other callers what is of their own scope, of this day (UTC)."},
     {"GET", "/payonce/v1/cache",
      "Entries of the caller's scope, newest first; admin: of all. Query: key, scope, version, "
      "model, older_than, limit, after (the next of the page before)."},

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "gateway/answer_headers.h"
 #include "llm/response.h"
 #include "net/local_service.h"
 
@@ -119,8 +120,7 @@ bool Fetch::try_again(const route::RetryState::Failure& failure) {
 
 bool Fetch::is_recordable(const net::ResponseHead& head) const {
   if (!job_.forward.prepared || head.status != 200 || head.headers.get("content-encoding")) return false;
-  const std::string_view type = head.headers.get("content-type").value_or("");
-  return type.starts_with("application/json") || type.starts_with("text/event-stream");
+  return has_type(head.headers, "application/json") || has_type(head.headers, "text/event-stream");
 }
 
 void Fetch::on_head(net::ResponseHead head) {

@@ -31,6 +31,14 @@ LoopState& Gateway::State::state_of(const net::EventLoop& loop) {
   return *loop_states.front();  // unreachable: every exchange belongs to one of our loops
 }
 
+void Gateway::State::refuse_at_the_door(const std::shared_ptr<net::Exchange>& exchange, int status,
+                                        std::string_view message) {
+  Visit visit{.exchange = exchange,
+              .info = {.dialect = llm::classify(exchange->head().method, exchange->head().target)}};
+  describe(visit);
+  refuse(visit, {.status = status, .message = std::string(message), .reason = status == 403 ? "auth" : "bad"});
+}
+
 // When it began, and for lines and spans what it is.
 void Gateway::State::describe(Visit& visit) const {
   visit.info.started_us = parts.clock.monotonic_us();
@@ -50,6 +58,14 @@ void Gateway::State::handle(std::shared_ptr<net::Exchange> exchange) {
   const net::RequestHead& head = exchange->head();
   const std::string_view path = path_of(head.target);
   if (is_ours(path)) return admin->handle(std::move(exchange));
+  if (admin->is_foreign_page(head))
+    return refuse_at_the_door(
+        exchange, 403,
+        "a page of another site asks, without a credential: send one, or name that site's host, "
+        "and the one that this instance is asked by, in `hosts`");
+  if (leaves_its_place(head.target))
+    return refuse_at_the_door(exchange, 400,
+                              "the path has a step '.' or '..': send it as it is after resolving them");
   if (const VectorStore* store = retrieval ? retrieval->store_of(head.target) : nullptr)
     return handle_store(std::move(exchange), *store);
   Visit visit{.exchange = std::move(exchange), .info = {.dialect = llm::classify(head.method, head.target)}};

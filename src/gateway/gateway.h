@@ -14,6 +14,7 @@
 #include "base/worker_pool.h"
 #include "cache/exact/flight.h"
 #include "cache/response_store.h"
+#include "gateway/admin.h"
 #include "gateway/retrieval_proxy.h"
 #include "net/server.h"
 #include "pipeline/keep_alive_stage.h"
@@ -42,8 +43,11 @@ class Gateway {
   };
   struct Options {
     net::Server::Options server;
-    std::string admin_token;      // lets its bearer see and purge every scope
-    bool local_sessions = false;  // so may the dashboard on this machine, where the server listens on loopback
+    std::string admin_token;         // lets its bearer see and purge every scope
+    bool on_loopback = false;        // the server listens there alone
+    bool local_sessions = false;     // so may the dashboard on this machine; only if on_loopback
+    std::vector<std::string> hosts;  // names by which it is asked, beside those of loopback
+    MetricsAccess metrics_access = MetricsAccess::kLocal;
     bool log_requests = false;
     bool replay_pace = false;                                    // a stream hit comes at its recorded pace
     size_t max_in_flight = 10'000;                               // forwarded requests at once; more get 429

@@ -15,7 +15,11 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
   for (size_t i = 0; i < parts.loops.size(); ++i)
     state.loop_states.push_back(std::make_unique<LoopState>(parts.loops[i], parts, upstream_connections));
   Admin::Options admin;
-  admin.guard = {.admin_token = state.options.admin_token, .local_sessions = state.options.local_sessions};
+  admin.guard = {.admin_token = state.options.admin_token,
+                 .on_loopback = state.options.on_loopback,
+                 .local_sessions = state.options.local_sessions,
+                 .hosts = state.options.hosts};
+  admin.metrics_access = state.options.metrics_access;
   admin.ready = [raw = state_.get()] { return !raw->draining && raw->options.upstream_ready(); };
   admin.engine_stats = state.options.engine_stats;
   admin.before_scrape = [&pool = parts.pool, &pipeline = parts.pipeline, &agent = parts.agent,

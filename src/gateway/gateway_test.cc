@@ -45,6 +45,31 @@ TEST(UpstreamTarget, TheAnthropicBaseHasNoV1) {
             "/anthropic/v1/messages");
 }
 
+TEST(OurOrigin, WhatABrowserCouldShowComesInASandbox) {
+  const auto policy = [](std::vector<std::string_view> types) {
+    net::Headers headers;
+    for (const std::string_view type : types) headers.add("Content-Type", type);
+    keep_off_our_origin(headers);
+    return headers.get("content-security-policy").value_or("");
+  };
+  for (const char* data : {"application/json", "Application/JSON; charset=utf-8", "text/event-stream"})
+    EXPECT_EQ(policy({data}), "") << data;
+  for (const char* shown : {"text/html", "image/svg+xml", "application/jsonhtml", "", "application/json, text/html",
+                            "application/json;x=y, text/html"})
+    EXPECT_EQ(policy({shown}), "sandbox") << shown;
+  EXPECT_EQ(policy({}), "sandbox");
+  EXPECT_EQ(policy({"application/json", "text/html"}), "sandbox");  // a browser may take the last
+}
+
+TEST(UpstreamTarget, NoPathLeavesTheBaseUrl) {
+  for (const char* bad : {"/v1/../admin", "/..", "/v1/./x", "/v1/%2e%2E/x", "/v1/.%2e/x", "/v1/x/..", "/v1\\..\\x",
+                          "/v1/x%2f..%2Fy", "/v1/..%5cx", "/v1/x/..?a=b"})
+    EXPECT_TRUE(leaves_its_place(bad)) << bad;
+  for (const char* good :
+       {"/v1/files/a..b", "/v1/...", "/v1/x?file=../y", "/v1/models/a%2Fb:generate", "/", "/.well-known/x"})
+    EXPECT_FALSE(leaves_its_place(good)) << good;
+}
+
 TEST(UpstreamHeaders, OursAndTheHopsStayBehindAndTheKeyIsReplaced) {
   net::Headers from;
   for (const auto& [name, value] : {std::pair{"Authorization", "Bearer caller"},

@@ -133,8 +133,10 @@ net::ResponseHead Relay::answer_head(const net::ResponseHead& upstream, bool sto
   net::ResponseHead head;
   head.status = upstream.status;
   head.headers = upstream.headers;
-  for (const std::string_view ours : {"cache-status", "age", "x-payonce-saved", "x-payonce-id"})
+  for (const std::string_view ours : {"cache-status", "age", "x-payonce-saved", "x-payonce-id", "x-payonce-hit"})
     head.headers.remove(ours);  // an upstream's own would be read as ours
+  if (options_.status.collapsed) head.headers.remove("set-cookie");  // it was meant for who asked first
+  keep_off_our_origin(head.headers);
   options_.status.stored = stored;
   add_miss_headers(head.headers, options_.status, options_.timing);
   return head;

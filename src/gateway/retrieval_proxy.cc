@@ -53,11 +53,12 @@ std::string counting_fields(const net::Headers& headers) {
 }
 
 bool is_json(const net::ResponseHead& head) {
-  return lower(head.headers.get("content-type").value_or("")).starts_with("application/json") &&
-         !head.headers.get("content-encoding");
+  return has_type(head.headers, "application/json") && !head.headers.get("content-encoding");
 }
 
-void drop_cache_fields(net::Headers& headers) {
+// Of what a store sent.
+void clean(net::Headers& headers) {
+  keep_off_our_origin(headers);
   for (const std::string_view ours : {"cache-status", "age", "x-payonce-retrieval"}) headers.remove(ours);
 }
 
@@ -186,7 +187,7 @@ void RetrievalProxy::fetch(const std::shared_ptr<Visit>& visit, const retrieval:
     visit->timing.upstream_us = self->parts_.clock.monotonic_us() - visit->started_us;
     visit->status.upstream_status = head.status;
     visit->status.stored = kept && asked->store;
-    drop_cache_fields(head.headers);
+    clean(head.headers);
     add_miss_headers(head.headers, visit->status, visit->timing);
     return kept;
   };
@@ -213,7 +214,7 @@ void RetrievalProxy::pass(const std::shared_ptr<Visit>& visit, const retrieval::
   hooks.head = [self, visit, written, applied, answered](net::ResponseHead& head) {
     visit->timing.upstream_us = self->parts_.clock.monotonic_us() - visit->started_us;
     visit->status.upstream_status = head.status;
-    drop_cache_fields(head.headers);
+    clean(head.headers);
     add_miss_headers(head.headers, visit->status, visit->timing);
     // Before the client knows: what it reads next must see what it wrote.
     written(head.status < 500 ? applied : Write::kUnknown);

@@ -58,6 +58,7 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   void decide(Visit visit);
   void act(Visit visit, pipeline::Decision decision);
   void answer(Visit visit, pipeline::Answer answer);
+  void refuse_at_the_door(const std::shared_ptr<net::Exchange>& exchange, int status, std::string_view message);
   void refuse(const Visit& visit, const pipeline::Refusal& refusal);
   void load(Visit visit, pipeline::Load load);
   void search(Visit visit, pipeline::Search search);

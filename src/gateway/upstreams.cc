@@ -9,9 +9,9 @@ namespace payonce::gateway {
 namespace {
 
 // RFC 9110 7.6.1, and what net's client sets itself. "te" only ever concerns one hop.
-constexpr std::array<std::string_view, 10> kHopByHop = {
-    "connection", "keep-alive", "proxy-connection", "te",    "trailer", "transfer-encoding",
-    "upgrade",    "host",       "content-length",   "expect"};
+constexpr std::array<std::string_view, 11> kHopByHop = {
+    "connection",     "keep-alive", "proxy-connection",   "te", "trailer", "transfer-encoding", "upgrade", "host",
+    "content-length", "expect",     "proxy-authorization"};
 
 bool goes_upstream(std::string_view name) {
   for (const std::string_view hop : kHopByHop)
@@ -31,7 +31,34 @@ bool strip_v1(std::string_view& path) {
   return true;
 }
 
+// One step of a path, as servers in between may read it.
+bool climbs(std::string_view step) {
+  std::string plain;
+  for (size_t i = 0; i < step.size(); ++i) {
+    const bool dot = step.substr(i, 3) == "%2e" || step.substr(i, 3) == "%2E";
+    plain += dot ? '.' : step[i];
+    if (dot) i += 2;
+  }
+  return plain == "." || plain == "..";
+}
+
 }  // namespace
+
+bool leaves_its_place(std::string_view target) {
+  std::string_view path = target.substr(0, target.find('?'));
+  while (!path.empty()) {
+    size_t end = path.find_first_of("/\\");
+    size_t skip = 1;
+    for (const std::string_view slash : {"%2f", "%2F", "%5c", "%5C"})
+      if (const size_t at = path.find(slash); at < end) {
+        end = at;
+        skip = slash.size();
+      }
+    if (climbs(path.substr(0, end))) return true;
+    path.remove_prefix(end == std::string_view::npos ? path.size() : end + skip);
+  }
+  return false;
+}
 
 std::string upstream_target(std::string_view prefix, std::string_view target, llm::Dialect dialect,
                             route::UpstreamKind wire) {

@@ -25,6 +25,10 @@ struct Destination {
 std::string upstream_target(std::string_view prefix, std::string_view target, llm::Dialect dialect,
                             route::UpstreamKind wire);
 
+// The path climbs (a step "." or "..", however it is written): servers that resolve it would be asked beside the base
+// URL, with the gateway's credential.
+bool leaves_its_place(std::string_view target);
+
 // The fields that go upstream: all of the client's but those meant for us, and the credential replaced where the
 // upstream has one of its own.
 net::Headers upstream_headers(const net::Headers& from_client, const route::Upstream& upstream, llm::Dialect dialect);

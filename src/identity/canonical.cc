@@ -54,7 +54,7 @@ constexpr size_t kKnownPartBytes = 512;
 class Writer {
  public:
   Writer(const llm::Request& request, const Profile& generic, const Profile& profile, PartDigests* known,
-         uint32_t elided)
+         uint32_t elided, std::string_view scope)
       : tape_(request.tape),
         text_(request.body.view()),
         dialect_(request.dialect),
@@ -62,7 +62,8 @@ class Writer {
         profile_(profile),
         shapes_(shapes_of(request.dialect)),
         known_(known),
-        elided_(elided) {
+        elided_(elided),
+        scope_(scope) {
     out_.reserve(4096);
     for (const Path& path : generic_.ignore) deepest_ignored_ = std::max(deepest_ignored_, path.size());
   }
@@ -112,7 +113,7 @@ class Writer {
     return std::any_of(paths.begin(), paths.end(), [&](const Path& path) { return at(path); });
   }
   bool ignored(uint32_t parent, uint32_t node);
-  bool ignored_block(uint32_t element);
+  bool says_itself(uint32_t item) const;
   bool mask(std::string& decoded);
 
   const llm::Tape& tape_;
@@ -125,6 +126,7 @@ class Writer {
   std::vector<std::string_view> path_;
   PartDigests* const known_;
   const uint32_t elided_;
+  const std::string_view scope_;
   uint32_t part_ = llm::Tape::kNone;  // the one being written
   const std::string rules_ = fmt::format("{}|{}", llm::dialect_name(dialect_), profile_.name);
   std::unordered_map<std::string, size_t> links_;
@@ -162,7 +164,7 @@ void Writer::part(uint32_t node, uint32_t parent) {
   const std::string_view raw = tape_.raw(text_, node);
   const bool whole = elided_ < node || elided_ >= tape_[node].next;
   const bool worth = known_ != nullptr && whole && raw.size() >= kKnownPartBytes;
-  const base::Hash128 key = worth ? known_->hash(path_[0], rules_, raw) : base::Hash128();
+  const base::Hash128 key = worth ? known_->hash(path_[0], rules_, scope_, raw) : base::Hash128();
   const auto found = worth ? known_->find(key) : nullptr;
   const size_t begin = out_.size();
   PartDigests::Digest digest;
@@ -245,7 +247,7 @@ void Writer::array(uint32_t node) {
   path_.emplace_back("[]");
   uint32_t at = node + 1;
   for (uint32_t i = 0; i < tape_[node].children; ++i) {
-    if (!ignored_block(at)) value(at, node);
+    value(at, node);
     at = tape_[at].next;
   }
   path_.pop_back();
@@ -271,22 +273,33 @@ bool Writer::ignored(uint32_t parent, uint32_t node) {
     // An input item without "type" is a message.
     if (path_[2] == "type" && tape_[node].type == JsonType::kString && decoded(node, storage) == "message")
       return true;
-    if (path_[2] == "id" && text_at(parent, "type", storage) == "item_reference") return false;
+    if (path_[2] == "id" && !says_itself(parent)) return false;
   }
   if (&profile_ == &generic_ || !at_any(profile_.ignore)) return false;
   profile_used_ = true;
   return true;
 }
 
-bool Writer::ignored_block(uint32_t element) {
-  if (tape_[element].type != JsonType::kObject) return false;
-  for (const Profile::Block& rule : profile_.ignore_blocks) {
-    std::string storage;
-    if (!at(rule.path) || !text_at(element, "text", storage).starts_with(rule.text_prefix)) continue;
-    profile_used_ = true;
-    return true;
+// An input item that brings its content. Of any other (item_reference, or no type at all; reasoning whose text the
+// provider keeps) the id is all that tells what the model reads.
+bool Writer::says_itself(uint32_t item) const {
+  std::string storage;
+  const bool reasons = text_at(item, "type", storage) == "reasoning";
+  for (const std::string_view name : {"encrypted_content", "content", "output", "arguments", "input", "action"}) {
+    if (reasons && name != "encrypted_content") break;
+    const uint32_t node = tape_.find(text_, item, name);
+    if (node != llm::Tape::kNone && tape_[node].type != JsonType::kNull) return true;
   }
   return false;
+}
+
+// What providers and agents make. A longer or freer text could tell a model something, where its template shows ids.
+bool is_id(std::string_view text) {
+  constexpr size_t kMaxIdBytes = 128;
+  return text.size() <= kMaxIdBytes && std::ranges::all_of(text, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                  std::string_view("-_.:|/+=").find(c) != std::string_view::npos;
+         });
 }
 
 void Writer::link(std::string_view id) {
@@ -309,7 +322,7 @@ void Writer::text_part(std::string_view type, std::string_view decoded) {
 void Writer::text_value(uint32_t node, uint32_t parent) {
   std::string storage;
   std::string_view text = node == elided_ ? std::string_view() : decoded(node, storage);
-  if (at_any(shapes_.links)) return link(text);
+  if (at_any(shapes_.links) && is_id(text)) return link(text);
   std::string masked(profile_.masks.empty() ? std::string_view() : text);
   if (!masked.empty() && mask(masked)) text = masked;
   if (dialect_ == Dialect::kOpenAiResponses && path_.size() == 1 && path_[0] == "input") {
@@ -345,16 +358,19 @@ size_t line_at(std::string_view text, std::string_view line) {
   return text.size();
 }
 
+constexpr size_t kMaxMaskedBytes = 40;  // longer ones may say something
+
 // A masked run becomes one NUL: no text of a person holds it.
 bool apply(const Profile::Mask& rule, std::string& text) {
   if (!text.starts_with(rule.begins)) return false;
   bool changed = false;
   for (size_t at = text.find(rule.after); at != std::string::npos; at = text.find(rule.after, at + 1)) {
-    if (at != 0 && text[at - 1] != '\n') continue;
+    if (!rule.anywhere && at != 0 && text[at - 1] != '\n') continue;
     if (!rule.ahead_of.empty() && at >= line_at(text, rule.ahead_of)) break;
     const size_t begin = at + rule.after.size();
     const size_t end = std::min(text.find_first_not_of(rule.characters, begin), text.size());
-    if (end == begin || (rule.ends && std::string_view(text).substr(end) != *rule.ends)) continue;
+    if (end == begin || end - begin > kMaxMaskedBytes) continue;
+    if (rule.ends && std::string_view(text).substr(end) != *rule.ends) continue;
     text.replace(begin, end - begin, 1, '\0');
     changed = true;
   }
@@ -376,8 +392,8 @@ bool Writer::mask(std::string& decoded) {
 }  // namespace
 
 std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile,
-                           PartDigests* known, uint32_t elided) {
-  return Writer(request, profiles.generic(), profile, known, elided).write();
+                           PartDigests* known, uint32_t elided, std::string_view scope) {
+  return Writer(request, profiles.generic(), profile, known, elided, scope).write();
 }
 
 }  // namespace payonce::identity

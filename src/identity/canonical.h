@@ -24,11 +24,12 @@ struct KeyParts {
   std::string_view beta;      // anthropic-beta, anthropic-version, …
 };
 
-// The bytes that are hashed, for the body alone. The generic profile's rules hold beside `profile`'s. `known` only
-// makes it faster: the form is the same without.
+// The bytes that are hashed, for the body alone. The generic profile's rules hold beside `profile`'s. `known`, what
+// was read before in this `scope`, only makes it faster: the form is the same without.
 // The text of the string `elided` (a node of request.tape) counts as empty: all that stands around it is the form.
 std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile,
-                           PartDigests* known = nullptr, uint32_t elided = llm::Tape::kNone);
+                           PartDigests* known = nullptr, uint32_t elided = llm::Tape::kNone,
+                           std::string_view scope = {});
 CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
                       const KeyParts& parts, PartDigests* known = nullptr);
 // What must be equal before two requests may be compared by what they ask last: the same key over all but the text of

@@ -257,6 +257,35 @@ TEST(Canonical, KnownPartsChangeNothing) {
         }
 }
 
+// The time that a request takes must not tell what another scope has sent.
+TEST(Canonical, KnownPartsAreOfTheirScopeAlone) {
+  PartDigests known;
+  const std::string body = fmt::format(R"({{"tools":["{}"]}})", std::string(2000, 'x'));
+  const auto request = llm::parse_request(Dialect::kOpenAiChat, base::Bytes::copy(body)).value();
+  const Profile& profile = profiles().generic();
+  const auto of = [&](std::string_view scope) {
+    return canonical_form(request, profiles(), profile, &known, llm::Tape::kNone, scope);
+  };
+  const std::string form = of("s-a");
+  const std::string_view tools =
+      request.tape.raw(request.body.view(), request.tape.find(request.body.view(), 0, "tools"));
+  const auto key = known.hash("tools", "openai_chat|generic", "s-a", tools);
+  ASSERT_NE(known.find(key), nullptr);
+  known.insert(key, {});  // a digest that is wrong shows where it is taken from
+  EXPECT_NE(of("s-a"), form);
+  EXPECT_EQ(of("s-b"), form);
+}
+
+TEST(Canonical, AnIdThatSaysSomethingIsNoLink) {
+  const auto with = [](std::string_view id) {
+    return form(Dialect::kOpenAiChat,
+                fmt::format(R"({{"messages":[{{"role":"tool","tool_call_id":"{}","content":"1"}}]}})", id));
+  };
+  EXPECT_EQ(with("call_1"), with("toolu-2.x:y|fc_3"));
+  EXPECT_NE(with("call_1"), with("Say that it is down."));
+  EXPECT_NE(with("call_1"), with(std::string(200, 'a')));
+}
+
 TEST(Canonical, ToolArgumentsNamedLikeAMarkCount) {
   EXPECT_NE(form(Dialect::kAnthropicMessages,
                  R"({"messages":[{"content":[{"type":"tool_use","input":{"cache_control":1}}]}]})"),

@@ -1,6 +1,7 @@
 // Digests of the large parts of request bodies (tools, system text, each message), kept by the keyed hash of their
-// raw bytes. An agent's turn repeats all but its last messages, so only those are canonicalised and hashed again. A
-// digest says nothing of the scope; it is one input of a key that does. Threads: all any.
+// raw bytes. An agent's turn repeats all but its last messages, so only those are canonicalised and hashed again.
+// Each scope has its own: were they shared, the time that a request took would tell that another scope had sent this
+// very part. Threads: all any.
 #pragma once
 
 #include <array>
@@ -22,8 +23,9 @@ class PartDigests {
     bool profile_used = false;  // a rule of the agent's profile acted in it
   };
   // `place`: where the part stands; `rules`: dialect and profile. Both change the canonical form.
-  base::Hash128 hash(std::string_view place, std::string_view rules, std::string_view raw) const {
-    return hash_.parts<3>({place, rules, raw});
+  base::Hash128 hash(std::string_view place, std::string_view rules, std::string_view scope,
+                     std::string_view raw) const {
+    return hash_.parts<4>({place, rules, scope, raw});
   }
   std::shared_ptr<const Digest> find(const base::Hash128& key) { return map_.find(key); }
   void insert(const base::Hash128& key, const Digest& digest) {

@@ -61,13 +61,6 @@ base::Status read_rules(const toml::table& root, Profile& out) {
     out.ignore.push_back(std::move(parsed));
     return {};
   }));
-  PAYONCE_CHECK_OK(each_table(root, "ignore_block", [&](const toml::table& row) -> base::Status {
-    PAYONCE_TRY(const std::string path, string_at(row, "path"));
-    PAYONCE_TRY(Path parsed, parse_path(path));
-    PAYONCE_TRY(std::string prefix, string_at(row, "text_prefix"));
-    out.ignore_blocks.push_back({std::move(parsed), std::move(prefix)});
-    return {};
-  }));
   return each_table(root, "mask", [&](const toml::table& row) -> base::Status {
     PAYONCE_TRY(const std::string path, string_at(row, "path"));
     PAYONCE_TRY(Path parsed, parse_path(path));
@@ -78,7 +71,8 @@ base::Status read_rules(const toml::table& root, Profile& out) {
                          .characters = std::move(characters),
                          .begins = row["begins"].value_or(std::string()),
                          .ahead_of = row["ahead_of"].value_or(std::string()),
-                         .ends = row["ends"].value<std::string>()});
+                         .ends = row["ends"].value<std::string>(),
+                         .anywhere = row["anywhere"].value_or(false)});
     return {};
   });
 }

@@ -24,10 +24,6 @@ struct Profile {
     std::string contains;
     std::string equals;
   };
-  struct Block {  // an element of the array at `path`, told by how its "text" begins
-    Path path;
-    std::string text_prefix;
-  };
   // In tool output at `path`: the run of `characters` that follows `after` at the start of a line. In messages[] it
   // holds only where the role is "tool": what a person writes is never masked. A tool's output may quote anything, so
   // the other fields say where the agent itself writes.
@@ -38,12 +34,12 @@ struct Profile {
     std::string begins;               // the whole text begins so
     std::string ahead_of;             // not from the first line on that begins so; empty: anywhere
     std::optional<std::string> ends;  // what follows the run, to the end of the text
+    bool anywhere = false;            // `after` need not begin a line
   };
   std::string name;
   int version = 0;
   std::vector<Match> matches;  // any
   std::vector<Path> ignore;
-  std::vector<Block> ignore_blocks;
   std::vector<Mask> masks;
 };
 

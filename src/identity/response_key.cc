@@ -49,17 +49,20 @@ CacheKey key_of(std::string_view kind, const llm::Request& request, const std::s
 
 CacheKey response_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
                       const KeyParts& parts, PartDigests* known) {
-  return key_of("resp", request, canonical_form(request, profiles, profile, known), profiles, parts);
+  return key_of("resp", request, canonical_form(request, profiles, profile, known, llm::Tape::kNone, parts.scope_id),
+                profiles, parts);
 }
 
 CacheKey context_key(const llm::Request& request, const Profiles& profiles, const Profile& profile,
                      const KeyParts& parts, uint32_t question, PartDigests* known) {
-  return key_of("ctx", request, canonical_form(request, profiles, profile, known, question), profiles, parts);
+  return key_of("ctx", request, canonical_form(request, profiles, profile, known, question, parts.scope_id), profiles,
+                parts);
 }
 
 CacheKey compaction_key(const llm::Request& form, const Profiles& profiles, const Profile& profile,
                         const KeyParts& parts, PartDigests* known) {
-  return key_of("compaction", form, canonical_form(form, profiles, profile, known), profiles, parts);
+  return key_of("compaction", form, canonical_form(form, profiles, profile, known, llm::Tape::kNone, parts.scope_id),
+                profiles, parts);
 }
 
 base::Result<std::string> versions_of(const net::Headers& headers) {

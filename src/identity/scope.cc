@@ -14,22 +14,34 @@ constexpr size_t kMaxPartBytes = 200;
 constexpr size_t kMaxParts = 8;
 constexpr size_t kIdHexDigits = 32;  // 128 bits
 
-// Each credential that the request carries, without its scheme.
-std::vector<std::string_view> credentials(const net::Headers& headers) {
+bool is_known_credential(std::string_view name) {
+  for (const std::string_view known : {"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+    if (net::equals_ignoring_case(name, known)) return true;
+  return false;
+}
+
+// Each of the credentials that we know, without its scheme.
+std::vector<std::string_view> known_credentials(const net::Headers& headers) {
   std::vector<std::string_view> out;
   headers.for_each([&](std::string_view name, std::string_view value) {
+    if (!is_known_credential(name)) return;
     constexpr std::string_view kBearer = "bearer ";
     if (net::equals_ignoring_case(name, "authorization")) {
       if (value.size() > kBearer.size() && net::equals_ignoring_case(value.substr(0, kBearer.size()), kBearer))
         value.remove_prefix(kBearer.size());
-      out.push_back(net::trim(value));
-    } else if (net::equals_ignoring_case(name, "x-api-key") || net::equals_ignoring_case(name, "api-key") ||
-               net::equals_ignoring_case(name, "x-goog-api-key")) {
-      out.push_back(net::trim(value));
     }
+    out.push_back(net::trim(value));
   });
   std::erase_if(out, [](std::string_view one) { return one.empty(); });
   return out;
+}
+
+// A word of a field's name, "x-auth-token", that says that its value tells who asks.
+bool is_telling(std::string_view word, std::string_view before) {
+  for (const std::string_view telling : {"auth", "authorization", "authentication", "token", "apikey", "secret",
+                                         "credential", "credentials", "password", "jwt"})
+    if (net::equals_ignoring_case(word, telling)) return true;
+  return net::equals_ignoring_case(word, "key") && net::equals_ignoring_case(before, "api");
 }
 
 bool is_part(std::string_view part) {
@@ -72,15 +84,52 @@ bool owns(const VirtualKey& key, std::string_view part) {
 
 }  // namespace
 
+bool may_be_credential(std::string_view name) {
+  if (is_known_credential(name)) return true;
+  constexpr std::string_view kOurs = "x-payonce-";
+  if (name.size() >= kOurs.size() && net::equals_ignoring_case(name.substr(0, kOurs.size()), kOurs)) return false;
+  std::string_view before;
+  while (!name.empty()) {
+    const size_t end = name.find_first_of("-_");
+    const std::string_view word = name.substr(0, end);
+    if (is_telling(word, before)) return true;
+    before = word;
+    name.remove_prefix(end == std::string_view::npos ? name.size() : end + 1);
+  }
+  return false;
+}
+
 std::string credential_of(const net::Headers& headers) {
   std::string out;
-  for (const std::string_view one : credentials(headers)) out.append(out.empty() ? "" : "\n").append(one);
+  for (const std::string_view one : known_credentials(headers)) out.append(out.empty() ? "" : "\n").append(one);
+  headers.for_each([&](std::string_view name, std::string_view value) {
+    if (is_known_credential(name) || !may_be_credential(name) || value.empty()) return;
+    out.append(out.empty() ? "" : "\n").append(name).append(": ").append(value);
+  });
+  // Cookies change on their own, so they count where nothing else tells who asks.
+  if (out.empty())
+    if (const std::string cookies = headers.joined("cookie"); !cookies.empty()) out = "cookie: " + cookies;
   return out;
+}
+
+bool may_hold_credential(std::string_view target) {
+  const size_t mark = target.find('?');
+  std::string_view query = mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
+  while (!query.empty()) {
+    const size_t end = query.find('&');
+    const std::string_view name = query.substr(0, std::min(end, query.find('=')));
+    const bool plain = name.find('%') == std::string_view::npos;
+    if (!plain || net::equals_ignoring_case(name, "key") || net::equals_ignoring_case(name, "sig") ||
+        net::equals_ignoring_case(name, "subscription-key") || may_be_credential(name))
+      return true;
+    query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
+  }
+  return false;
 }
 
 const VirtualKey* Callers::key_of(const net::Headers& headers) const {
   if (options_.keys.empty()) return nullptr;
-  for (const std::string_view credential : credentials(headers)) {
+  for (const std::string_view credential : known_credentials(headers)) {
     const base::Digest digest = base::sha256(credential);
     for (const VirtualKey& key : options_.keys)
       if (key.digest == digest) return &key;

@@ -13,9 +13,13 @@
 
 namespace payonce::identity {
 
-// The credential that a request carries (Authorization, x-api-key, api-key, x-goog-api-key), raw; several are joined.
-// Empty: none.
+// The credential that a request carries: Authorization, x-api-key, api-key, x-goog-api-key, and fields whose names
+// say that they tell who asks (x-auth-token), raw; several are joined. Cookies, where there is nothing else. Empty:
+// none.
 std::string credential_of(const net::Headers& headers);
+bool may_be_credential(std::string_view header_name);
+// The query names what may be a credential (?key=…): whose the request is cannot be told then.
+bool may_hold_credential(std::string_view target);
 
 // A configured key: its SHA-256 only, never itself (keys are random, so a plain hash does not help to guess them).
 struct VirtualKey {
@@ -29,6 +33,7 @@ struct Caller {
       scope_id;  // printable: "u-<32 hex>" a credential's own, "s-…" shared, "anon"; stable in one data directory
   std::string credential_id;  // the credential's own id, whatever the scope: "u-…" or "anon"
   std::string scope_names;    // the parts of X-Payonce-Scope that count: "session:7,user:ann", sorted
+  bool is_shared() const { return scope_id.starts_with("s-"); }  // by several credentials
   std::string name;  // virtual key's name or the credential's "u-…": for ledger and logs, never the credential
 };
 

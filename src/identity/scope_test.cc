@@ -31,6 +31,30 @@ TEST(Scope, EachCredentialIsItsOwnAndIsNotShown) {
             scope(callers, {{"x-api-key", "sk-3"}}));
 }
 
+TEST(Scope, WhatMayTellWhoAsksIsACredential) {
+  const Callers callers({.salt = "salt", .keys = {}});
+  for (const char* name : {"X-Auth-Token", "Helicone-Auth", "x-portkey-api-key", "Proxy-Authorization", "X_API_KEY",
+                           "X-Amz-Security-Token", "Cookie", "cf-access-client-secret"}) {
+    EXPECT_NE(scope(callers, {{name, "a"}}), "anon") << name;
+    EXPECT_NE(scope(callers, {{name, "a"}}), scope(callers, {{name, "b"}})) << name;
+  }
+  // Beside a shared key as well; cookies, which change on their own, do not count there.
+  EXPECT_NE(scope(callers, {{"x-api-key", "k"}, {"X-User-Token", "a"}}),
+            scope(callers, {{"x-api-key", "k"}, {"X-User-Token", "b"}}));
+  EXPECT_EQ(scope(callers, {{"x-api-key", "k"}, {"Cookie", "a"}}), scope(callers, {{"x-api-key", "k"}}));
+  for (const char* name : {"X-Author", "X-Max-Tokens", "Idempotency-Key", "X-Request-Id", "Authority"})
+    EXPECT_EQ(scope(callers, {{name, "a"}}), "anon") << name;
+}
+
+TEST(Scope, ACredentialInTheQueryIsTold) {
+  for (const char* target : {"/v1/x?key=1", "/v1/x?a=1&KEY=2", "/v1/x?api_key=1", "/v1/x?access_token=1",
+                             "/v1/x?k%65y=1", "/v1/x?key", "/v1/x?sig=1"})
+    EXPECT_TRUE(may_hold_credential(target)) << target;
+  for (const char* target :
+       {"/v1/x", "/v1/x?", "/v1/x?beta=true", "/v1/x?alt=sse&api-version=2026-01-01", "/key?a=key"})
+    EXPECT_FALSE(may_hold_credential(target)) << target;
+}
+
 TEST(Scope, ACallerNarrowsAndNeverWidens) {
   const Callers callers({.salt = "salt", .keys = {}});
   const auto with = [&](std::string_view key, std::string_view parts) {

@@ -84,9 +84,9 @@ TEST(StaticRulesTest, OneRequestShowsWhatSaysThatItIsVolatile) {
 TEST(LiveTest, TheFindingsOfAnInstanceAreToldAsThoseOfALog) {
   const auto live = read_live(
       R"({"requests":9,"skipped":2,"findings":[{"kind":"clock","request":1,"path":"system","byte_offset":7,)"
-      R"("bytes":3,"occurrences":4,"tokens":50,"cost_usd":0.5,"detail":"","before":"a","now":"b"},)"
+      R"("bytes":3,"occurrences":4,"tokens":50,"cost_usd":0.5,"detail":"","before":"a","after":"b"},)"
       R"({"kind":"tool_order","request":1,"path":"tools[0]","byte_offset":7,"bytes":3,"occurrences":4,"tokens":50,)"
-      R"("cost_usd":1.5,"detail":"","before":"","now":""},{"kind":"of a later version"}]})",
+      R"("cost_usd":1.5,"detail":"","before":"","after":""},{"kind":"of a later version"}]})",
       "http://h:1", {});
   ASSERT_TRUE(live) << live.error().message;
   EXPECT_THAT(kinds(live->result), ElementsAre(Kind::kToolOrder, Kind::kClock));

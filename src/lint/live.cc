@@ -24,7 +24,7 @@ prefix::Finding finding_of(const json::object& row, prefix::Kind kind) {
           .tokens = row.contains("tokens") ? count("tokens") : 0,
           .cost_usd = row.at("cost_usd").to_number<double>(),
           .before = text("before"),
-          .after = text("now"),
+          .after = text("after"),
           .detail = text("detail")};
 }
 

@@ -124,21 +124,37 @@ Refusal read_framing(const FieldCollector& fields, Http1Head& head) {
   return std::nullopt;
 }
 
+// RFC 9110 7.6.1: no field that is meant for all recipients may be named there. A proxy in front adds such fields for
+// the caller (who asks, in which scope); a caller whose Connection it hands on could take them away.
+bool is_for_all(std::string_view name) {
+  constexpr std::string_view kOurs = "x-payonce-";
+  if (name.size() >= kOurs.size() && equals_ignoring_case(name.substr(0, kOurs.size()), kOurs)) return true;
+  for (const std::string_view known :
+       {"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "cache-control", "content-type",
+        "content-encoding", "x-forwarded-for", "forwarded", "x-real-ip", "via", "origin", "sec-fetch-site"})
+    if (equals_ignoring_case(name, known)) return true;
+  return false;
+}
+
 // Connection: options, and names of fields that end with this hop (RFC 9110 7.6.1).
-void read_connection(const FieldCollector& fields, Http1Head& head) {
+Refusal read_connection(const FieldCollector& fields, Http1Head& head) {
   head.keep_alive = fields.version == 11;
   bool close = false;
+  Refusal refused;
   for (const std::string_view list : fields.connections) {
     for_each_item(list, [&](std::string_view option) {
       if (equals_ignoring_case(option, "close"))
         close = true;
       else if (equals_ignoring_case(option, "keep-alive"))
         head.keep_alive = true;
+      else if (is_for_all(option))
+        refused = refusal(400, fmt::format("Connection must not name the field {}.", option));
       else
         head.request.headers.remove(option);
     });
   }
   if (close) head.keep_alive = false;
+  return refused;
 }
 
 Refusal check(const FieldCollector& fields, Http1Head& head) {
@@ -148,7 +164,7 @@ Refusal check(const FieldCollector& fields, Http1Head& head) {
   if (auto refused = read_target(head)) return refused;
   if (auto refused = read_host(fields, head)) return refused;
   if (auto refused = read_framing(fields, head)) return refused;
-  read_connection(fields, head);
+  if (auto refused = read_connection(fields, head)) return refused;
   if (!fields.expect.empty() && fields.version == 11) {
     if (!equals_ignoring_case(fields.expect, "100-continue"))
       return refusal(417, "The only Expect understood here is '100-continue'.");

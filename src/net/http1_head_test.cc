@@ -1,6 +1,7 @@
 // Refusals are tested over the wire, in http1_server_test.cc.
 #include "net/http1_head.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace payonce::net {
@@ -42,6 +43,17 @@ TEST(Http1Head, TellsWhetherTheConnectionStays) {
   EXPECT_FALSE(parsed("GET / HTTP/1.0\r\n\r\n").keep_alive);
   EXPECT_TRUE(parsed("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").keep_alive);
   EXPECT_FALSE(parsed("GET / HTTP/1.0\r\nConnection: close, keep-alive\r\n\r\n").keep_alive);
+}
+
+TEST(Http1Head, ConnectionTakesNoFieldAwayThatIsForAll) {
+  for (const char* field :
+       {"Authorization", "X-Payonce-Scope", "x-api-key", "cookie", "Cache-Control", "x-forwarded-for", "Origin"}) {
+    const std::string head =
+        fmt::format("GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, {}\r\n{}: v\r\n\r\n", field, field);
+    const auto result = parse_http1_head(head, Limits{});
+    ASSERT_FALSE(result) << field;
+    EXPECT_EQ(result.error().status, 400) << field;
+  }
 }
 
 TEST(Http1Head, TellsTheFramingOfTheBody) {

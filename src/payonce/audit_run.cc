@@ -10,6 +10,7 @@
 
 #include "audit/write.h"
 #include "base/metrics.h"
+#include "base/terminal.h"
 #include "payonce/make_embedder.h"
 #include "payonce/progress_bar.h"
 #include "payonce/run.h"
@@ -49,7 +50,8 @@ void tell_skipped(const history::Log& log) {
     const history::Skipped& line = log.skipped[i];
     const std::string& file = log.files.empty() ? "" : log.files[line.file].name;
     (void)std::fprintf(stderr, "payonce: %s%s: %s\n", file.c_str(),
-                       line.line == 0 ? "" : fmt::format(":{}", line.line).c_str(), line.why.c_str());
+                       line.line == 0 ? "" : fmt::format(":{}", line.line).c_str(),
+                       base::for_terminal(line.why).c_str());
   }
   if (log.skipped_count() > kShown)
     (void)std::fprintf(stderr, "payonce: … and %llu more lines that could not be read; --json lists them\n",
@@ -90,7 +92,7 @@ int run_audit(const AuditOptions& options, const config::Settings& settings) {
     return complain(fmt::format("cannot write '{}'", options.json_file), kFailed);
   if (!options.html_file.empty() && !write_file(options.html_file, audit::as_html(json)))
     return complain(fmt::format("cannot write '{}'", options.html_file), kFailed);
-  (void)std::fputs((options.json_file == "-" ? text : audit::as_text(report)).c_str(), stdout);
+  (void)std::fputs((options.json_file == "-" ? text : base::for_terminal(audit::as_text(report))).c_str(), stdout);
   if (!options.html_file.empty() && options.json_file != "-")
     (void)std::fprintf(stdout, "\nThe report: %s\n", options.html_file.c_str());
   return log.unreadable ? 1 : 0;

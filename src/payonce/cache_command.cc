@@ -1,10 +1,12 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 #include <memory>
 #include <string>
 
+#include "base/terminal.h"
 #include "config/settings.h"
 #include "payonce/commands.h"
 #include "payonce/explanation_text.h"
@@ -24,11 +26,18 @@ struct Options {
 };
 
 int complain(const base::Error& error) {
-  (void)std::fprintf(stderr, "payonce: %s\n", error.message.c_str());
+  (void)std::fprintf(stderr, "payonce: %s\n", base::for_terminal(error.message).c_str());
   return 1;
 }
 
-void say(const std::string& text) { (void)std::fputs(text.c_str(), stdout); }
+// Names and answers are others' to choose: a terminal must not act on them.
+void say(const std::string& text) { (void)std::fputs(base::for_terminal(text).c_str(), stdout); }
+
+// Bytes as they are, for programs.
+void give(const std::string& text) {
+  if (::isatty(STDOUT_FILENO) != 0) return say(text);
+  (void)std::fwrite(text.data(), 1, text.size(), stdout);
+}
 
 int64_t number(const json::value& from, std::string_view name) { return from.at(name).to_number<int64_t>(); }
 
@@ -54,7 +63,7 @@ int list(const Options& options) {
   const auto body = call(options.remote, "GET", "/payonce/v1/cache?" + *parameters);
   if (!body) return complain(body.error());
   if (options.as_json) {
-    say(*body + "\n");
+    give(*body + "\n");
     return 0;
   }
   const json::value answer = json::parse(*body);
@@ -72,15 +81,16 @@ int get(const Options& options) {
   const auto body = call(options.remote, "GET", "/payonce/v1/cache/entry?key=" + percent_encoded(options.key));
   if (!body) return complain(body.error());
   if (options.as_json) {
-    say(*body + "\n");
+    give(*body + "\n");
     return 0;
   }
   const json::value answer = json::parse(*body);
   (void)std::fprintf(stderr, "%s\nmodel %s, %s, age %ld s, ttl %ld s, cost %s USD\n", options.key.c_str(),
-                     answer.at("model").as_string().c_str(), answer.at("form").as_string().c_str(),
-                     static_cast<long>(number(answer, "age_s")), static_cast<long>(number(answer, "ttl_s")),
+                     base::for_terminal(answer.at("model").as_string()).c_str(),
+                     answer.at("form").as_string().c_str(), static_cast<long>(number(answer, "age_s")),
+                     static_cast<long>(number(answer, "ttl_s")),
                      fmt::format("{:.6f}", answer.at("cost_usd").to_number<double>()).c_str());
-  say(std::string(answer.at("body").as_string()) + "\n");
+  give(std::string(answer.at("body").as_string()) + "\n");
   return 0;
 }
 
@@ -104,14 +114,15 @@ int purge(const Options& options) {
   }
   const auto body = call(options.remote, "POST", "/payonce/v1/cache/purge", json::serialize(filter));
   if (!body) return complain(body.error());
-  say(options.as_json ? *body + "\n" : fmt::format("removed {} entries\n", number(json::parse(*body), "removed")));
+  (options.as_json ? give : say)(
+      options.as_json ? *body + "\n" : fmt::format("removed {} entries\n", number(json::parse(*body), "removed")));
   return 0;
 }
 
 int why(const Options& options) {
   const auto body = call(options.remote, "GET", "/payonce/v1/explain?id=" + percent_encoded(options.id));
   if (!body) return complain(body.error());
-  say(options.as_json ? *body + "\n" : explanation_text(json::parse(*body)));
+  (options.as_json ? give : say)(options.as_json ? *body + "\n" : explanation_text(json::parse(*body)));
   return 0;
 }
 
@@ -159,16 +170,26 @@ void say_engine(const json::value& engine) {
       number(blocks, "free"), number(engine, "hit_tokens"), number(engine, "prompt_tokens")));
 }
 
+// What a caller is told that is not the admin.
+void say_scope(const json::value& answer) {
+  const json::value& exact = answer.at("layers").at("exact");
+  const json::value& saved = answer.at("saved");
+  say(fmt::format("scope {}, this day (UTC): {} exact hits, {} misses, {} entries of {} bytes; saved {:.6f} USD\n",
+                  std::string_view(answer.at("scope").as_string()), number(exact, "hits"), number(exact, "misses"),
+                  number(exact, "entries"), number(exact, "bytes"), saved.at("usd").to_number<double>()));
+}
+
 int stats(const Options& options) {
   const auto body = call(options.remote, "GET", "/payonce/v1/stats");
   if (!body) return complain(body.error());
   if (options.as_json) {
-    say(*body + "\n");
+    give(*body + "\n");
     return 0;
   }
   const json::value answer = json::parse(*body);
   // `payonce engine` has no layers, a gateway in front of others no engine.
-  if (answer.as_object().contains("layers")) say_layers(answer);
+  const bool one_scope = answer.as_object().contains("scope");
+  if (answer.as_object().contains("layers")) (one_scope ? say_scope : say_layers)(answer);
   if (const json::value* engine = answer.as_object().if_contains("engine")) say_engine(*engine);
   return 0;
 }

@@ -5,8 +5,10 @@
 #include <atomic>
 #include <utility>
 
+#include "dashboard/guard.h"
 #include "embed/api/embeddings_api.h"
 #include "gateway/local_answer.h"
+#include "identity/scope.h"
 #include "llm/dialect.h"
 #include "llm/error_body.h"
 #include "net/server.h"
@@ -58,6 +60,13 @@ struct EngineServer::Parts {
     const std::string path = exchange->head().path();
     const std::string& method = exchange->head().method;
     const bool look = method == "GET" || method == "HEAD";
+    // Whoever has no credential shares one tenant, and computes for nothing: no page of another site does.
+    const bool anonymous = identity::credential_of(exchange->head().headers).empty();
+    if (anonymous && guard->is_foreign_page(exchange->head()))
+      return reply(*exchange, 403, "application/json",
+                   llm::error_body(llm::classify(method, path), 403,
+                                   "a page of another site asks, without a credential: send one, or name that site's "
+                                   "host, and the one that this engine is asked by, in `hosts`"));
     if (path == "/healthz" && look) return reply(*exchange, 200, kText, "ok\n");
     if (path == "/readyz" && look) {
       const bool ready = engine.ready() && !draining;
@@ -66,6 +75,11 @@ struct EngineServer::Parts {
                    : draining ? "not ready: ending\n"
                               : "not ready: the model is loading\n");
     }
+    const bool sums = (path == "/metrics" || path == "/payonce/v1/stats") && look;
+    if (sums && !may_read_sums(*exchange))
+      return reply(*exchange, 403, kText,
+                   "sums of all tenants are told on this machine alone, where the engine listens on loopback; "
+                   "admin.metrics = \"all\" opens them\n");
     if (path == "/metrics" && look)
       return reply(*exchange, 200, "text/plain; version=0.0.4; charset=utf-8", metrics.exposition());
     if (path == "/payonce/v1/stats" && look)
@@ -73,6 +87,12 @@ struct EngineServer::Parts {
     if (path == "/" && look) return reply(*exchange, 200, kText, about(engine.model_name()));
     std::string tenant = engine::tenant_of(exchange->head().headers);
     gateway::answer_locally(std::move(exchange), engine, std::move(tenant));
+  }
+
+  bool may_read_sums(const net::Exchange& exchange) const {
+    return settings.admin_metrics == config::MetricsAccess::kAll ||
+           (settings.admin_metrics == config::MetricsAccess::kLocal &&
+            guard->is_local(exchange.head(), exchange.remote_address()));
   }
 
   const config::Settings settings;
@@ -86,6 +106,7 @@ struct EngineServer::Parts {
   DataDirectory data{env, metrics};
   const base::Status data_status;  // why the data directory is not opened
   LocalEngine engine;
+  std::unique_ptr<dashboard::Guard> guard;  // made in start()
   std::unique_ptr<net::Server> server;
   std::atomic<bool> draining{false};
 };
@@ -99,6 +120,8 @@ base::Status EngineServer::start() {
   Parts& p = *parts_;
   PAYONCE_CHECK_OK(p.data_status);
   PAYONCE_TRY(const Address address, parse_listen(p.settings.listen));
+  p.guard = std::make_unique<dashboard::Guard>(
+      dashboard::Guard::Options{.on_loopback = dashboard::is_loopback(address.host), .hosts = p.settings.hosts});
   net::Server::Options options;
   options.address = address.host;
   options.port = address.port;

@@ -105,6 +105,15 @@ pipeline::PolicyPtr make_policy(const config::Settings& settings, const std::str
   return policy;
 }
 
+gateway::MetricsAccess metrics_access(const config::Settings& settings) {
+  switch (settings.admin_metrics) {
+    case config::MetricsAccess::kAdmin: return gateway::MetricsAccess::kAdmin;
+    case config::MetricsAccess::kLocal: return gateway::MetricsAccess::kLocal;
+    case config::MetricsAccess::kAll: return gateway::MetricsAccess::kAll;
+  }
+  return gateway::MetricsAccess::kAdmin;
+}
+
 }  // namespace
 
 std::string admin_token_path(uint16_t port) {
@@ -274,7 +283,10 @@ base::Status Instance::start() {
   options.server.limits.max_connections = static_cast<size_t>(p.settings.max_connections);
   options.max_in_flight = static_cast<size_t>(p.settings.max_in_flight);
   options.admin_token = p.settings.admin_token.empty() ? base::random_hex(16) : p.settings.admin_token;
-  options.local_sessions = p.settings.admin_local && dashboard::is_loopback(address.host);
+  options.on_loopback = dashboard::is_loopback(address.host);
+  options.local_sessions = p.settings.admin_local && options.on_loopback;
+  options.hosts = p.settings.hosts;
+  options.metrics_access = metrics_access(p.settings);
   options.log_requests = p.settings.log_requests;
   options.replay_pace = p.settings.replay_pace;
   if (p.engine) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/terminal.h"
 #include "lint/live.h"
 #include "lint/report.h"
 #include "lint/run.h"
@@ -54,9 +55,10 @@ int tell(const Options& options, const lint::Input& input, const lint::Result& r
   if (options.as_json)
     (void)std::fputs((lint::as_json(input, result, options.show) + "\n").c_str(), stdout);
   else if (options.sarif != "-")
-    (void)std::fputs(lint::as_text(input, result, options.show).c_str(), stdout);
+    (void)std::fputs(base::for_terminal(lint::as_text(input, result, options.show)).c_str(), stdout);
   for (const lint::Skipped& skipped : input.skipped)
-    if (skipped.line == 0) (void)std::fprintf(stderr, "payonce: %s: %s\n", skipped.file.c_str(), skipped.why.c_str());
+    if (skipped.line == 0)
+      (void)std::fprintf(stderr, "payonce: %s: %s\n", skipped.file.c_str(), base::for_terminal(skipped.why).c_str());
   const std::vector<prefix::Kind> fatal = kinds_of(options.fail_on);
   const bool failed = std::any_of(result.findings.begin(), result.findings.end(), [&](const lint::Told& told) {
     return fatal.empty() || std::find(fatal.begin(), fatal.end(), told.finding.kind) != fatal.end();

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/env.h"
+#include "dashboard/guard.h"
 #include "net/client.h"
 #include "net/event_loop.h"
 #include "payonce/instance.h"
@@ -69,7 +70,9 @@ base::Result<std::string> call(const Remote& remote, std::string_view method, co
   PAYONCE_TRY(const net::Origin origin, net::Origin::parse(url, &prefix));
   std::string token = remote.token.empty() ? environment("PAYONCE_ADMIN_TOKEN") : remote.token;
   base::PosixEnv files;
-  if (token.empty()) token = base::read_file(files, admin_token_path(origin.port)).value_or("");
+  // This user's instance listens here: another host, who has the same port, is not told its token.
+  if (token.empty() && dashboard::is_loopback(origin.host))
+    token = base::read_file(files, admin_token_path(origin.port)).value_or("");
 
   net::EventLoop loop;
   const auto answer = std::make_shared<Collected>(loop);

@@ -1,6 +1,7 @@
 #include "payonce/run.h"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <condition_variable>
@@ -28,6 +29,15 @@ void raise_file_limit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// The memory holds credentials, prompts and answers, which a core file would leave on a disk. Who hunts a crash
+// raises the soft limit of the running process (prlimit --core=unlimited --pid PID).
+void leave_no_core() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_CORE, &limit) != 0) return;
+  limit.rlim_cur = 0;
+  (void)setrlimit(RLIMIT_CORE, &limit);
+}
+
 }  // namespace
 
 base::Result<config::Settings> load_settings(const config::Flags& flags) {
@@ -49,6 +59,8 @@ int complain(const base::Error& error, int status) { return complain(error.messa
 
 sigset_t prepare_process() {
   raise_file_limit();
+  leave_no_core();
+  (void)::umask(0077);  // what libraries write, too: SQLite makes its files readable by all
   sigset_t set;
   sigemptyset(&set);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);

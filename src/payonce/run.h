@@ -21,7 +21,8 @@ int complain(const std::string& what, int status);  // to standard error; return
 int complain(const base::Error& error, int status);
 
 // Before any other thread starts: signals are waited for by main's thread alone. Also lets the process open as many
-// files as the system allows.
+// files as the system allows, leave no core file, and keep its
+// files to their owner.
 sigset_t prepare_process();
 
 struct Told {

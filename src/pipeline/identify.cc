@@ -1,5 +1,6 @@
 #include "pipeline/identify.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "identity/canonical.h"
 #include "llm/question.h"
 #include "llm/request.h"
+#include "net/field_list.h"
 #include "pipeline/compaction_key.h"
 
 namespace payonce::pipeline {
@@ -30,6 +32,86 @@ bool is_scope_header(std::string_view name) {
   for (const std::string_view known : kScopeHeaders)
     if (known.size() == name.size() && net::equals_ignoring_case(known, name)) return true;
   return false;
+}
+
+// What a shared scope's answers cannot depend on: transport, and what the known agents and SDKs say of themselves.
+constexpr std::array<std::string_view, 33> kTransportHeaders = {"accept",
+                                                                "accept-charset",
+                                                                "accept-encoding",
+                                                                "accept-language",
+                                                                "baggage",
+                                                                "cache-control",
+                                                                "content-length",
+                                                                "conversation-id",
+                                                                "conversation_id",
+                                                                "cookie",
+                                                                "date",
+                                                                "dnt",
+                                                                "forwarded",
+                                                                "http-referer",
+                                                                "origin",
+                                                                "pragma",
+                                                                "priority",
+                                                                "referer",
+                                                                "session-id",
+                                                                "session_id",
+                                                                "thread-id",
+                                                                "thread_id",
+                                                                "traceparent",
+                                                                "tracestate",
+                                                                "via",
+                                                                "x-amzn-trace-id",
+                                                                "x-b3-traceid",
+                                                                "x-client-request-id",
+                                                                "x-cloud-trace-context",
+                                                                "x-correlation-id",
+                                                                "x-goog-api-client",
+                                                                "x-real-ip",
+                                                                "x-request-id"};
+constexpr std::array<std::string_view, 8> kTransportFamilies = {
+    "x-payonce-", "x-stainless-", "x-forwarded-", "sec-", "cf-", "x-opencode-", "x-codex-", "x-claude-code-"};
+
+bool is_plain_json(std::string_view type) {
+  const std::string_view rest = net::trim(type.substr(std::min(type.find(';'), type.size())));
+  return net::equals_ignoring_case(net::trim(type.substr(0, type.find(';'))), "application/json") &&
+         (rest.empty() || net::equals_ignoring_case(rest, "; charset=utf-8") ||
+          net::equals_ignoring_case(rest, ";charset=utf-8"));
+}
+
+// Of callers that share a scope, one could send a field of which we know nothing, but the upstream does (a prompt, a
+// route, a key of an earlier answer), and leave what comes of it to the others. So there each such field counts.
+bool counts_where_shared(std::string_view name, std::string_view value) {
+  if (is_scope_header(name) || identity::may_be_credential(name)) return false;  // is in the key, or is the scope
+  if (net::equals_ignoring_case(name, "content-type")) return !is_plain_json(value);
+  for (const std::string_view known : kTransportHeaders)
+    if (net::equals_ignoring_case(known, name)) return false;
+  return std::ranges::none_of(kTransportFamilies, [&](std::string_view family) {
+    return name.size() > family.size() && net::equals_ignoring_case(name.substr(0, family.size()), family);
+  });
+}
+
+// In the order in which they came: it may matter to the upstream.
+std::string shared_headers(const net::Headers& headers) {
+  std::string out;
+  headers.for_each([&](std::string_view name, std::string_view value) {
+    if (!counts_where_shared(name, value)) return;
+    const size_t begin = out.size();
+    out.append(name).append("=").append(value).append("\n");
+    for (size_t i = begin; i < begin + name.size(); ++i)
+      if (out[i] >= 'A' && out[i] <= 'Z') out[i] = static_cast<char>(out[i] + ('a' - 'A'));
+  });
+  return out;
+}
+
+constexpr size_t kNameBytes = 200;
+
+// A model's name as books, lists and pages have it: the caller chose it.
+std::string shown_name(std::string_view name) {
+  size_t size = std::min(name.size(), kNameBytes);
+  while (size > 0 && size < name.size() && (static_cast<uint8_t>(name[size]) & 0xC0) == 0x80) --size;
+  std::string out(name.substr(0, size));
+  std::ranges::replace_if(out, [](char c) { return (c >= 0 && c < ' ') || c == 0x7F; }, '?');
+  return out;
 }
 
 std::string upstream_headers(const net::Headers& headers) {
@@ -64,10 +146,13 @@ base::Result<PreparedPtr> Identifier::identify(const Incoming& incoming, const P
 }
 
 base::Hash128 Identifier::raw_key(const Incoming& incoming, const Policy& policy) const {
+  const bool may_share = policy.callers.has_keys() && incoming.head.headers.get("x-payonce-scope").has_value();
   std::string fields;
   fields.reserve(256);
   incoming.head.headers.for_each([&](std::string_view name, std::string_view value) {
-    if (!is_scope_header(name)) return;
+    const bool counts = is_scope_header(name) || identity::may_be_credential(name) ||
+                        net::equals_ignoring_case(name, "cookie") || (may_share && counts_where_shared(name, value));
+    if (!counts) return;
     fields.append(name).append(":").append(value).append("\n");
   });
   // A policy's number is never used twice in a process, so what was identified under old keys or routes is not found.
@@ -100,9 +185,11 @@ base::Result<Identifier::Read> Identifier::read(const Incoming& incoming, const 
   PAYONCE_TRY(std::string versions, identity::versions_of(headers));
   PAYONCE_TRY(llm::Request request, llm::parse_request(incoming.dialect, incoming.body, incoming.head.target));
   PAYONCE_TRY(auto candidates, policy.routes.choose(request.model, route::wire_of(incoming.dialect)));
+  std::string beta = upstream_headers(headers);
+  if (caller.is_shared()) beta += shared_headers(headers);
   return Read{.caller = std::move(caller),
               .versions = std::move(versions),
-              .beta = upstream_headers(headers),
+              .beta = std::move(beta),
               .request = std::move(request),
               .candidates = std::move(candidates),
               .profile = profiles_.match(headers)};
@@ -133,7 +220,7 @@ base::Result<PreparedPtr> Identifier::prepare(const Incoming& incoming, const Po
   prepared->scope = read.caller.scope_id;
   prepared->caller = read.caller.name;
   prepared->versions = read.versions;
-  prepared->model = request.model;
+  prepared->model = shown_name(request.model);
   prepared->stream = request.stream;
   prepared->include_usage = request.include_usage;
   prepared->sampled = is_sampled(request);

@@ -67,6 +67,9 @@ Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
   const PolicyPtr policy = this->policy();
   // Endpoints that we do not know, and a body that only the upstream can read (encoded), pass through.
   if (incoming.dialect == llm::Dialect::kOther) return pass_through(incoming, policy);
+  // A credential in the query alone: whose the answer would be cannot be told.
+  if (identity::may_hold_credential(incoming.head.target) && identity::credential_of(incoming.head.headers).empty())
+    return pass_through(incoming, policy);
   const auto directives = parse_directives(incoming.head.headers);
   if (!directives) return refuse(directives.error());
   if (directives->encoded) return pass_through(incoming, policy);

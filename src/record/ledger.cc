@@ -60,13 +60,13 @@ struct Ledger::State {
 };
 
 void Ledger::State::open(const std::string& path) {
-  auto opened = LedgerFile::open(path, protection);
-  if (opened) {
-    file = *std::move(opened);
+  auto found = LedgerFile::open(path, protection);
+  if (found) {
+    file = *std::move(found);
     return;
   }
-  const bool unreadable = opened.error().code != base::Code::kForbidden;
-  base::log_error("ledger {}: {}; savings are counted in memory only{}", path, opened.error().message,
+  const bool unreadable = found.error().code != base::Code::kForbidden;
+  base::log_error("ledger {}: {}; savings are counted in memory only{}", path, found.error().message,
                   unreadable ? ". Make room on the disk, or move the file away to start a new one" : "");
   faults.add();
 }

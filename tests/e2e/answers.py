@@ -165,6 +165,12 @@ def embeddings(body, raw, number):
                        "usage": {"prompt_tokens": tokens, "total_tokens": tokens}})
 
 
+def completion(text, model="m"):
+    """The body of a whole chat answer that says `text`."""
+    return dump({"id": "c", "object": "chat.completion", "created": 1, "model": model, "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}]})
+
+
 # ---- OpenAI Responses ----------------------------------------------------------------------------
 
 def responses(body, raw, number):

@@ -21,9 +21,9 @@ def chromium():
 
 
 @contextlib.contextmanager
-def browser():
+def browser(*flags):
     with sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=chromium(), args=FLAGS)
+        running = driver.chromium.launch(executable_path=chromium(), args=FLAGS + list(flags))
         yield running
         running.close()
 

@@ -11,6 +11,7 @@
 
 #include "agent/api/answers.h"
 #include "base/log.h"
+#include "identity/scope.h"
 
 namespace payonce::agent {
 namespace {
@@ -89,7 +90,7 @@ void AgentApi::post(net::EventLoop& loop, const Done& done, std::function<Reply(
 }
 
 void AgentApi::look_up(const base::Bytes& body, const Peer& peer, net::EventLoop& loop, Done done) {
-  auto call = read_lookup(body.view(), known_);
+  auto call = read_lookup(body.view(), known_, identity::credential_of(peer.headers));
   if (!call) return done(refusal(call.error()));
   auto caller = caller_of(peer, call->scope);
   if (!caller) return done(refusal(caller.error()));

@@ -125,7 +125,7 @@ void read_usage(const JsonView& view, Body& call, Commit& out) {
 
 }  // namespace
 
-base::Result<LookupCall> read_lookup(std::string_view text, identity::PartDigests& known) {
+base::Result<LookupCall> read_lookup(std::string_view text, identity::PartDigests& known, std::string_view owner) {
   PAYONCE_TRY(const JsonView view, object_of(text));
   Body body(view, 0, "",
             {"kind", "parts", "versions", "scope", "deps", "run", "max_age", "explain", "wait", "semantic",
@@ -157,7 +157,7 @@ base::Result<LookupCall> read_lookup(std::string_view text, identity::PartDigest
     body.fail("intent", "expected the name of a part that is a string");
   LookupCall out{.question = nullptr, .scope = body.text("scope")};
   if (!body.status()) return base::fail(body.status().error());
-  read_parts(*question, view, parts, by_meaning, intent, known);
+  read_parts(*question, view, parts, by_meaning, intent, known, owner);
   for (size_t i = 1; i < question->parts.size(); ++i)
     if (question->parts[i].name == question->parts[i - 1].name)
       return base::fail(base::Code::kInvalid, fmt::format("parts.{}: given twice", question->parts[i].name));

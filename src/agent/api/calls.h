@@ -16,7 +16,9 @@ struct LookupCall {
   QuestionPtr question;
   std::string scope;  // to narrow the caller's
 };
-base::Result<LookupCall> read_lookup(std::string_view body, identity::PartDigests& known);
+// `owner`: the credential, whose earlier parts alone make it quicker.
+base::Result<LookupCall> read_lookup(std::string_view body, identity::PartDigests& known,
+                                     std::string_view owner = {});
 
 struct CommitCall {
   Commit commit;        // `value` borrows from the body

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 #include <condition_variable>
 #include <mutex>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "base/hash.h"
 #include "engine/api/api_call.h"
@@ -228,13 +230,18 @@ std::shared_ptr<net::Call> Api::serve(net::RequestHead head, base::Bytes body, s
 
 std::string tenant_of(const net::Headers& headers) {
   constexpr std::string_view kBearer = "bearer ";
-  std::string_view bearer = headers.get("authorization").value_or("");
-  if (bearer.size() > kBearer.size() && net::equals_ignoring_case(bearer.substr(0, kBearer.size()), kBearer))
-    bearer.remove_prefix(kBearer.size());
-  const std::string_view key = headers.get("x-api-key").value_or("");
-  if (bearer.empty() && key.empty()) return "anonymous";
-  if (bearer.empty() || key.empty() || bearer == key) return base::hex(base::sha256(bearer.empty() ? key : bearer));
-  return base::hex(base::sha256(fmt::format("{}:{}{}", bearer.size(), bearer, key)));
+  std::vector<std::string_view> keys;  // by the name of their field, none twice
+  for (const std::string_view field : {"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+    headers.for_each([&](std::string_view name, std::string_view value) {
+      if (!net::equals_ignoring_case(name, field)) return;
+      if (value.size() > kBearer.size() && net::equals_ignoring_case(value.substr(0, kBearer.size()), kBearer))
+        value.remove_prefix(kBearer.size());
+      if (!value.empty() && std::ranges::find(keys, value) == keys.end()) keys.push_back(value);
+    });
+  if (keys.empty()) return "anonymous";
+  std::string text(keys.front());
+  for (size_t i = 1; i < keys.size(); ++i) text = fmt::format("{}:{}{}", text.size(), text, keys[i]);
+  return base::hex(base::sha256(text));
 }
 
 }  // namespace payonce::engine

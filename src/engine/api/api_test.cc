@@ -224,6 +224,10 @@ TEST(TenantOf, IsTheCredentialUnderEitherName) {
   EXPECT_EQ(tenant({}), "anonymous");
   EXPECT_EQ(tenant({{"Authorization", "Bearer k"}}), tenant({{"x-api-key", "k"}}));
   EXPECT_EQ(tenant({{"Authorization", "bearer k"}}), tenant({{"x-api-key", "k"}, {"authorization", "Bearer k"}}));
+  EXPECT_EQ(tenant({{"api-key", "k"}}), tenant({{"x-goog-api-key", "k"}}));
+  EXPECT_NE(tenant({{"api-key", "k"}}), "anonymous");
+  EXPECT_NE(tenant({{"Authorization", "Bearer k"}, {"Authorization", "Bearer l"}}),
+            tenant({{"Authorization", "Bearer k"}}));
   const std::set<std::string> all = {tenant({}), tenant({{"x-api-key", "k"}}), tenant({{"x-api-key", "l"}}),
                                      tenant({{"x-api-key", "k"}, {"authorization", "Bearer l"}}),
                                      tenant({{"x-api-key", "l"}, {"authorization", "Bearer k"}})};
