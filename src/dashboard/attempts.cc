@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
-#include <utility>
 
 namespace payonce::dashboard {
 
@@ -30,18 +29,24 @@ bool Attempts::may_try(std::string_view address, std::string_view credential, in
     bucket.left = std::min(kBurst, bucket.left + passed_ms / static_cast<double>(kRefill_ms));
   }
   bucket.filled_ms = now_ms;
-  if (!is_new && bucket.last == hash) return true;
+  if (const auto before = std::ranges::find(bucket.known, hash); before != bucket.known.end()) {
+    std::rotate(before, before + 1, bucket.known.end());
+    return true;
+  }
   if (bucket.left < 1) return false;
   bucket.left -= 1;
-  bucket.last = hash;
-  bucket.paid = true;
+  bucket.paid = hash;
+  if (bucket.known.size() == kKnown) bucket.known.pop_front();
+  bucket.known.push_back(hash);
   return true;
 }
 
-void Attempts::was_right(std::string_view address) {
+void Attempts::was_right(std::string_view address, std::string_view credential) {
+  const base::Hash128 hash = hash_(credential);
   const std::lock_guard lock(mutex_);
   const auto at = buckets_.find(network_of(address));
-  if (at == buckets_.end() || !std::exchange(at->second.paid, false)) return;
+  if (at == buckets_.end() || at->second.paid != hash) return;
+  at->second.paid.reset();
   at->second.left = std::min(kBurst, at->second.left + 1);
 }
 

@@ -79,7 +79,7 @@ Guard::Bearer Guard::judge(std::string_view credential, std::string_view remote_
   const bool by_token = !options_.admin_token.empty() && equal_in_constant_time(credential, options_.admin_token);
   const bool by_session = options_.local_sessions && equal_in_constant_time(credential, session_token_);
   if (!by_token && !by_session) return Bearer::kNotAdmin;
-  attempts_.was_right(remote_address);
+  attempts_.was_right(remote_address, credential);
   return Bearer::kAdmin;
 }
 

@@ -131,6 +131,20 @@ TEST(Guard, TheSameKeyAgainIsNoGuess) {
   for (int i = 0; i < 1000; ++i) EXPECT_EQ(guard.judge("secret", "10.0.0.7", 0), Guard::Bearer::kAdmin);
 }
 
+// Behind one address: two callers and the admin in turn, then one who guesses until no try is left.
+TEST(Guard, KeysThatWereSeenBeforeAreNoGuessEither) {
+  Guard guard = local();
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_EQ(guard.judge("sk-ann", "10.0.0.7", 0), Guard::Bearer::kNotAdmin);
+    EXPECT_EQ(guard.judge("secret", "10.0.0.7", 0), Guard::Bearer::kAdmin);
+    EXPECT_EQ(guard.judge("sk-bob", "10.0.0.7", 0), Guard::Bearer::kNotAdmin);
+  }
+  for (int i = 0; i < 100; ++i) (void)guard.judge(fmt::format("guess {}", i), "10.0.0.7", 0);
+  EXPECT_EQ(guard.judge("guess", "10.0.0.7", 0), Guard::Bearer::kTooManyTries);
+  EXPECT_EQ(guard.judge("secret", "10.0.0.7", 0), Guard::Bearer::kAdmin);
+  EXPECT_EQ(guard.judge("sk-ann", "10.0.0.7", 0), Guard::Bearer::kNotAdmin);
+}
+
 // The admin beside a guesser behind one address gives no more than his own try back.
 TEST(Guard, TheRightTokenAgainGivesNoGuessesAway) {
   Guard guard = local();

@@ -308,6 +308,7 @@ void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
   flight->on_abandoned([weak = std::weak_ptr<Fetch>(call)] {
     if (const auto alive = weak.lock()) alive->cancel();
   });
+  loop.keep(call);
   call->start();
 }
 

@@ -1,4 +1,6 @@
 // Gateway: how it is put together, begins and ends.
+#include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "gateway/gateway.h"
@@ -49,6 +51,20 @@ Gateway::Gateway(Parts parts, Options options) : state_(std::make_shared<State>(
       });
 }
 
+void LoopState::keep(const std::shared_ptr<Fetch>& call) {
+  if (calls.size() >= prune_at) {
+    std::erase_if(calls, [](const std::weak_ptr<Fetch>& known) { return known.expired(); });
+    prune_at = std::max<size_t>(64, 2 * calls.size());
+  }
+  calls.push_back(call);
+}
+
+void LoopState::cancel_calls() {
+  for (const std::weak_ptr<Fetch>& call : calls)
+    if (const auto alive = call.lock()) alive->cancel();
+  calls.clear();
+}
+
 Gateway::~Gateway() = default;
 
 base::Status Gateway::start() {
@@ -63,7 +79,14 @@ void Gateway::drain(int64_t deadline_ms, std::function<void()> done) {
   state_->draining = true;
   if (state_->pinger) state_->pinger->stop();
   state_->admin->stop();
-  state_->server->drain(deadline_ms, std::move(done));
+  state_->server->drain(deadline_ms, [state = state_, done = std::move(done)] {
+    const auto left = std::make_shared<std::atomic<size_t>>(state->loop_states.size());
+    for (const auto& each : state->loop_states)
+      each->loop.post([state, &of_loop = *each, left, done] {
+        of_loop.cancel_calls();
+        if (--*left == 0) done();
+      });
+  });
 }
 
 }  // namespace payonce::gateway

@@ -25,9 +25,15 @@ struct LoopState {
       : loop(event_loop),
         upstreams(event_loop, connections),
         tokenizer(event_loop, upstreams, parts.pipeline, parts.clock, parts.metrics) {}
+  void keep(const std::shared_ptr<Fetch>& call);
+  // Those that are under way, also where no client waits: calls and fetches hold each other until they end.
+  void cancel_calls();
+
   net::EventLoop& loop;
   Upstreams upstreams;
   Tokenizer tokenizer;
+  std::vector<std::weak_ptr<Fetch>> calls;  // with some that have ended
+  size_t prune_at = 64;
 };
 
 // One request on its way.

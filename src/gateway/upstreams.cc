@@ -118,6 +118,7 @@ base::Result<const Upstreams::Bases*> Upstreams::bases(const route::UpstreamPtr&
   PAYONCE_TRY(made.anthropic, net::Origin::parse(upstream->anthropic_base_url, &made.anthropic_prefix));
   made.openai.http2_prior_knowledge = made.anthropic.http2_prior_knowledge = upstream->http2;
   made.client = &client_for({.ca_file = upstream->ca_file, .verify = upstream->verify_tls});
+  std::erase_if(bases_, [](const auto& known) { return known.first.expired(); });
   return &bases_.emplace(upstream, std::move(made)).first->second;
 }
 

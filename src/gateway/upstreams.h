@@ -51,7 +51,8 @@ class Upstreams {
   net::EventLoop& loop_;
   base::Gauge connections_;
   std::map<std::string, std::unique_ptr<net::Client>> clients_;  // by TLS settings
-  std::map<route::UpstreamPtr, Bases> bases_;                    // holds its upstreams: a reload adds a few
+  // Does not hold its upstreams: those of an older configuration go with the last request that has them.
+  std::map<std::weak_ptr<const route::Upstream>, Bases, std::owner_less<>> bases_;
 };
 
 }  // namespace payonce::gateway

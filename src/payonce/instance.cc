@@ -1,6 +1,7 @@
 #include "payonce/instance.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "base/metrics.h"
 #include "base/worker_pool.h"
 #include "cache/response_store.h"
+#include "config/restart.h"
 #include "dashboard/guard.h"
 #include "embed/api/embeddings_api.h"
 #include "gateway/gateway.h"
@@ -256,6 +258,7 @@ Instance::Instance(const config::Settings& settings, LocalEngine::Hooks hooks)
 
 Instance::~Instance() {
   parts_->loops.stop();
+  if (parts_->engine) parts_->engine->join();  // its greeting asks the gateway, which goes before it
   parts_->embedder.reset();  // what waits in it is told to the stage, which is still there
   parts_->pool.drain();
   if (!parts_->token_path.empty()) (void)parts_->env.remove(parts_->token_path);
@@ -326,6 +329,8 @@ const LocalEngine* Instance::engine() const { return parts_->engine.get(); }
 std::string Instance::url() const { return url_of(parts_->settings, parts_->gateway->port()); }
 
 void Instance::reload(const config::Settings& settings) {
+  if (const auto waiting = config::need_restart(parts_->settings, settings); !waiting.empty())
+    base::log_warn("changed, but only a restart takes it: {}", fmt::join(waiting, ", "));
   parts_->recorder.configure({.file = settings.record_file, .max_bytes = settings.record_max_bytes});
   parts_->pipeline.set_policy(make_policy(settings, parts_->salt, parts_->local, parts_->subscriptions));
 }

@@ -43,7 +43,9 @@ LocalEngine::LocalEngine(const config::Settings& settings, std::string kv_direct
                          Hooks hooks)
     : settings_(settings), kv_directory_(std::move(kv_directory)), around_(around), hooks_(std::move(hooks)) {}
 
-LocalEngine::~LocalEngine() {
+LocalEngine::~LocalEngine() { join(); }
+
+void LocalEngine::join() {
   if (loader_.joinable()) loader_.join();
 }
 

@@ -1,5 +1,5 @@
 // The engine as a service of this process: answers 503 while the model is loading, the data plane afterwards.
-// Threads: start() and the destructor one (main's); the rest any. The model is loaded on a thread of its own.
+// Threads: start(), join() and the destructor one (main's); the rest any. The model is loaded on a thread of its own.
 // Owner: Instance (`payonce up`) or EngineServer (`payonce engine`); their loops have stopped before it is destroyed.
 #pragma once
 
@@ -34,6 +34,8 @@ class LocalEngine final : public net::LocalService {
   // Reads the header of the model's file, and begins to load it. kNotFound, kInvalid: no, a damaged or an unknown
   // file.
   base::Status start();
+  // Waits until the loading thread is over: called before anything goes that its hooks use.
+  void join();
   bool ready() const { return serving_.load() != nullptr; }
   std::optional<base::Error> failure() const;
 

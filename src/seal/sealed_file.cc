@@ -225,7 +225,8 @@ base::Result<size_t> SealedFile::read(uint64_t offset, char* out, size_t size, D
 // False: some of it fails its check, and is zeros.
 base::Result<bool> SealedFile::open_frame(Session& session, Window& window, const Frame& frame, uint32_t from,
                                           char* out, uint32_t size) const {
-  const uint32_t first = from / kPieceBytes, last = (from + size - 1) / kPieceBytes;
+  const auto first = static_cast<uint32_t>(from / kPieceBytes);
+  const auto last = static_cast<uint32_t>((from + size - 1) / kPieceBytes);
   const uint64_t until =
       std::min(piece_place(frame.place, last + 1), frame.place + FrameHead{.size = frame.size}.sealed_bytes());
   PAYONCE_TRY(const std::string_view front, window.at(frame.place, kFrontBytes, first == 0 ? until : 0));

@@ -44,9 +44,12 @@ class Socket:
             out += chunk
         return out
 
-    def frame(self, verb, body):
+    def send(self, verb, body):
         raw = json.dumps(body).encode()
         self._socket.sendall(verb.encode() + struct.pack(">I", len(raw)) + raw)
+
+    def frame(self, verb, body):
+        self.send(verb, body)
         head = self._exactly(5)
         return chr(head[0]), json.loads(self._exactly(struct.unpack(">I", head[1:])[0]))
 

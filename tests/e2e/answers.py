@@ -22,8 +22,16 @@ class Reply:
     headers: list = dataclasses.field(default_factory=list)
 
 
+class Worded(int):
+    """The number of a call whose words are given."""
+
+    text = ""
+
+
 def text_of(number):
     """The words of call `number`; beyond ASCII, with quotes and line breaks, as real answers are."""
+    if isinstance(number, Worded):
+        return number.text
     return f"Answer {number}: “Grüße” from 東京 🌍.\n\tIt says \"{number}\" \\ and nothing else."
 
 
@@ -268,6 +276,22 @@ def deltas_of(block):
         {"type": "signature_delta", "signature": block["signature"]}]
 
 
+# ---- Gemini --------------------------------------------------------------------------------------
+
+def gemini_document(number, text, **candidate):
+    return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "index": 0, **candidate}],
+            "usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 2}, "modelVersion": "gemini-2.5-pro",
+            "responseId": f"gemini-up{number}"}
+
+
+def gemini(target, number):
+    text = text_of(number)
+    if "streamGenerateContent" in target:
+        pieces = [gemini_document(number, piece) for piece in pieces_of(text)]
+        return stream_reply(data_events([*pieces, gemini_document(number, "", finishReason="STOP")]))
+    return json_reply(gemini_document(number, text, finishReason="STOP"))
+
+
 # ---- the table -----------------------------------------------------------------------------------
 
 ENDPOINTS = {"/v1/chat/completions": chat, "/v1/completions": completions, "/v1/embeddings": embeddings,
@@ -292,6 +316,8 @@ def answer(method, target, raw, number):
         models = [{"id": name, "object": "model", "created": 1, "owned_by": "scripted"}
                   for name in ("m", f"m{number}")]
         return json_reply({"object": "list", "data": models})
+    if method == "POST" and path.endswith((":generateContent", ":streamGenerateContent")):
+        return gemini(target, number)
     if method == "POST" and path in ENDPOINTS:
         return ENDPOINTS[path](json.loads(raw), raw, number)
     if method in ("POST", "PUT"):

@@ -120,12 +120,12 @@ class Gateway:
         self.process.kill()
         self.process.wait(EXIT_TIMEOUT_S)
 
-    def stop(self):
+    def stop(self, timeout_s=EXIT_TIMEOUT_S):
         """Asks it to end; its exit status."""
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(EXIT_TIMEOUT_S)
+                self.process.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(EXIT_TIMEOUT_S)

@@ -6,31 +6,11 @@ import pytest
 
 import answers
 from harness import CacheStatus, is_hit
-from upstream import Upstream
 
 ROOT = "/v1beta/models/gemini-2.5-pro"
 WHOLE = ROOT + ":generateContent"
 STREAM = ROOT + ":streamGenerateContent?alt=sse"
 KEY = {"x_goog_api_key": "g-1"}
-
-
-def document(text, **candidate):
-    return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "index": 0, **candidate}],
-            "usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 2}, "modelVersion": "gemini-2.5-pro"}
-
-
-def answer(_method, target, _raw, number):
-    text = answers.text_of(number)
-    if "streamGenerateContent" in target:
-        pieces = [document(piece) for piece in answers.pieces_of(text)]
-        return answers.stream_reply(answers.data_events([*pieces, document("", finishReason="STOP")]))
-    return answers.json_reply(document(text, finishReason="STOP"))
-
-
-@pytest.fixture
-def upstream():
-    with Upstream(answer=answer) as running:
-        yield running
 
 
 def body(text="Hello"):
@@ -75,7 +55,7 @@ def test_other_forms_pass_through(gateway, upstream, target):
 
 
 def test_a_withheld_or_cut_answer_is_not_kept(gateway, upstream):
-    upstream.fail(body=json.dumps(document("", finishReason="SAFETY")).encode())
+    upstream.fail(body=json.dumps(answers.gemini_document(0, "", finishReason="SAFETY")).encode())
     assert gateway.post(WHOLE, body(), **KEY).status_code == 200
     upstream.fail(drop_last=1)
     assert gateway.post(STREAM, body(), **KEY).status_code == 200

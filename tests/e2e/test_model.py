@@ -85,6 +85,17 @@ def test_a_model_that_is_not_there_is_told_with_what_to_do(tmp_path):
     assert ended.returncode == 1 and "none.gguf" in ended.stderr and "./dev run" in ended.stderr
 
 
+def test_it_ends_well_while_the_model_is_loading(tmp_path):
+    loading = Gateway(tmp_path, "--model", model_file(), "--kv-memory", "64MiB", command="up").launch()
+    try:
+        eventually(lambda: "the model is loading" in loading.log(), READY_LIMIT_S)
+        assert loading.stop() == 0, loading.log()
+    finally:
+        loading.client.close()
+        if loading.process.poll() is None:
+            loading.kill()
+
+
 def test_stats_tell_of_the_engine_inside(up, client):
     client.chat.completions.create(**ASK | {"messages": [{"role": "user", "content": "Name a colour."}]})
     engine = up.stats()["engine"]

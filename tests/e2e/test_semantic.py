@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from harness import CacheStatus, chat_body, eventually, messages_body, responses_body, run_cli
-from upstream import Upstream
+from upstream import Hold, Upstream
 
 CAPITAL = "What is the capital of France?"
 REWORDED = "what's the capital of France"
@@ -154,6 +154,17 @@ def test_hits_are_asked_again_within_the_budget_and_counted(start, upstream):
     assert 0 <= wrong["low"] <= wrong["estimate"] <= wrong["high"] <= 1
     assert layer_of(gateway.chat(chat_body(REWORDED))) == "exact"  # its own answer is known now
     assert gateway.metric("payonce_semantic_asked_again_total") == 1
+
+
+def test_a_call_that_nobody_waits_for_ends_with_the_process(start, upstream):
+    """Under AddressSanitizer whatever it leaves behind is a leak."""
+    gateway = start("--semantic-ask-again", "1")
+    gateway.chat(chat_body(CAPITAL))
+    hold = Hold()
+    upstream.fail(hold=hold)
+    assert layer_of(gateway.chat(chat_body(REWORDED))) == "semantic"
+    hold.wait_reached()
+    assert gateway.stop() == 0, gateway.log()
 
 
 def test_a_model_may_judge_whether_answers_are_equal(start, upstream):

@@ -190,9 +190,7 @@ class Upstream:
         with self._lock:
             if connection not in self._connections:  # stopped: what still came in is lost
                 raise Gone()
-            request.number = len(self.requests) + 1
-            self.requests.append(request)
-            fault = self._take_fault(request)
+            fault = self._record(request)
         try:
             return self._answer(connection, request, fault)
         except (OSError, Gone):
@@ -200,6 +198,12 @@ class Upstream:
             raise Gone() from None
         finally:
             request.answered.set()
+
+    def _record(self, request):
+        """Numbers it and keeps it; what goes wrong with it. Under the lock."""
+        request.number = len(self.requests) + 1
+        self.requests.append(request)
+        return self._take_fault(request)
 
     def _take_fault(self, request):
         for fault in self._faults:
