@@ -82,9 +82,10 @@ def prose_of(text: str) -> str:
 
 
 def anchors_of(text: str) -> set[str]:
-    """The names that code hosts give to the headings."""
+    """The names that code hosts give to the headings, and those that a page gives to its rows."""
     headings = re.findall(r"^#+ (.+)$", prose_of(text), re.M)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    named = re.findall(r'<a id="([^"]+)"></a>', text)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings} | set(named)
 
 
 def links_of(text: str) -> list[tuple[str, str]]:

@@ -33,7 +33,8 @@ class Place:
         self.address = f"127.0.0.1:{free_port()}"
         self._words = {"127.0.0.1:4141": self.address, "localhost:4141": self.address,
                        "127.0.0.1:8080": f"127.0.0.1:{free_port()}", "/home/ann": str(self.home),
-                       "/tmp/demo": str(folder / "demo"), "--questions 5000": "--questions 50"}
+                       "/tmp/demo": str(folder / "demo"),
+                       "/etc/payonce/key": str(folder / "work" / "payonce.key"), "--questions 5000": "--questions 50"}
         self._words |= {host: upstream.root for host in PROVIDERS}
         for made in (self.home, self.work, self.running):
             made.mkdir(parents=True)
@@ -61,6 +62,8 @@ class Place:
                  "my_program.py": programs / "your-program"}
         for name, target in links.items():
             (self.work / name).symlink_to(target)
+        (self.work / "payonce.key").write_text("A" * 43 + "=\n")
+        (self.work / "payonce.key").chmod(0o600)
         shutil.copytree(LOGS / "claude_code", self.home / ".claude" / "projects" / "one")
         (self.home / "project").mkdir()
         (self.home / "calc.py").write_text("def add(a, b):\n    return a + b\n")

@@ -90,7 +90,7 @@ def test_shell_blocks_run_as_they_stand(page, place):
 @pytest.mark.parametrize("page", pages_with("toml"))
 def test_toml_blocks_are_configurations(page, place):
     for block in to_run(page, "toml"):
-        (place.work / "block.toml").write_text(block.text)
+        (place.work / "block.toml").write_text(place.translated(block.text))
         secrets = re.findall(r'key_env = "(\w+)"', block.text)
         ended = run_cli("serve", "--check", "--config", place.work / "block.toml", "--upstream", place.upstream.url,
                         home=place.home, env=dict.fromkeys(secrets, "secret"))
