@@ -15,6 +15,7 @@ import plan  # noqa: E402
 from dialects import Conversation, Turn, essence, render  # noqa: E402
 from oracle import Oracle, Outcome  # noqa: E402
 from scripted import check_of, text_for  # noqa: E402
+from watch import Sample, Watch  # noqa: E402
 from world import Mode, World  # noqa: E402
 
 HIT = "payonce; hit; ttl=9; detail=exact"
@@ -114,3 +115,15 @@ def test_a_broken_stream_must_not_look_whole(world: World) -> None:
     body = answered(world, an_ask(stream=True), fault="reset_mid")
     got = Outcome(200, {"cache-status": "payonce; fwd=miss"}, body, False, "cut: x", life=1)
     assert "looks whole" in findings(world, an_ask(stream=True), got)
+
+
+@pytest.mark.parametrize("growth_a_minute, found", [(0, False), (10 << 20, True)])
+def test_memory_that_grows_is_seen_and_noise_is_not(world: World, growth_a_minute: int, found: bool) -> None:
+    watch = Watch(world, None)
+    noise = plan.stream_of(1, "noise")
+    for second in range(400):
+        rss = (200 << 20) + noise.randrange(20 << 20) + growth_a_minute * second // 60
+        watch.samples.append(Sample(1, second, rss, 50 + noise.randrange(30), 14, 9 << 20))
+    watch.judge(900)
+    assert any("rss grows" in finding for finding in world.findings) == found
+    assert len(world.findings) == found
