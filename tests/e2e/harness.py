@@ -92,18 +92,23 @@ class Gateway:
 
     def launch(self):
         """Starts it and does not wait until it is ready."""
+        self._log_start = len(self.log())
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._env,
                                             preexec_fn=self._preexec)
         return self
 
-    def start(self, timeout_s=READY_TIMEOUT_S):
+    def start(self, timeout_s=READY_TIMEOUT_S, scanned=False):
+        """Until it is ready; `scanned`: and until what lies on its disk is found again, which requests do not wait
+        for."""
         self.launch()
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():
             assert self.process.poll() is None, f"exit status {self.process.returncode} at start:\n{self.log()}"
             assert time.monotonic() < deadline, f"not ready after {timeout_s} s:\n{self.log()}"
             time.sleep(0.01)
+        if scanned:
+            eventually(lambda: " entries in " in self.log()[self._log_start:], what="the response log is read")
         return self
 
     def is_ready(self):

@@ -55,7 +55,7 @@ def on_disk(gateway):
 def test_entries_outlive_an_orderly_restart(gateway, upstream, answers):
     assert ask_all(gateway, answers) == 0
     assert gateway.stop() == 0
-    gateway.start()
+    gateway.start(scanned=True)
     assert ask_all(gateway, answers) == REQUESTS
     assert upstream.count == REQUESTS
 
@@ -64,7 +64,7 @@ def test_a_kill_loses_at_most_the_last_entries(gateway, upstream, answers):
     ask_all(gateway, answers)
     eventually(lambda: on_disk(gateway) >= REQUESTS, what="all entries are on disk")
     gateway.kill()
-    gateway.start()
+    gateway.start(scanned=True)
     assert ask_all(gateway, answers) >= REQUESTS * 9 // 10
     assert ask_all(gateway, answers) == REQUESTS
 
@@ -79,7 +79,7 @@ def test_a_kill_under_load_leaves_nothing_torn(gateway, upstream, answers, kill_
     # What was answered but not received is unknown to us, so the upstream tells.
     for request in upstream.requests:
         assert request.answered.wait(10)
-    gateway.start()
+    gateway.start(scanned=True)
     known = {index: set(came) for index, came in answers.items()}
     for index in range(REQUESTS):
         answer = gateway.post(*request_of(index))
@@ -109,7 +109,7 @@ def test_killed_again_and_again_it_always_comes_back(gateway, upstream, answers)
             upstream.wait_count(1 + round_ * 3, timeout_s=30)
             gateway.kill()
             load.result(timeout=60)
-        gateway.start()
+        gateway.start(scanned=True)
     for index in range(60):
         answer = gateway.post(*request_of(index))
         assert answer.status_code == 200
@@ -149,11 +149,11 @@ def test_damaged_files_cost_hits_and_nothing_else(gateway, upstream, answers, da
     assert files, "nothing on disk"
     for file in files:
         DAMAGES[damage](file, numbers)
-    gateway.start()
+    gateway.start(scanned=True)
     ask_all(gateway, answers, 60)  # checks each hit
     assert ask_all(gateway, answers, 60) == 60  # and it works on
     assert gateway.stop() == 0
-    gateway.start()
+    gateway.start(scanned=True)
     assert ask_all(gateway, answers, 60) == 60
 
 
@@ -162,7 +162,7 @@ def test_files_of_a_stranger_in_the_data_directory_are_left_alone(gateway, upstr
     gateway.stop()
     (gateway.data / "notes.txt").write_text("mine")
     (gateway.data / "folder").mkdir()
-    gateway.start()
+    gateway.start(scanned=True)
     assert ask_all(gateway, answers, 10) == 10
     assert (gateway.data / "notes.txt").read_text() == "mine"
 
@@ -197,7 +197,7 @@ def test_a_read_only_data_directory_is_no_error(make_gateway, upstream):
     gateway.data.mkdir()
     gateway.data.chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
-        gateway.start()
+        gateway.start(scanned=True)
         assert_serves(gateway)
     finally:
         gateway.data.chmod(stat.S_IRWXU)

@@ -101,7 +101,7 @@ def test_nothing_can_be_read_and_everything_comes_back_after_a_kill(start, upstr
     gateway.kill()
     assert found(gateway, scope, VALUE.encode(), *CANARIES, *MAGICS) == set()
     assert (gateway.data / "ledger.db").read_bytes().startswith(b"SQLite")
-    gateway.start()
+    gateway.start(scanned=True)
     expect_hits(gateway, answer, upstream)
     assert gateway.metric("payonce_sealed_faults_total") == 0
     assert gateway.stop() == 0
@@ -172,7 +172,7 @@ def test_damage_is_a_miss_and_a_counter(start, upstream, key_file):
         for at in range(200, len(content), 64):
             content[at] ^= 1
         path.write_bytes(content)
-    gateway.start()
+    gateway.start(scanned=True)
     before = upstream.count
     again = gateway.chat(chat_body(QUESTION, model=MODEL), Authorization="Bearer sk-ann")
     assert again.status_code == 200 and not CacheStatus(again).hit and upstream.count == before + 1
@@ -200,7 +200,7 @@ def test_the_key_comes_by_variable_too(make_gateway, upstream, key_file):
     assert not CacheStatus(gateway.chat(chat_body(QUESTION, model=MODEL))).hit
     assert gateway.stop() == 0
     assert found(gateway, *CANARIES, *MAGICS) == set()
-    gateway.start()
+    gateway.start(scanned=True)
     eventually(lambda: gateway.stats()["layers"]["exact"]["disk_entries"] == 1, what="the scan")
     assert CacheStatus(gateway.chat(chat_body(QUESTION, model=MODEL))).hit
 

