@@ -134,7 +134,7 @@ net::ResponseHead Relay::answer_head(const net::ResponseHead& upstream, bool sto
   head.status = upstream.status;
   head.headers = upstream.headers;
   for (const std::string_view ours : {"cache-status", "age", "x-payonce-saved", "x-payonce-id", "x-payonce-hit"})
-    head.headers.remove(ours);  // an upstream's own would be read as ours
+    head.headers.remove(ours);                                       // an upstream's own would be read as ours
   if (options_.status.collapsed) head.headers.remove("set-cookie");  // it was meant for who asked first
   keep_off_our_origin(head.headers);
   options_.status.stored = stored;

@@ -259,7 +259,7 @@ Instance::Instance(const config::Settings& settings, LocalEngine::Hooks hooks)
 Instance::~Instance() {
   parts_->loops.stop();
   if (parts_->engine) parts_->engine->join();  // its greeting asks the gateway, which goes before it
-  parts_->embedder.reset();  // what waits in it is told to the stage, which is still there
+  parts_->embedder.reset();                    // what waits in it is told to the stage, which is still there
   parts_->pool.drain();
   if (!parts_->token_path.empty()) (void)parts_->env.remove(parts_->token_path);
   parts_->store->flush();
