@@ -9,7 +9,12 @@
 
 /* In a child of a process with threads, AddressSanitizer's allocator may stay locked for ever, and ThreadSanitizer
  * complains of lost threads. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#ifdef __has_feature /* clang's way to say it */
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(SANITIZED) || defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { kForks = 0 };
 #else
 enum { kForks = 8 };
