@@ -50,7 +50,7 @@ TEST(OurOrigin, WhatABrowserCouldShowComesInASandbox) {
     net::Headers headers;
     for (const std::string_view type : types) headers.add("Content-Type", type);
     keep_off_our_origin(headers);
-    return headers.get("content-security-policy").value_or("");
+    return std::string(headers.get("content-security-policy").value_or(""));
   };
   for (const char* data : {"application/json", "Application/JSON; charset=utf-8", "text/event-stream"})
     EXPECT_EQ(policy({data}), "") << data;

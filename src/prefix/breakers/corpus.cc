@@ -246,8 +246,11 @@ void anthropic_body(const Call& call, json::object& body) {
 
 std::string long_text(size_t bytes, std::mt19937& random) {
   std::string out;
-  while (out.size() < bytes)
-    out += "- " + sentence(random, 8 + random() % 8) + " " + sentence(random, 6 + random() % 8) + "\n";
+  while (out.size() < bytes) {
+    // One after the other: compilers differ in which of two operands they draw first.
+    const std::string end = sentence(random, 6 + random() % 8);
+    out += "- " + sentence(random, 8 + random() % 8) + " " + end + "\n";
+  }
   return out;
 }
 
