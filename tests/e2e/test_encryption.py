@@ -48,10 +48,12 @@ def exits(gateway):
 @pytest.fixture
 def start(make_gateway, upstream, tmp_path):
     """start(key file or "", *flags): the gateway of this test, always in the same data directory."""
-    def started(key_file, *flags, **options):
+    def started(key_file, *flags, start=True):
         flags = [*flags, "--encryption-key-file", key_file] if key_file else flags
-        return make_gateway("--upstream", upstream.url, "--layers", "exact,semantic,prefix", *flags,
-                            env={"PAYONCE_EMBEDDER": embedder_file()}, **options)
+        gateway = make_gateway("--upstream", upstream.url, "--layers", "exact,semantic,prefix",
+                               "--semantic-ask-again", "0", *flags,
+                               env={"PAYONCE_EMBEDDER": embedder_file()}, start=False)
+        return gateway.start(scanned=True) if start else gateway
     return started
 
 
