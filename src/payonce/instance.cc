@@ -313,7 +313,6 @@ base::Status Instance::start() {
   PAYONCE_CHECK_OK(p.gateway->start());
   if (p.engine) PAYONCE_CHECK_OK(p.start_engine());
   p.agent.start(p.gateway->port());
-  p.loops.start();
   const std::string path = admin_token_path(p.gateway->port());
   const bool kept =
       p.env.make_directories(path.substr(0, path.rfind('/'))) && base::write_file_atomic(p.env, path, token);
@@ -321,6 +320,7 @@ base::Status Instance::start() {
     p.token_path = path;
   else
     base::log_warn("{} cannot be written; `payonce cache` needs PAYONCE_ADMIN_TOKEN to see all scopes", path);
+  p.loops.start();  // last: who is answered finds the token
   return {};
 }
 
