@@ -38,10 +38,11 @@ endif()
 if(PAYONCE_PORTABLE)
   set(CARRIED ${CMAKE_BINARY_DIR}/carried)
   set(MANUAL ${CMAKE_BINARY_DIR}/manual)
+  get_property(ON_DEMAND GLOBAL PROPERTY PAYONCE_ON_DEMAND_LIBRARIES)
   add_custom_command(OUTPUT ${CARRIED}/payonce.cdx.json
     COMMAND python3 ${PROJECT_SOURCE_DIR}/packaging/carry.py ${CARRIED} --version ${PROJECT_VERSION}
             --program $<TARGET_FILE:payonce> --build ${CMAKE_BINARY_DIR} --llama ${LLAMA_DIR}
-            "$<$<BOOL:${PAYONCE_EMBEDDER_FILE}>:--embedder;${PAYONCE_EMBEDDER_FILE}>"
+            "$<$<BOOL:${PAYONCE_EMBEDDER_FILE}>:--embedder;${PAYONCE_EMBEDDER_FILE}>" --on-demand ${ON_DEMAND}
     COMMAND_EXPAND_LISTS VERBATIM
     DEPENDS payonce ${PROJECT_SOURCE_DIR}/packaging/carry.py ${PROJECT_SOURCE_DIR}/packaging/sbom.py
             ${PROJECT_SOURCE_DIR}/docs/third-party.md)
@@ -101,6 +102,13 @@ set(CPACK_DEBIAN_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${LLAMA_DIR}/lib)
 set(CPACK_DEBIAN_DEBIAN_PACKAGE_DEPENDS ca-certificates)
+# What is loaded on demand is not seen by dpkg-shlibdeps.
+foreach(LIBRARY IN LISTS ON_DEMAND)
+  file(REAL_PATH ${LIBRARY} FILE)
+  execute_process(COMMAND dpkg-query -S ${FILE} OUTPUT_VARIABLE OWNER COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX REPLACE ":.*" "" OWNER ${OWNER})
+  string(APPEND CPACK_DEBIAN_DEBIAN_PACKAGE_DEPENDS ", ${OWNER}")
+endforeach()
 set(CPACK_COMPONENT_DEBIAN_DESCRIPTION "Caching gateway for large language models
 Answers repeated requests of the OpenAI and Anthropic dialects from a cache
 that keeps callers apart, and passes everything else through. Brings an inference

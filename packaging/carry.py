@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Gathers what the packages carry beside the program, from what the built program really is made of.
 
-    carry.py OUT --version V --program FILE --build DIR --llama DIR [--embedder FILE]
+    carry.py OUT --version V --program FILE --build DIR --llama DIR [--embedder FILE] [--on-demand FILES]
 
 OUT/engine    llama.cpp's libraries and ggml's code for each generation of CPUs, stripped: in every package
-OUT/system    the shared libraries that the program loads, all but the C and the C++ runtime: where no package manager
-              brings them (tarball, wheel, npm, container); the .deb depends on them instead
+OUT/system    the shared libraries that the program loads, at its start or on demand, all but the C and the C++
+              runtime: where no package manager brings them (tarball, wheel, npm, container); the .deb depends on them
 OUT/licenses, OUT/system-licenses   the licence of each piece: of what is compiled in, and of those shared libraries
 OUT/payonce.cdx.json   the bill of materials (sbom.py)
 
@@ -54,7 +54,7 @@ def output_of(*command):
 
 
 def loaded_libraries(program):
-    """Name and file of each shared library that the loader takes for it."""
+    """Name and file of each shared library that the loader takes for it, which may be a library itself."""
     for line in output_of("ldd", program).splitlines():
         name, arrow, rest = line.strip().partition(" => ")
         if not arrow:
@@ -114,9 +114,18 @@ def licences_by_binary():
     return listed
 
 
-def packages_of(program, build, llama):
+def name_for_loader(library):
+    found = re.search(r"SONAME.*\[(.+)\]", output_of("readelf", "-d", library))
+    if not found:
+        raise Trouble(f"{library} has no name for the loader")
+    return found[1]
+
+
+def packages_of(program, on_demand, build, llama):
     """Every source package that the program has something of, with its licence."""
-    libraries = [(name, file) for name, file in loaded_libraries(program) if llama not in file.parents]
+    libraries = [(name_for_loader(library), library) for library in on_demand]
+    for loads in (program, *on_demand):
+        libraries += [(name, file) for name, file in loaded_libraries(loads) if llama not in file.parents]
     real = {name: file.resolve() for name, file in libraries}
     owners = owners_of([*real.values(), *headers_of(build)])
     listed = licences_by_binary()
@@ -189,10 +198,11 @@ def main():
     for name in ("program", "build", "llama"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--embedder", type=pathlib.Path)
+    parser.add_argument("--on-demand", type=pathlib.Path, nargs="*", default=[], help="libraries loaded when needed")
     options = parser.parse_args()
     try:
         llama = options.llama.resolve()
-        packages = packages_of(options.program, options.build, llama)
+        packages = packages_of(options.program, options.on_demand, options.build, llama)
         shutil.rmtree(options.out, ignore_errors=True)
         copy_libraries(packages, llama, options.out)
         copy_licences(packages, llama, options.out)

@@ -10,6 +10,8 @@ from base.servers import Server, find_program, request
 from gateway import bodies
 from gateway.rivals import CHAT, HERE, Mock
 
+STILL_LOOKS = 5
+
 
 class Load:
     def __init__(self, run: Run, mock: Mock) -> None:
@@ -30,12 +32,14 @@ class Load:
         return bodies.small().replace(bodies.MARK, f"{self.numbers(1):012d}")
 
     def settled(self) -> int:
-        """The mock's counter, once nothing is on its way: a request that was cut off at a run's end counts in it."""
-        last = self.mock.count()
+        """The mock's counter, once nothing is on its way: a request that was cut off at a run's end counts in it. A
+        slow server may sit on one for some time, so it has to stand still for a while."""
+        last, still = self.mock.count(), 0
         for _ in range(50):
             time.sleep(0.02)
             now = self.mock.count()
-            if now == last:
+            still = still + 1 if now == last else 0
+            if still == STILL_LOOKS:
                 break
             last = now
         return last

@@ -38,7 +38,7 @@ class Bench:
         self.nginx = run.start(Nginx(self.mock, answer, core, folder)).wait()
         self.bare = {name: run.start(BareLoop(name, settings.tool("bare_loop"), flags, core, folder)).wait()
                      for name, flags in (("bare_sha", []), ("bare_xxh", ["--xxh"]))}
-        self.payonce = self.gateway("payonce")
+        self.payonce = self.gateway("payonce", "--layers", "exact")
         self.litellm: LiteLlm | None = None
         try:
             self.litellm = run.start(LiteLlm(self.mock, core, folder)).wait(120)
@@ -47,9 +47,8 @@ class Bench:
             run.notes.append(f"LiteLLM was not measured: {why}")
         run.versions["nginx"] = first_line([find_program("nginx", "nginx-light"), "-v"]).rpartition("/")[2]
 
-    def gateway(self, name: str) -> Payonce:
-        """With the options that users are told to start from."""
-        return self.run.payonce("serve", "--upstream", self.mock.url, "--threads", "1", name=name,
+    def gateway(self, name: str, *flags: str) -> Payonce:
+        return self.run.payonce("serve", "--upstream", self.mock.url, "--threads", "1", *flags, name=name,
                                 cores=self.run.settings.server_core)
 
     def slow_rivals(self, kind: str) -> list[Rival]:
@@ -83,10 +82,15 @@ class Bench:
                 ("payonce", self.payonce, self.payonce.port)]
 
     def misses(self) -> None:
+        """Also of a gateway with all layers, as it is by default: it embeds the question and reads the prompt."""
+        layers = self.gateway("payonce_all")
         for turn in range(self.rounds):
             for kind in BODIES:
-                for rival in rotated(self.proxies(self.nginx.proxy_port) + self.slow_rivals(kind), turn):
+                rivals = self.proxies(self.nginx.proxy_port) + [("payonce_all", layers, layers.port)]
+                for rival in rotated(rivals + self.slow_rivals(kind), turn):
                     self.timed(f"miss.{kind}.{rival[0]}", rival, kind, 1, True)
+        self.run.add("rss_all_layers_mib", layers.rss_bytes() / 2**20)
+        layers.stop()
 
     # ---- streams -----------------------------------------------------------------------------------------
 
@@ -116,7 +120,7 @@ class Bench:
 
     def start_up(self) -> None:
         for turn in range(self.rounds):
-            gateway = self.gateway(f"start-{turn}")
+            gateway = self.gateway(f"start-{turn}", "--layers", "exact")
             self.run.add("start_ms", gateway.ready_seconds * 1e3)
             time.sleep(0.3)  # what start-up leaves to the background is part of the idle memory
             self.run.add("rss_idle_mib", gateway.rss_bytes() / 2**20)
@@ -150,7 +154,7 @@ class Bench:
             limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             self.run.notes.append(f"idle connections were not measured: at most {limit} descriptors are allowed here")
             return
-        gateway = self.gateway("idle")
+        gateway = self.gateway("idle", "--layers", "exact")
         self.load.prime(gateway.port, "small")
         body = self.load.body_file("small").read_bytes()
         head = f"POST {CHAT} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer bench\r\n" \

@@ -7,7 +7,7 @@ from report import svg
 from report.parts import Goal, Part, Plot, Table, number, ratios, spread
 
 TITLES = {"payonce": "Payonce", "nginx": "nginx", "bare_sha": "bare loop, SHA-256", "bare_xxh": "bare loop, XXH3-128",
-          "direct": "no gateway", "litellm": "LiteLLM"}
+          "direct": "no gateway", "payonce_all": "Payonce, all layers", "litellm": "LiteLLM"}
 SIZES = {"small": "408 B", "agent": "41.7 KB"}
 Values = dict[str, list[float]]
 
@@ -88,6 +88,9 @@ def page(found: Json) -> Part:
     plot = svg.bars([panel(values, "hits a second, 408 B (logarithmic)", "hit16.small.{}.rps", "", True),
                      panel(values, "miss, 41.7 KB, p50", "miss.agent.{}.p50_us", "µs")],
                     "Hits a second and the time of a miss, beside nginx, bare loops and LiteLLM")
-    memory = values.get("rss_after_mib")
-    closing = f"Resident memory after the whole run: {spread(memory, 'MiB')}." if memory else ""
+    memory, layers = values.get("rss_after_mib"), values.get("rss_all_layers_mib")
+    closing = "Payonce has the exact layer alone (`--layers exact`) but where it says otherwise."
+    if memory and layers:
+        closing += f" Resident memory after the whole run: {spread(memory, 'MiB')}; with all layers, after their " \
+                   f"misses: {spread(layers, 'MiB')}."
     return Part(goals(values), tables(values), [Plot("gateway", "The gateway beside its peers", plot)], closing)

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -14,6 +15,7 @@
 #include "base/hash.h"
 #include "base/metrics.h"
 #include "base/raw_key_map.h"
+#include "base/shared_library.h"
 #include "base/worker_pool.h"
 
 namespace payonce::base {
@@ -84,6 +86,21 @@ TEST(Metrics, EachRowHasItsOwnNameAndCounts) {
   metrics.counter("payonce_saved_usd_total", {{"layer", "exact"}}).add(0.5);
   EXPECT_NE(metrics.exposition().find("payonce_saved_usd_total{layer=\"exact\"} 0.5"), std::string::npos);
   EXPECT_THROW(metrics.counter("payonce_unknown_total"), AssertionFailed);
+}
+
+TEST(SharedLibrary, FindsWhatIsThereAndTellsWhatIsNot) {
+  SharedLibrary c("libc.so.6");
+  int (*absolute)(int) = c.find("abs");
+  ASSERT_TRUE(c.fault());
+  EXPECT_EQ(absolute(-3), 3);
+  void (*nothing)() = c.find("payonce_no_such_function");
+  EXPECT_EQ(nothing, nullptr);
+  EXPECT_THAT(c.fault().error().message, testing::HasSubstr("payonce_no_such_function"));
+
+  SharedLibrary absent("libpayonce-no-such.so.1");
+  EXPECT_EQ(absent.find("abs"), static_cast<int (*)(int)>(nullptr));
+  EXPECT_EQ(absent.fault().error().code, Code::kUnavailable);
+  EXPECT_THAT(absent.fault().error().message, testing::HasSubstr("libpayonce-no-such.so.1"));
 }
 
 TEST(RawKeyMap, IsBoundedAndKeepsWhatIsUsed) {

@@ -2,7 +2,6 @@
 
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include <array>
 #include <cstring>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "kv_events/libzmq.h"
 
 namespace payonce::kv_events {
 namespace {
@@ -24,15 +24,17 @@ constexpr int kWatched_events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCON
 constexpr const char* kMonitor = "inproc://events";
 
 struct CloseContext {
-  void operator()(void* context) const { zmq_ctx_term(context); }
+  void operator()(void* context) const { libzmq().ctx_term(context); }
 };
 struct CloseSocket {
-  void operator()(void* socket) const { zmq_close(socket); }
+  void operator()(void* socket) const { libzmq().close(socket); }
 };
 using Context = std::unique_ptr<void, CloseContext>;
 using Socket = std::unique_ptr<void, CloseSocket>;
 
-void set(const Socket& socket, int option, int value) { zmq_setsockopt(socket.get(), option, &value, sizeof value); }
+void set(const Socket& socket, int option, int value) {
+  libzmq().setsockopt(socket.get(), option, &value, sizeof value);
+}
 
 using Frames = std::vector<std::string>;
 
@@ -42,15 +44,15 @@ Frames receive(void* socket) {
   Frames out;
   zmq_msg_t message;
   for (bool more = true; more;) {
-    zmq_msg_init(&message);
-    if (zmq_msg_recv(&message, socket, ZMQ_DONTWAIT) < 0) {
-      zmq_msg_close(&message);
+    libzmq().msg_init(&message);
+    if (libzmq().msg_recv(&message, socket, ZMQ_DONTWAIT) < 0) {
+      libzmq().msg_close(&message);
       return {};
     }
     if (out.size() < kMaxFrames)
-      out.emplace_back(static_cast<const char*>(zmq_msg_data(&message)), zmq_msg_size(&message));
-    more = zmq_msg_more(&message) != 0;
-    zmq_msg_close(&message);
+      out.emplace_back(static_cast<const char*>(libzmq().msg_data(&message)), libzmq().msg_size(&message));
+    more = libzmq().msg_more(&message) != 0;
+    libzmq().msg_close(&message);
   }
   return out;
 }
@@ -79,28 +81,32 @@ struct Subscriber::State {
             endpoints.replay.empty() ? Feed::Replay()
                                      : [this](uint64_t first, const auto& take) { return replay(first, take); }),
         wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-        context(zmq_ctx_new()) {}
+        context(libzmq().library.fault() ? libzmq().ctx_new() : nullptr) {}
   ~State() { close(wake); }
 
   Socket make(int type) {
-    Socket socket(zmq_socket(context.get(), type));
+    Socket socket(libzmq().socket(context.get(), type));
     set(socket, ZMQ_LINGER, 0);
-    zmq_setsockopt(socket.get(), ZMQ_MAXMSGSIZE, &kMaxMessage_bytes, sizeof kMaxMessage_bytes);
+    libzmq().setsockopt(socket.get(), ZMQ_MAXMSGSIZE, &kMaxMessage_bytes, sizeof kMaxMessage_bytes);
     return socket;
   }
   bool open() {
+    if (const base::Status usable = libzmq().library.fault(); !usable) {
+      base::log_error("KV events: {}: {}", endpoints.events, usable.error().message);
+      return false;
+    }
     events = make(ZMQ_SUB);
     set(events, ZMQ_RCVHWM, kQueue_batches);
     set(events, ZMQ_HEARTBEAT_IVL, kHeartbeat_ms);
     set(events, ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeout_ms);
     set(events, ZMQ_RECONNECT_IVL, kReconnect_ms);
     set(events, ZMQ_RECONNECT_IVL_MAX, kMaxReconnect_ms);
-    zmq_setsockopt(events.get(), ZMQ_SUBSCRIBE, "", 0);
-    zmq_socket_monitor(events.get(), kMonitor, kWatched_events);
+    libzmq().setsockopt(events.get(), ZMQ_SUBSCRIBE, "", 0);
+    libzmq().socket_monitor(events.get(), kMonitor, kWatched_events);
     monitor = make(ZMQ_PAIR);
-    zmq_connect(monitor.get(), kMonitor);
-    if (zmq_connect(events.get(), endpoints.events.c_str()) == 0) return true;
-    base::log_error("KV events: {}: {}", endpoints.events, zmq_strerror(zmq_errno()));
+    libzmq().connect(monitor.get(), kMonitor);
+    if (libzmq().connect(events.get(), endpoints.events.c_str()) == 0) return true;
+    base::log_error("KV events: {}: {}", endpoints.events, libzmq().strerror(libzmq().error()));
     return false;
   }
   void run() {
@@ -108,7 +114,7 @@ struct Subscriber::State {
     while (true) {
       std::array<zmq_pollitem_t, 3> items{
           {{monitor.get(), 0, ZMQ_POLLIN, 0}, {events.get(), 0, ZMQ_POLLIN, 0}, {nullptr, wake, ZMQ_POLLIN, 0}}};
-      zmq_poll(items.data(), static_cast<int>(items.size()), -1);
+      libzmq().poll(items.data(), static_cast<int>(items.size()), -1);
       if (items[2].revents != 0) return;
       // First what became of the connection: it tells whose the batches are.
       if (items[0].revents != 0) connection_changed();
@@ -135,12 +141,12 @@ struct Subscriber::State {
   bool replay(uint64_t first, const std::function<void(uint64_t, std::string_view)>& take) {
     const Socket socket = make(ZMQ_DEALER);
     set(socket, ZMQ_RCVHWM, 0);  // it ends by itself
-    if (zmq_connect(socket.get(), endpoints.replay.c_str()) != 0) return false;
-    zmq_send(socket.get(), "", 0, ZMQ_SNDMORE);
-    zmq_send(socket.get(), frame_of(first).data(), kNumber_bytes, 0);
+    if (libzmq().connect(socket.get(), endpoints.replay.c_str()) != 0) return false;
+    libzmq().send(socket.get(), "", 0, ZMQ_SNDMORE);
+    libzmq().send(socket.get(), frame_of(first).data(), kNumber_bytes, 0);
     while (true) {
       std::array<zmq_pollitem_t, 2> items{{{socket.get(), 0, ZMQ_POLLIN, 0}, {nullptr, wake, ZMQ_POLLIN, 0}}};
-      zmq_poll(items.data(), static_cast<int>(items.size()), kReplay_ms);
+      libzmq().poll(items.data(), static_cast<int>(items.size()), kReplay_ms);
       if (items[0].revents == 0 || items[1].revents != 0) return false;
       const Frames frames = receive(socket.get());
       if (frames.size() < 3 || frames.size() > 4) return false;  // with the topic, or without

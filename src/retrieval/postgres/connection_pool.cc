@@ -1,17 +1,18 @@
 #include "retrieval/postgres/connection_pool.h"
 
 #include <fmt/format.h>
-#include <libpq-fe.h>
 
 #include <algorithm>
 #include <string_view>
 #include <utility>
 
+#include "retrieval/postgres/libpq.h"
+
 namespace payonce::retrieval {
 namespace {
 
 struct Clearer {
-  void operator()(PGresult* result) const { PQclear(result); }
+  void operator()(PGresult* result) const { libpq().clear(result); }
 };
 
 std::string first_line(const char* text) {
@@ -27,12 +28,14 @@ base::Code code_of(std::string_view state) {
 
 }  // namespace
 
-void ConnectionPool::Closer::operator()(pg_conn* connection) const { PQfinish(connection); }
+void ConnectionPool::Closer::operator()(pg_conn* connection) const { libpq().finish(connection); }
 
 ConnectionPool::ConnectionPool(Options options) : options_(std::move(options)) {}
 ConnectionPool::~ConnectionPool() = default;
 
 base::Result<ConnectionPool::Connection> ConnectionPool::take() {
+  const Libpq& pq = libpq();
+  PAYONCE_CHECK_OK(pq.library.fault());
   {
     const std::lock_guard lock(mutex_);
     if (!idle_.empty()) {
@@ -54,33 +57,35 @@ base::Result<ConnectionPool::Connection> ConnectionPool::take() {
   }
   names.push_back(nullptr);
   values.push_back(nullptr);
-  Connection out(PQconnectdbParams(names.data(), values.data(), 1));
-  if (PQstatus(out.get()) != CONNECTION_OK)
-    return base::fail(base::Code::kUnavailable, fmt::format("PostgreSQL: {}", first_line(PQerrorMessage(out.get()))));
+  Connection out(pq.connect(names.data(), values.data(), 1));
+  if (pq.status(out.get()) != CONNECTION_OK)
+    return base::fail(base::Code::kUnavailable,
+                      fmt::format("PostgreSQL: {}", first_line(pq.error_message(out.get()))));
   return out;
 }
 
 base::Result<std::string> ConnectionPool::search(const Statement& statement) {
+  const Libpq& pq = libpq();
   std::vector<const char*> values;
   for (const std::string& value : statement.parameters) values.push_back(value.c_str());
   for (int attempt = 0;; ++attempt) {
     PAYONCE_TRY(Connection connection, take());
-    const std::unique_ptr<PGresult, Clearer> result(PQexecParams(connection.get(), statement.sql.c_str(),
-                                                                 static_cast<int>(values.size()), nullptr,
-                                                                 values.data(), nullptr, nullptr, 0));
-    if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
-      const bool lost = PQstatus(connection.get()) != CONNECTION_OK;
+    const std::unique_ptr<PGresult, Clearer> result(pq.exec(connection.get(), statement.sql.c_str(),
+                                                            static_cast<int>(values.size()), nullptr, values.data(),
+                                                            nullptr, nullptr, 0));
+    if (pq.result_status(result.get()) != PGRES_TUPLES_OK) {
+      const bool lost = pq.status(connection.get()) != CONNECTION_OK;
       if (lost && attempt == 0) {  // it was idle while the server went away: every idle one is as old
         const std::lock_guard lock(mutex_);
         idle_.clear();
         continue;
       }
-      const char* state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
-      const char* primary = PQresultErrorField(result.get(), PG_DIAG_MESSAGE_PRIMARY);
+      const char* state = pq.result_error_field(result.get(), PG_DIAG_SQLSTATE);
+      const char* primary = pq.result_error_field(result.get(), PG_DIAG_MESSAGE_PRIMARY);
       auto error = base::fail(
           code_of(state == nullptr ? "" : state),
           fmt::format("PostgreSQL: {}",
-                      primary != nullptr ? std::string(primary) : first_line(PQerrorMessage(connection.get()))));
+                      primary != nullptr ? std::string(primary) : first_line(pq.error_message(connection.get()))));
       if (!lost) {
         const std::lock_guard lock(mutex_);
         idle_.push_back(std::move(connection));
@@ -88,9 +93,9 @@ base::Result<std::string> ConnectionPool::search(const Statement& statement) {
       return error;
     }
     std::string out = R"({"rows":[)";
-    for (int row = 0; row < PQntuples(result.get()); ++row) {
+    for (int row = 0; row < pq.rows(result.get()); ++row) {
       if (row > 0) out += ',';
-      out.append(PQgetvalue(result.get(), row, 0), static_cast<size_t>(PQgetlength(result.get(), row, 0)));
+      out.append(pq.value(result.get(), row, 0), static_cast<size_t>(pq.length(result.get(), row, 0)));
     }
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(connection));

@@ -1,0 +1,17 @@
+#include "agent/workspace/libgit2.h"
+
+namespace payonce::agent {
+
+Libgit2::Libgit2() {
+  if (!library.fault()) return;
+  init();
+  // A status runs no program that a repository names, so it does not matter whose repository it is.
+  opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+}
+
+const Libgit2& libgit2() {
+  static const Libgit2 loaded;
+  return loaded;
+}
+
+}  // namespace payonce::agent
