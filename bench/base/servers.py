@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -151,8 +152,7 @@ class Payonce(Server):
     def __init__(self, binary: pathlib.Path, directory: pathlib.Path, cores: str, command: str = "serve",
                  flags: tuple[Any, ...] = (), name: str = "payonce", env: Mapping[str, str] | None = None) -> None:
         port = free_port()
-        home = directory / f"{name}-home"
-        home.mkdir()
+        home = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-home-", dir=directory))  # a name may come again
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PAYONCE_", "OTEL_", "XDG_"))}
         mine = {**kept, "PAYONCE_HOME": str(home), "XDG_RUNTIME_DIR": str(home), **(env or {})}
         super().__init__(name, [binary, command, "--listen", f"{LOOPBACK}:{port}", "--data", home / "data", *flags],

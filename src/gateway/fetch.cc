@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/log.h"
 #include "gateway/answer_headers.h"
 #include "llm/response.h"
 #include "net/local_service.h"
@@ -118,6 +119,14 @@ bool Fetch::try_again(const route::RetryState::Failure& failure) {
   return true;
 }
 
+// Told to the operator once, not for each request and probe.
+void Fetch::upstream_failed(std::string_view why) {
+  const auto& [failures, open_ms] = current_->breaker->options();
+  if (current_->breaker->failed(clock_.unix_ms()))
+    base::log_warn("upstream '{}' failed {} times in a row and is left alone for {} s: {}", current_->name, failures,
+                   open_ms / 1000, why);
+}
+
 bool Fetch::is_recordable(const net::ResponseHead& head) const {
   if (!job_.forward.prepared || head.status != 200 || head.headers.get("content-encoding")) return false;
   return has_type(head.headers, "application/json") || has_type(head.headers, "text/event-stream");
@@ -127,9 +136,9 @@ void Fetch::on_head(net::ResponseHead head) {
   if (over_) return;
   if (head.status >= 400) hooks_.count_error(current_->name, std::to_string(head.status));
   if (head.status >= 500)
-    current_->breaker->failed(clock_.unix_ms());
-  else
-    current_->breaker->succeeded();
+    upstream_failed(fmt::format("it answers {}", head.status));
+  else if (current_->breaker->succeeded())
+    base::log_info("upstream '{}' answers again", current_->name);
   if (head.status >= 400 &&
       try_again({.status = head.status, .sent = true, .retry_after_ms = retry_after_ms(head.headers)})) {
     call_->cancel();
@@ -168,7 +177,7 @@ void Fetch::on_end() {
 void Fetch::on_error(base::Error error, bool sent) {
   if (over_) return;
   hooks_.count_error(current_->name, std::string(base::code_name(error.code)));
-  current_->breaker->failed(clock_.unix_ms());
+  upstream_failed(error.message);
   if (try_again({.sent = sent})) return;
   error.message = fmt::format("upstream '{}': {}", current_->name, error.message);
   give_up(std::move(error));

@@ -56,6 +56,7 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
   void tell_begun();
   const base::Bytes& body_for(const route::UpstreamPtr& upstream) const;
   void end_try();
+  void upstream_failed(std::string_view why);
   bool try_again(const route::RetryState::Failure& failure);
   bool is_recordable(const net::ResponseHead& head) const;
   void record(bool end_of_body);

@@ -52,12 +52,13 @@ int tell(const Options& options, const lint::Input& input, const lint::Result& r
     (void)std::fprintf(stderr, "payonce: cannot write '%s'\n", options.sarif.c_str());
     return 1;
   }
+  const bool as_text = !options.as_json && options.sarif != "-";
   if (options.as_json)
     (void)std::fputs((lint::as_json(input, result, options.show) + "\n").c_str(), stdout);
-  else if (options.sarif != "-")
+  else if (as_text)
     (void)std::fputs(base::for_terminal(lint::as_text(input, result, options.show)).c_str(), stdout);
   for (const lint::Skipped& skipped : input.skipped)
-    if (skipped.line == 0)
+    if (skipped.line == 0 && !as_text)  // the text says it itself
       (void)std::fprintf(stderr, "payonce: %s: %s\n", skipped.file.c_str(), base::for_terminal(skipped.why).c_str());
   const std::vector<prefix::Kind> fatal = kinds_of(options.fail_on);
   const bool failed = std::any_of(result.findings.begin(), result.findings.end(), [&](const lint::Told& told) {

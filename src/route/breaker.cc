@@ -1,5 +1,7 @@
 #include "route/breaker.h"
 
+#include <utility>
+
 namespace payonce::route {
 
 bool Breaker::allow(int64_t now_ms) {
@@ -10,15 +12,16 @@ bool Breaker::allow(int64_t now_ms) {
   return true;
 }
 
-void Breaker::succeeded() {
+bool Breaker::succeeded() {
   const std::lock_guard lock(mutex_);
   failures_ = 0;
-  open_until_ms_ = 0;
+  return std::exchange(open_until_ms_, 0) != 0;
 }
 
-void Breaker::failed(int64_t now_ms) {
+bool Breaker::failed(int64_t now_ms) {
   const std::lock_guard lock(mutex_);
-  if (++failures_ >= options_.failures) open_until_ms_ = now_ms + options_.open_ms;
+  if (++failures_ < options_.failures) return false;
+  return std::exchange(open_until_ms_, now_ms + options_.open_ms) == 0;
 }
 
 bool Breaker::is_open(int64_t now_ms) const {

@@ -19,9 +19,10 @@ class Breaker {
 
   // True: the request may go. When open and the time is over, one caller gets true (the probe).
   bool allow(int64_t now_ms);
-  void succeeded();
-  void failed(int64_t now_ms);
+  bool succeeded();             // true: it was open, and is closed now
+  bool failed(int64_t now_ms);  // true: it was closed, and is open now
   bool is_open(int64_t now_ms) const;
+  const Options& options() const { return options_; }
 
  private:
   const Options options_;

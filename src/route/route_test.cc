@@ -50,16 +50,18 @@ TEST(Routes, Patterns) {
 
 TEST(Breaker, OpensAfterARunOfFailuresAndProbesOnce) {
   Breaker breaker({.failures = 2, .open_ms = 100});
-  breaker.failed(0);
-  breaker.succeeded();
-  breaker.failed(0);
+  EXPECT_FALSE(breaker.failed(0));
+  EXPECT_FALSE(breaker.succeeded());
+  EXPECT_FALSE(breaker.failed(0));
   EXPECT_TRUE(breaker.allow(0));
-  breaker.failed(0);
+  EXPECT_TRUE(breaker.failed(0));
   EXPECT_FALSE(breaker.allow(99));
   EXPECT_TRUE(breaker.is_open(99));
   EXPECT_TRUE(breaker.allow(100));
   EXPECT_FALSE(breaker.allow(101));
-  breaker.succeeded();
+  EXPECT_FALSE(breaker.failed(101)) << "it was open before the probe";
+  EXPECT_TRUE(breaker.succeeded());
+  EXPECT_FALSE(breaker.succeeded());
   EXPECT_TRUE(breaker.allow(102));
 }
 

@@ -269,6 +269,8 @@ def test_an_upstream_that_keeps_failing_is_left_alone_for_a_while(two, upstream)
     assert second.count >= tries - 6  # five failures open the breaker; the probe is one more
     assert upstream.count <= 8, "the breaker never opened"
     assert {answer.status_code for answer in answers[-5:]} == {200}
+    told = [line for line in gateway.log().splitlines() if "is left alone for 10 s: it answers 500" in line]
+    assert len(told) == 1, gateway.log()
 
 
 def test_models_are_routed_to_the_upstream_that_names_them(make_gateway, upstream, tmp_path):
