@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/find_any.h"
 #include "base/hash.h"
 #include "base/metrics.h"
 #include "base/raw_key_map.h"
@@ -101,6 +102,15 @@ TEST(SharedLibrary, FindsWhatIsThereAndTellsWhatIsNot) {
   EXPECT_EQ(absent.find("abs"), static_cast<int (*)(int)>(nullptr));
   EXPECT_EQ(absent.fault().error().code, Code::kUnavailable);
   EXPECT_THAT(absent.fault().error().message, testing::HasSubstr("libpayonce-no-such.so.1"));
+}
+
+TEST(FindAny, FindsWhatFindFirstOfFinds) {
+  const std::string text("ab\r\nc\0d\n", 8);
+  const std::string_view wanted("\r\n\0", 3);
+  for (size_t from = 0; from <= text.size() + 1; ++from)
+    EXPECT_EQ((find_any<'\r', '\n', '\0'>(text, from)), text.find_first_of(wanted, from)) << from;
+  EXPECT_EQ((find_any<'x', 'y'>(text)), std::string_view::npos);
+  EXPECT_EQ((find_any<'x'>(std::string_view())), std::string_view::npos);
 }
 
 TEST(RawKeyMap, IsBoundedAndKeepsWhatIsUsed) {

@@ -5,6 +5,8 @@
 #include <array>
 #include <utility>
 
+#include "base/find_any.h"
+
 namespace payonce::gateway {
 namespace {
 
@@ -45,6 +47,7 @@ bool climbs(std::string_view step) {
 }  // namespace
 
 bool leaves_its_place(std::string_view target) {
+  if (base::find_any<'.', '%'>(target) == std::string_view::npos) return false;  // as nearly always
   std::string_view path = target.substr(0, target.find('?'));
   while (!path.empty()) {
     size_t end = path.find_first_of("/\\");

@@ -1,11 +1,13 @@
 #include "llm/sse.h"
 
+#include "base/find_any.h"
+
 namespace payonce::llm {
 namespace {
 
 // Takes one line (without its end) off the front; false when there is no line end.
 bool next_line(std::string_view text, size_t& at, std::string_view& line) {
-  const size_t end = text.find_first_of("\r\n", at);
+  const size_t end = base::find_any<'\n', '\r'>(text, at);
   if (end == std::string_view::npos) return false;
   line = text.substr(at, end - at);
   at = end + 1;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/find_any.h"
+
 namespace payonce::net {
 namespace {
 
@@ -24,7 +26,7 @@ bool is_token(std::string_view name) {
 }
 
 bool is_field_value(std::string_view value) {
-  return value.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+  return base::find_any<'\r', '\n', '\0'>(value) == std::string_view::npos;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/find_any.h"
 #include "net/field_list.h"
 
 namespace payonce::net {
@@ -98,7 +99,7 @@ Refusal read_host(const FieldCollector& fields, Http1Head& head) {
     if (fields.version == 11) return refusal(400, "HTTP/1.1 requests need a Host header.");
     return std::nullopt;
   }
-  if (fields.hosts[0].find_first_of(" \t/\\?#@,") != std::string_view::npos)
+  if (base::find_any<' ', '\t', '/', '\\', '?', '#', '@', ','>(fields.hosts[0]) != std::string_view::npos)
     return refusal(400, "The Host header must be a host name or address, with an optional port.");
   if (head.request.authority.empty()) head.request.authority = fields.hosts[0];
   return std::nullopt;

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <string>
 
+#include "net/field_list.h"
+
 namespace payonce::net {
 namespace {
 
@@ -25,19 +27,12 @@ int hex_digit(char c) {
   return -1;
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 // visit(element) → true stops. Elements of a comma-separated list, trimmed.
 template <typename Visit>
 bool any_element(std::string_view list, Visit&& visit) {
   while (!list.empty()) {
     const size_t comma = std::min(list.find(','), list.size());
-    if (const std::string_view element = trimmed(list.substr(0, comma)); !element.empty() && visit(element))
-      return true;
+    if (const std::string_view element = trim(list.substr(0, comma)); !element.empty() && visit(element)) return true;
     list.remove_prefix(std::min(comma + 1, list.size()));
   }
   return false;
@@ -48,10 +43,10 @@ bool names(std::string_view list, std::string_view name) {
 }
 
 base::Result<uint64_t> content_length(const Headers& raw) {
-  std::string_view text = trimmed(*raw.get("Content-Length"));
+  std::string_view text = trim(*raw.get("Content-Length"));
   bool same = true;
   raw.for_each([&](std::string_view name, std::string_view value) {
-    if (equals_ignoring_case(name, "Content-Length")) same = same && trimmed(value) == text;
+    if (equals_ignoring_case(name, "Content-Length")) same = same && trim(value) == text;
   });
   if (!same) return base::fail(bad_framing("several Content-Length fields that differ"));
   uint64_t size = 0;
@@ -166,7 +161,7 @@ base::Result<BodyDecoder> response_body(std::string_view request_method, int sta
   if (request_method == "HEAD" || status < 200 || status == 204 || status == 304) return BodyDecoder::none();
   if (has_coding) {
     const std::string coding = raw.joined("Transfer-Encoding");
-    if (!equals_ignoring_case(trimmed(coding), "chunked"))
+    if (!equals_ignoring_case(trim(coding), "chunked"))
       return base::fail(bad_framing(fmt::format("Transfer-Encoding '{}'; only chunked is known", coding)));
     return BodyDecoder::chunked();
   }

@@ -31,7 +31,12 @@ after(async () => {
 });
 beforeEach(async () => {
   client?.close();
-  client = new Client({ socket: instance.socket, credential: `sk-${Math.random()}`, strict: true });
+  client = new Client({
+    socket: instance.socket,
+    credential: `sk-${Math.random()}`,
+    strict: true,
+    lookupTimeoutMs: 5000,
+  });
   lookups = [];
   upstream.calls.length = 0;
 });

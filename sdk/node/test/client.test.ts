@@ -20,7 +20,7 @@ test("answers go to their callers in the order of the requests, over one connect
     const { parts } = JSON.parse(frame.body);
     say(connection, "L", { status: "miss", ticket: `t-${parts.n}`, key: "k", reason: "cold" });
   });
-  const client = new Client({ socket: instance.path, credential: "sk-a", strict: true });
+  const client = new Client({ socket: instance.path, credential: "sk-a", strict: true, lookupTimeoutMs: 5000 });
   const numbers = Array.from({ length: 200 }, (_, n) => n);
   const found = await Promise.all(numbers.map((n) => client.lookup({ kind: "tool_result", parts: { n } })));
   assert.deepEqual(
@@ -70,7 +70,7 @@ test("an instance that comes back is used again after a while", async () => {
   const client = new Client({ socket: "/nonexistent/payonce.sock", retryAfterMs: 0 });
   assert.equal((await client.lookup(LOOKUP)).status, "miss");
   const instance = await scripted((_, connection) => say(connection, "L", { status: "hit", value: 1 }));
-  const other = new Client({ socket: instance.path, retryAfterMs: 0 });
+  const other = new Client({ socket: instance.path, retryAfterMs: 0, lookupTimeoutMs: 5000 });
   assert.equal((await other.lookup(LOOKUP)).status, "hit");
   await instance.stop();
   assert.equal((await other.lookup(LOOKUP)).status, "miss");
@@ -112,7 +112,8 @@ test("an error of the instance is told and does not end the connection", async (
       say(connection, "X", { error: { type: "unknown_ticket", message: "no such ticket", status: 404 } });
     } else say(connection, "L", { status: "hit", value: [1] });
   });
-  const client = new Client({ socket: instance.path, onError: (error) => errors.push(error) });
+  const onError = (error: PayonceError) => errors.push(error);
+  const client = new Client({ socket: instance.path, lookupTimeoutMs: 5000, onError });
   assert.deepEqual(await client.commit({ ticket: "t", value: 1 }), { status: "dropped", reason: "unknown_ticket" });
   assert.equal((await client.lookup(LOOKUP)).status, "hit");
   assert.deepEqual([errors[0]?.type, errors[0]?.status, errors.length], ["unknown_ticket", 404, 1]);
@@ -147,7 +148,7 @@ test("a lookup that waits has a connection of its own, so that others are not he
     if (frame.body.includes('"wait"')) await new Promise((resolve) => setTimeout(resolve, 200));
     say(connection, "L", { status: "hit", value: frame.body.includes('"wait"') });
   });
-  const client = new Client({ socket: instance.path, strict: true });
+  const client = new Client({ socket: instance.path, strict: true, lookupTimeoutMs: 5000 });
   const slow = client.lookup({ ...LOOKUP, wait: 1 });
   const quick = await client.lookup(LOOKUP);
   assert.equal(quick.status === "hit" && quick.value, false);
@@ -182,7 +183,7 @@ test("an open connection keeps no process alive; a commit that is on its way doe
     say(connection, frame.verb, { status: frame.verb === "L" ? "hit" : "stored", value: 1 });
   });
   const script = `import { Client } from "payonce";
-    const client = new Client({ socket: ${JSON.stringify(instance.path)}, strict: true });
+    const client = new Client({ socket: ${JSON.stringify(instance.path)}, strict: true, lookupTimeoutMs: 5000 });
     console.log((await client.lookup({ kind: "plan", parts: {} })).status);
     client.commit({ ticket: "t", value: 1 }).then((done) => console.log(done.status));`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
