@@ -196,6 +196,7 @@ void Fetch::record(bool end_of_body) {
   if (recorded.body.size() > kInlineRecordLimit_bytes)
     return record_on_pool(std::make_shared<pipeline::Recorded>(std::move(recorded)));
   const pipeline::Judged judged = hooks_.judge(job_.forward, recorded);
+  if (hooks_.judged) hooks_.judged(judged);
   flight_->mark_stored(judged.store);
   if (end_of_body) {
     finished_ = true;
@@ -207,10 +208,11 @@ void Fetch::record(bool end_of_body) {
 void Fetch::record_on_pool(std::shared_ptr<pipeline::Recorded> recorded) {
   recording_ = true;
   const bool queued = hooks_.post_to_pool([self = shared_from_this(), recorded] {
-    const pipeline::Judged judged = self->hooks_.judge(self->job_.forward, *recorded);
+    pipeline::Judged judged = self->hooks_.judge(self->job_.forward, *recorded);
     self->hooks_.settle(self->job_.forward, std::move(*recorded), judged);
-    self->loop_.post([self, stored = judged.store] {
-      self->flight_->mark_stored(stored);
+    self->loop_.post([self, judged = std::move(judged)] {
+      if (self->hooks_.judged) self->hooks_.judged(judged);
+      self->flight_->mark_stored(judged.store);
       self->recording_ = false;
       if (self->ended_) self->finish();
     });

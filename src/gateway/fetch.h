@@ -28,9 +28,10 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
     llm::Dialect dialect = llm::Dialect::kOther;
     std::string traceparent;  // ours, for the upstream; empty: the client's is passed on
   };
-  struct Hooks {
+  struct Hooks {  // all on the loop, but for judge and settle: of large answers they are called on the pool
     std::function<pipeline::Judged(const pipeline::Forward&, const pipeline::Recorded&)> judge;
     std::function<void(const pipeline::Forward&, pipeline::Recorded, const pipeline::Judged&)> settle;
+    std::function<void(const pipeline::Judged&)> judged;  // before readers see the end; null: nobody wants to know
     std::function<bool(std::function<void()>)> post_to_pool;  // false: full
     std::function<void()> ended;                              // remove the flight from its table
     // Calls `then` when a prefix that another request is writing can be read; false: it can be now. Null: no wait.

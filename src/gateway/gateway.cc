@@ -281,10 +281,10 @@ void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
                  .dialect = visit.info.dialect,
                  .traceparent = observer.traces() ? visit.info.details->trace.header() : std::string()};
   Fetch::Hooks hooks;
-  hooks.judge = [self, judged](const pipeline::Forward& what, const pipeline::Recorded& recorded) {
-    *judged = self->parts.pipeline.judge(what, recorded);
-    return *judged;
+  hooks.judge = [self](const pipeline::Forward& what, const pipeline::Recorded& recorded) {
+    return self->parts.pipeline.judge(what, recorded);
   };
+  hooks.judged = [judged](const pipeline::Judged& found) { *judged = found; };
   hooks.settle = [self](const pipeline::Forward& what, pipeline::Recorded recorded, const pipeline::Judged& found) {
     self->parts.pipeline.settle(what, std::move(recorded), found);
   };

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from answers import text_of
+from answers import Worded, answer as answer_of, text_of
 from harness import CacheStatus, RawConnection, chat_body, eventually, messages_body, raw_post, sse_events
 from upstream import Hold
 
@@ -155,3 +155,17 @@ def test_an_abandoned_follower_does_not_harm_the_others(gateway, upstream):
         whole = b"".join(leader.iter_raw())
     assert sse_events(whole)[-1] == (None, "[DONE]")
     assert CacheStatus(gateway.chat(STREAM)).hit
+
+
+def test_who_leaves_with_the_last_event_of_a_long_answer_disturbs_nobody(gateway, upstream):
+    """Long answers are judged on a thread of the pool, and the row of who leaves is written meanwhile (TSan)."""
+    number = Worded(1)
+    number.text = "x" * 300_000
+    for turn in range(20):
+        body = chat_body(f"question {turn}", stream=True)
+        upstream.fail(chunks=answer_of("POST", "/v1/chat/completions", json.dumps(body), number).chunks)
+        with RawConnection(gateway.port) as leaver:
+            leaver.send(raw_post("/v1/chat/completions", json.dumps(body).encode())).read_until(b"data: [DONE]")
+    eventually(lambda: gateway.stats()["layers"]["exact"]["entries"] == 20, what="all are stored")
+    assert all(CacheStatus(gateway.chat(chat_body(f"question {turn}", stream=True))).hit for turn in range(20))
+    assert upstream.count == 20
