@@ -228,6 +228,10 @@ constexpr Option kOptions[] = {
     {"prefix.keep_alive_budget", "--prefix-keep-alive-budget", number<AT(prefix.keep_alive_budget_usd), kMaxAmount>(),
      "USD a day (UTC) for reads that keep written prefixes alive between requests (docs/prefix-keep-alive.md); 0: "
      "none"},
+    {"prefix.max_memory", "--prefix-max-memory", size<AT(prefix.max_memory_bytes)>(),
+     "what the prefix layer remembers of requests, in memory: first spellings, the last request of each session, "
+     "what "
+     "breakers are found in"},
     {"routing.policy", "--routing-policy", choice<AT(routing), route::kRoutingPolicies>(),
      "which of the upstreams that serve a model gets a request: order (the first that works; a conversation stays "
      "where its prefix is), balance (replicas: the one that is expected to begin first), cost (the cheapest, with "

@@ -8,9 +8,20 @@ namespace payonce::config {
 namespace {
 
 // Options, or tables of them, that Instance::reload() puts in force.
-constexpr std::string_view kTaken[] = {
-    "policy.sampled", "policy.ttl", "limits.requests_per_minute", "limits.budget_usd_per_day", "prefix.", "retry.",
-    "routing.",       "record."};
+constexpr std::string_view kTaken[] = {"policy.sampled",
+                                       "policy.ttl",
+                                       "limits.requests_per_minute",
+                                       "limits.budget_usd_per_day",
+                                       "prefix.mode",
+                                       "prefix.move",
+                                       "prefix.context",
+                                       "prefix.repeats",
+                                       "prefix.compaction",
+                                       "prefix.hold",
+                                       "prefix.keep_alive_budget",
+                                       "retry.",
+                                       "routing.",
+                                       "record."};
 
 bool is_taken(std::string_view key) {
   return std::ranges::any_of(

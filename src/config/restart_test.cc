@@ -14,7 +14,9 @@ TEST(NeedRestart, NamesWhatOnlyAStartReads) {
   fresh.default_limit.requests_per_minute = 10;
   fresh.retry.attempts = 1;
   fresh.prefix.hold_ms = 1;
-  EXPECT_THAT(need_restart(running, fresh), testing::UnorderedElementsAre("error_bound", "limits.max_body"));
+  fresh.prefix.max_memory_bytes = 1;
+  EXPECT_THAT(need_restart(running, fresh),
+              testing::UnorderedElementsAre("error_bound", "limits.max_body", "prefix.max_memory"));
   EXPECT_THAT(need_restart(running, running), testing::IsEmpty());
 }
 

@@ -108,7 +108,8 @@ struct PrefixSettings {
   std::vector<std::string> repeats;  // the same: whose repeated documents may be left out
   route::CompactionMode compaction = route::CompactionMode::kOff;
   int64_t hold_ms = 3000;
-  double keep_alive_budget_usd = 0;  // a day, for pings; 0: none
+  double keep_alive_budget_usd = 0;          // a day, for pings; 0: none
+  uint64_t max_memory_bytes = 192ull << 20;  // first spellings, last requests of sessions, requests to compare
 };
 
 // Who may read /metrics.

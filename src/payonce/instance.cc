@@ -191,7 +191,7 @@ struct Instance::Parts {
   }
   std::unique_ptr<PrefixLayer> make_prefix() {
     return std::make_unique<PrefixLayer>(
-        directory, salt,
+        directory, salt, settings.prefix.max_memory_bytes,
         PrefixLayer::Surroundings{.clock = clock, .env = data.files(), .pool = pool, .metrics = metrics});
   }
   std::unique_ptr<pipeline::KeepAliveStage> make_keep_alive() {

@@ -26,14 +26,16 @@ pipeline::Policy::Prefix prefix_policy(const config::Settings& settings) {
           .keep_alive_usd_per_day = settings.prefix.keep_alive_budget_usd};
 }
 
-PrefixLayer::PrefixLayer(const std::string& directory, const std::string& seed, Surroundings around)
+PrefixLayer::PrefixLayer(const std::string& directory, const std::string& seed, uint64_t max_memory_bytes,
+                         Surroundings around)
     : around_(around),
       path_(directory.empty() ? "" : directory + "/prefix.state"),
       stage_({.clock = around.clock,
               .metrics = around.metrics,
               .post = [this](std::function<void()> work) { return around_.pool.post(std::move(work)); },
-              .save_soon = [this] { (void)around_.pool.post([this] { save(); }); }},
-             {.seed = seed}) {
+              .save_soon = [this] { (void)around_.pool.post([this] { save(); }); },
+              .breaker_bytes = max_memory_bytes / 3},
+             {.seed = seed, .max_spelling_bytes = max_memory_bytes / 3, .max_session_bytes = max_memory_bytes / 3}) {
   if (path_.empty()) return;
   const auto bytes = base::read_file(around_.env, path_);
   if (!bytes) return;  // none yet

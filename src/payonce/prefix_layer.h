@@ -27,7 +27,7 @@ class PrefixLayer {
     base::Metrics& metrics;
   };
   // `directory` empty: nothing is kept. `seed`: of the hashes that are kept, so of that directory.
-  PrefixLayer(const std::string& directory, const std::string& seed, Surroundings around);
+  PrefixLayer(const std::string& directory, const std::string& seed, uint64_t max_memory_bytes, Surroundings around);
   ~PrefixLayer();  // saves; the pool has been drained
 
   pipeline::PrefixStage& stage() { return stage_; }

@@ -7,8 +7,10 @@
 
 namespace payonce::pipeline {
 
-BreakerWatch::BreakerWatch(Post post)
-    : post_(std::move(post)), prices_(llm::PriceTable::built_in()), detector_(prices_, prefix::Detector::Limits()) {}
+BreakerWatch::BreakerWatch(Post post, size_t memory_bytes)
+    : post_(std::move(post)),
+      prices_(llm::PriceTable::built_in()),
+      detector_(prices_, prefix::Detector::Limits{.memory_bytes = memory_bytes}) {}
 
 void BreakerWatch::observe(const Forward& forward, const llm::Usage& billed, int64_t started_ms, int64_t latency_ms) {
   prefix::CallMeta meta{.unix_ms = started_ms, .latency_ms = latency_ms, .usage = billed};

@@ -18,7 +18,7 @@ namespace payonce::pipeline {
 class BreakerWatch {
  public:
   using Post = std::function<bool(std::function<void()>)>;  // to the worker pool; false: it is full
-  explicit BreakerWatch(Post post);
+  BreakerWatch(Post post, size_t memory_bytes);             // of requests kept for comparison
 
   // `forward` was sent at `started_ms` (Unix) and billed so.
   void observe(const Forward& forward, const llm::Usage& billed, int64_t started_ms, int64_t latency_ms);

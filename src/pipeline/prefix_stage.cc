@@ -52,7 +52,7 @@ PrefixStage::PrefixStage(Parts parts, prefix::Optimizer::Options options)
     : clock_(parts.clock),
       save_soon_(std::move(parts.save_soon)),
       optimizer_(std::move(options)),
-      breakers_(std::move(parts.post)),
+      breakers_(std::move(parts.post), parts.breaker_bytes),
       counters_(std::make_unique<Counters>(parts.metrics)) {}
 PrefixStage::~PrefixStage() = default;
 

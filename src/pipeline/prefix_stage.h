@@ -44,6 +44,7 @@ class PrefixStage {
     base::Metrics& metrics;
     BreakerWatch::Post post;                    // to the worker pool
     std::function<void()> save_soon = nullptr;  // called at most once a minute, from settle()
+    size_t breaker_bytes = 64u << 20;           // of requests that breakers are looked for in
   };
   PrefixStage(Parts parts, prefix::Optimizer::Options options);
   ~PrefixStage();

@@ -145,6 +145,8 @@ class Director:
             "1MiB",
             "--agent-max-memory",
             "512KiB",
+            "--prefix-max-memory",
+            "6MiB",
             "--max-connections",
             "300",
             "--engine-threads",
