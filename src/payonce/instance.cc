@@ -42,6 +42,9 @@
 namespace payonce {
 namespace {
 
+// Repeats are of requests whose answers are kept: as many as fit in memory, at 4 KiB each. Half a KiB is kept of one.
+size_t raw_keys_for(uint64_t max_memory_bytes) { return std::clamp<uint64_t>(max_memory_bytes >> 12, 1024, 65'536); }
+
 constexpr size_t kSalt_bytes = 32;
 constexpr size_t kMaxDefaultLoops = 4;
 
@@ -147,7 +150,8 @@ struct Instance::Parts {
                   .limits = limits,
                   .profiles = identity::Profiles::built_in().value(),
                   .semantic = semantic ? &semantic->stage() : nullptr,
-                  .prefix = prefix ? &prefix->stage() : nullptr},
+                  .prefix = prefix ? &prefix->stage() : nullptr,
+                  .raw_keys = raw_keys_for(given.max_memory_bytes)},
                  make_policy(given, salt, nullptr, subscriptions)),
         agent(given, {.clock = clock,
                       .metrics = metrics,

@@ -17,7 +17,7 @@ namespace payonce::pipeline {
 
 class Identifier {
  public:
-  explicit Identifier(identity::Profiles profiles, size_t raw_key_capacity = 65'536);
+  Identifier(identity::Profiles profiles, size_t raw_key_capacity);
 
   // kInvalid (malformed body or header), kUnauthorized. The result is shared and immutable.
   base::Result<PreparedPtr> identify(const Incoming& incoming, const Policy& policy);

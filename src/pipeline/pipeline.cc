@@ -42,7 +42,7 @@ Outcome outcome_of(Forwarded why) {
 
 Pipeline::Pipeline(Parts parts, PolicyPtr policy)
     : clock_(parts.clock),
-      identifier_(std::move(parts.profiles)),
+      identifier_(std::move(parts.profiles), parts.raw_keys),
       exact_(parts.store, parts.metrics),
       semantic_(parts.semantic),
       prefix_(parts.prefix),

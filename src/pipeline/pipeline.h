@@ -35,6 +35,7 @@ class Pipeline {
     identity::Profiles profiles;
     SemanticStage* semantic = nullptr;  // null: no such layer
     PrefixStage* prefix = nullptr;      // the same
+    size_t raw_keys = 65'536;           // requests whose identification is remembered, for byte-equal repeats
   };
   Pipeline(Parts parts, PolicyPtr policy);
 
