@@ -29,6 +29,9 @@ struct Libzmq {
 };
 
 // Loaded by the first call. Its functions are there if `library` has no fault.
-const Libzmq& libzmq();
+inline const Libzmq& libzmq() {
+  static const Libzmq loaded;
+  return loaded;
+}
 
 }  // namespace payonce::kv_events

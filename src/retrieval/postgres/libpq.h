@@ -23,6 +23,9 @@ struct Libpq {
 };
 
 // Loaded by the first call. Its functions are there if `library` has no fault.
-const Libpq& libpq();
+inline const Libpq& libpq() {
+  static const Libpq loaded;
+  return loaded;
+}
 
 }  // namespace payonce::retrieval
