@@ -90,10 +90,15 @@ void Explanations::drop_bodies() {
 }
 
 void Explanations::settled(uint64_t id, const PrefixPlanPtr& plan, const Judged& judged) {
+  std::shared_ptr<prefix::Plan> kept;
+  if (plan != nullptr) {
+    kept = std::make_shared<prefix::Plan>(*plan);
+    if (kept->body) kept->body.emplace();
+  }
   const std::lock_guard lock(mutex_);
   if (ring_.empty() || slot(id).id != id) return;
   Explained& at = slot(id);
-  at.prefix = plan;
+  at.prefix = std::move(kept);
   at.settled = judged.complete;
   at.billed = judged.usage;
   at.cost_usd = judged.cost_usd;

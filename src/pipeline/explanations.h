@@ -29,8 +29,8 @@ struct Explained {
   bool collapsed = false;                    // got the answer of an equal request in flight
   int64_t age_s = 0;
   float similarity = 0;
-  std::string hit_id;  // of a semantic hit: for feedback
-  PrefixPlanPtr prefix;
+  std::string hit_id;    // of a semantic hit: for feedback
+  PrefixPlanPtr prefix;  // its body, where it has one, is not kept: it is empty
   base::Bytes body;      // empty: not kept (any more)
   bool settled = false;  // the answer was complete, and this was billed
   llm::Usage billed;

@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
 #include <variant>
+#include <vector>
 
 #include "base/env.h"
 
@@ -188,6 +191,34 @@ TEST_F(PipelineTest, WhatGoesForwardCarriesItsNarrowedScopeAlsoWhenItPassesThrou
   EXPECT_NE(own, narrowed);
   EXPECT_EQ(scope(ask(kBody, {}, llm::Dialect::kOther)), own);
   EXPECT_EQ(scope(ask(kBody, {{"X-Payonce-Scope", "user:1"}}, llm::Dialect::kOther)), narrowed);
+}
+
+TEST_F(PipelineTest, ExplanationsKeepBodiesWithinTheirBoundAndNoneOfThePlans) {
+  Explanations explanations(clock, 1000);
+  const Decision asked = ask();
+  const auto& forward = std::get<Forward>(asked);
+  std::vector<std::weak_ptr<const std::string>> bodies;
+  const auto made = [&] {
+    const auto owner = std::make_shared<const std::string>(400, 'b');
+    bodies.emplace_back(owner);
+    return base::Bytes(owner, *owner);
+  };
+  std::vector<uint64_t> ids;
+  for (int i = 0; i < 5; ++i) {
+    ids.push_back(explanations.next_id());
+    explanations.forwarded(ids.back(), forward, made(), false);
+    const auto plan = std::make_shared<prefix::Plan>();
+    plan->body = made();
+    plan->tokens = 7;
+    explanations.settled(ids.back(), plan, {});
+  }
+  for (const uint64_t id : ids) {
+    const auto found = explanations.find(id);
+    ASSERT_TRUE(found && found->prefix);
+    EXPECT_TRUE(found->prefix->body.has_value());
+    EXPECT_EQ(found->prefix->tokens, 7u);
+  }
+  EXPECT_EQ(std::count_if(bodies.begin(), bodies.end(), [](const auto& body) { return !body.expired(); }), 2);
 }
 
 TEST_F(PipelineTest, AnExplanationRepeatsWhatTheProviderSaysOfItsMiss) {

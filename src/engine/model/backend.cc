@@ -93,19 +93,11 @@ ggml_backend_buffer_type_t Backend::buffer_type() const {
   return ggml_backend_get_default_buffer_type(device_ ? device_.get() : cpu_.get());
 }
 
-base::Result<Backend::Memory> Backend::allocate(ggml_cgraph* graph) {
-  const LibraryErrors errors;
-  Memory memory;
-  scheduled_ = nullptr;           // a new graph may stand where an old one stood
-  if (scheduler_) return memory;  // it has one layout at a time, made in prepare()
-  memory.allocator.reset(ggml_gallocr_new(buffer_type()));
-  if (!ggml_gallocr_alloc_graph(memory.allocator.get(), graph)) {
-    return base::fail(base::Code::kExhausted, "no memory for a step's tensors: " + errors.first());
-  }
-  return memory;
+base::Status Backend::lay_out(ggml_context* context, ggml_cgraph* graph) {
+  scheduled_ = nullptr;       // a new graph may stand where an old one stood
+  if (scheduler_) return {};  // it has one layout at a time, made in prepare()
+  return tensors_.lay_out(context, graph);
 }
-
-size_t Backend::Memory::bytes() const { return allocator ? ggml_gallocr_get_buffer_size(allocator.get(), 0) : 0; }
 
 base::Status Backend::prepare(ggml_cgraph* graph) {
   if (!scheduler_ || scheduled_ == graph) return {};

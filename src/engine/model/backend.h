@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "engine/model/tensor_memory.h"
 
 namespace payonce::engine {
 
@@ -25,12 +26,10 @@ class Backend {
   // Where weights and KV pools live, and where the CPU's part does.
   ggml_backend_buffer_type_t buffer_type() const;
 
-  // A graph's tensors get memory once, and keep it: it belongs to that graph. kExhausted.
-  struct Memory {
-    ggml_gallocr_ptr allocator;  // on the CPU alone
-    size_t bytes() const;
-  };
-  base::Result<Memory> allocate(ggml_cgraph* graph);
+  // The tensors of `graph`, made in `context`, get their places, and keep them. On the CPU all graphs' tensors lie
+  // over each other: one graph is computed at a time, and what it gave is read before the next one's inputs are set.
+  // kExhausted.
+  base::Status lay_out(ggml_context* context, ggml_cgraph* graph);
   // Before a graph's inputs are set. kExhausted.
   base::Status prepare(ggml_cgraph* graph);
   base::Status compute(ggml_cgraph* graph);
@@ -43,6 +42,7 @@ class Backend {
   ggml_backend_ptr cpu_, device_;
   ggml_backend_sched_ptr scheduler_;  // null on the CPU alone
   ggml_cgraph* scheduled_ = nullptr;  // the graph that the scheduler's memory is laid out for
+  TensorMemory tensors_;              // of the CPU's graphs
   struct ThreadPool;
   std::unique_ptr<ThreadPool> pool_;
 };

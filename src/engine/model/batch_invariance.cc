@@ -24,7 +24,7 @@ base::Result<std::vector<float>> product(ggml_tensor* matrix, int64_t columns, B
   ggml_tensor* y = ggml_mul_mat(context.get(), part, x);
   ggml_set_output(y);
   ggml_build_forward_expand(graph, y);
-  PAYONCE_TRY(const Backend::Memory memory, backend.allocate(graph));
+  PAYONCE_CHECK_OK(backend.lay_out(context.get(), graph));
   PAYONCE_CHECK_OK(backend.prepare(graph));
   std::vector<float> noise(static_cast<size_t>(ggml_nelements(x)));
   uint32_t state = 1;

@@ -141,8 +141,8 @@ class GgmlModel final : public Model {
                          .attention_nodes = pools_->nodes_per_layer(key.shape),
                          .at_least = options_.exactness == Exactness::kAlways ? &classes_ : nullptr};
     step.graph = build_graph(plan, key.rows, key.outputs);
-    PAYONCE_TRY(step.memory, backend_->allocate(step.graph.graph));
-    step.bytes = ggml_get_mem_size(step.graph.context.get()) + step.memory.bytes();
+    PAYONCE_CHECK_OK(backend_->lay_out(step.graph.context.get(), step.graph.graph));
+    step.bytes = ggml_get_mem_size(step.graph.context.get());
     return step;
   }
 

@@ -7,7 +7,7 @@ namespace payonce::engine {
 namespace {
 
 constexpr size_t kMaxSteps = 64;
-constexpr size_t kMaxBytes = size_t{256} << 20;
+constexpr size_t kMaxBytes = size_t{64} << 20;
 
 }  // namespace
 

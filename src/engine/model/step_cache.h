@@ -9,7 +9,6 @@
 #include <list>
 #include <memory>
 
-#include "engine/model/backend.h"
 #include "engine/model/graph.h"
 #include "engine/model/kv_pools.h"
 
@@ -25,9 +24,8 @@ class StepCache {
   struct Step {
     Key key;
     StepGraph graph;
-    Backend::Memory memory;
     std::unique_ptr<GraphInputs> inputs;
-    size_t bytes = 0;
+    size_t bytes = 0;  // of the graph; its tensors' values lie in memory that all share (tensor_memory.h)
   };
   // The step of that shape, made by `make` if it is not there. Valid until the next call.
   base::Result<Step*> get(const Key& key, const std::function<base::Result<Step>()>& make);

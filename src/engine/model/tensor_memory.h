@@ -1,0 +1,33 @@
+// One stretch of memory in which the tensors of many graphs lie over each other. Its addresses are reserved at once
+// and never move; it takes as much memory as the largest graph needs.
+// Threads: one.
+#pragma once
+
+#include <ggml-cpp.h>
+
+#include <cstddef>
+
+#include "base/result.h"
+
+namespace payonce::engine {
+
+class TensorMemory {
+ public:
+  TensorMemory() = default;
+  ~TensorMemory();
+  TensorMemory(const TensorMemory&) = delete;
+  TensorMemory& operator=(const TensorMemory&) = delete;
+
+  // Places the tensors of `graph`, all made in `context`, that have no place yet. kExhausted.
+  base::Status lay_out(ggml_context* context, ggml_cgraph* graph);
+
+ private:
+  base::Status reserve();
+  base::Status grow(size_t bytes);
+
+  std::byte* base_ = nullptr;
+  size_t usable_ = 0;               // bytes from base_ on
+  ggml_backend_buffer_ptr buffer_;  // all reserved addresses, as ggml knows them
+};
+
+}  // namespace payonce::engine
