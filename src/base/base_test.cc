@@ -14,6 +14,7 @@
 #include "base/env.h"
 #include "base/find_any.h"
 #include "base/hash.h"
+#include "base/lru_map.h"
 #include "base/metrics.h"
 #include "base/raw_key_map.h"
 #include "base/shared_library.h"
@@ -111,6 +112,24 @@ TEST(FindAny, FindsWhatFindFirstOfFinds) {
     EXPECT_EQ((find_any<'\r', '\n', '\0'>(text, from)), text.find_first_of(wanted, from)) << from;
   EXPECT_EQ((find_any<'x', 'y'>(text)), std::string_view::npos);
   EXPECT_EQ((find_any<'x'>(std::string_view())), std::string_view::npos);
+}
+
+TEST(LruMap, HoldsItsWeightAlsoWhenWhatIsThereGrows) {
+  const auto key = [](uint64_t n) { return Hash128{.low = n, .high = 0}; };
+  LruMap<int> map(10);
+  for (int i = 0; i < 4; ++i) map.insert(key(static_cast<uint64_t>(i)), i, 3);
+  EXPECT_EQ(map.size(), 3u);  // the first went
+  ASSERT_NE(map.find(key(1)), nullptr);
+  map.weigh(key(1), 6);  // used latest: the one that was not used for longest goes
+  EXPECT_EQ(map.peek(key(2)), nullptr);
+  EXPECT_EQ(map.weight(), 9u);
+  map.weigh(key(1), 1);
+  EXPECT_EQ(map.weight(), 4u);
+  map.weigh(key(3), 50);
+  EXPECT_EQ(map.size(), 1u);  // a newer one stays, whatever it weighs
+  EXPECT_NE(map.peek(key(1)), nullptr);
+  map.weigh(key(9), 5);  // not there
+  EXPECT_EQ(map.weight(), 1u);
 }
 
 TEST(RawKeyMap, IsBoundedAndKeepsWhatIsUsed) {

@@ -40,8 +40,16 @@ class LruMap {
     order_.push_front({key, std::move(value), weight});
     index_[key] = order_.begin();
     weight_ += weight;
-    while (weight_ > max_weight_ && order_.size() > 1) drop(std::prev(order_.end()));
+    shrink();
     return order_.front().value;
+  }
+  // What is there weighs something else now. Others go if that is too much; the newest stays.
+  void weigh(const Hash128& key, size_t weight) {
+    const auto it = index_.find(key);
+    if (it == index_.end()) return;
+    weight_ += weight - it->second->weight;
+    it->second->weight = weight;
+    shrink();
   }
   void erase(const Hash128& key) {
     if (const auto it = index_.find(key); it != index_.end()) drop(it->second);
@@ -60,6 +68,9 @@ class LruMap {
     Value value;
     size_t weight;
   };
+  void shrink() {
+    while (weight_ > max_weight_ && order_.size() > 1) drop(std::prev(order_.end()));
+  }
   void drop(typename std::list<Node>::iterator node) {
     weight_ -= node->weight;
     index_.erase(node->key);

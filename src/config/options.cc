@@ -229,14 +229,12 @@ constexpr Option kOptions[] = {
      "USD a day (UTC) for reads that keep written prefixes alive between requests (docs/prefix-keep-alive.md); 0: "
      "none"},
     {"prefix.max_memory", "--prefix-max-memory", size<AT(prefix.max_memory_bytes)>(),
-     "what the prefix layer remembers of requests, in memory: first spellings, the last request of each session, "
-     "what "
-     "breakers are found in"},
+     "what the prefix layer remembers of requests, in memory, a quarter each: first spellings, call sites and their "
+     "system texts, the last request of each session, what breakers are found in"},
     {"routing.policy", "--routing-policy", choice<AT(routing), route::kRoutingPolicies>(),
      "which of the upstreams that serve a model gets a request: order (the first that works; a conversation stays "
      "where its prefix is), balance (replicas: the one that is expected to begin first), cost (the cheapest, with "
-     "the "
-     "rebuilding of the prefix)"},
+     "the rebuilding of the prefix)"},
     {"routing.tokenize_within", "--routing-tokenize-within", milliseconds<AT(tokenize_within_ms)>(),
      "how long a request waits, at most, for an engine with kv_events to say which tokens it is; 0: no engine is "
      "asked"},

@@ -109,7 +109,7 @@ struct PrefixSettings {
   route::CompactionMode compaction = route::CompactionMode::kOff;
   int64_t hold_ms = 3000;
   double keep_alive_budget_usd = 0;          // a day, for pings; 0: none
-  uint64_t max_memory_bytes = 192ull << 20;  // first spellings, last requests of sessions, requests to compare
+  uint64_t max_memory_bytes = 192ull << 20;  // spellings, call sites, last requests, requests to compare
 };
 
 // Who may read /metrics.

@@ -34,8 +34,11 @@ PrefixLayer::PrefixLayer(const std::string& directory, const std::string& seed, 
               .metrics = around.metrics,
               .post = [this](std::function<void()> work) { return around_.pool.post(std::move(work)); },
               .save_soon = [this] { (void)around_.pool.post([this] { save(); }); },
-              .breaker_bytes = max_memory_bytes / 3},
-             {.seed = seed, .max_spelling_bytes = max_memory_bytes / 3, .max_session_bytes = max_memory_bytes / 3}) {
+              .breaker_bytes = max_memory_bytes / 4},
+             {.seed = seed,
+              .max_spelling_bytes = max_memory_bytes / 4,
+              .max_site_bytes = max_memory_bytes / 4,
+              .max_session_bytes = max_memory_bytes / 4}) {
   if (path_.empty()) return;
   const auto bytes = base::read_file(around_.env, path_);
   if (!bytes) return;  // none yet

@@ -89,6 +89,12 @@ ListStyle style_of(const Prompt& prompt, uint32_t list) {
 
 }  // namespace
 
+size_t CallSites::Site::bytes() const {
+  size_t out = sizeof *this + (features.size() + tools.size()) * sizeof(Hash128);
+  for (const TextHistory& text : texts) out += text.bytes();
+  return out;
+}
+
 std::vector<SiteView::Text> CallSites::system_texts(const Prompt& prompt, const base::KeyedHash& hash) {
   std::vector<SiteView::Text> out;
   const uint32_t end = prompt.first_of(Section::kMessages);
@@ -129,7 +135,7 @@ CallSites::Site& CallSites::site_of(const Hash128& account, const Hash128& front
   });
   if (best < kSameSite) {
     best_id = front;
-    sites_.insert(front, {.id = front, .account = account});
+    sites_.insert(front, {.id = front, .account = account}, least_bytes_);
   }
   known_fronts_.insert(front, best_id);
   return *sites_.find(best_id);
@@ -177,6 +183,7 @@ SiteView CallSites::recognise(const Hash128& account, const Prompt& prompt, cons
   }
   out.tools_style = site.tools_style;
   out.messages_style = site.messages_style;
+  sites_.weigh(site.id, weight(site));
   return out;
 }
 
@@ -220,7 +227,8 @@ bool CallSites::load(base::NumberReader& from) {
     site.texts.resize(texts);
     for (TextHistory& text : site.texts) text.load(from);
     const Hash128 id = site.id;
-    if (from.ok()) sites_.insert(id, std::move(site));
+    const size_t bytes = weight(site);
+    if (from.ok()) sites_.insert(id, std::move(site), bytes);
   }
   return from.ok();
 }

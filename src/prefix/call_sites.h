@@ -1,9 +1,11 @@
 // Call sites: which requests are made by the same piece of an application, told by their tools and system text,
 // however much of that changes each time. A site remembers the order in which its tools came first, how its lists are
-// spelled, and which segments of its system text change. Threads: all any (one lock).  Bounded: sites that were not
-// seen for longest are forgotten.
+// spelled, and which segments of its system text change. Threads: all any (one lock).  Bounded: `max_bytes`, a
+// quarter of them for texts that were cut into segments, and kMaxSites; sites that were not seen for longest are
+// forgotten.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -44,7 +46,10 @@ struct SiteView {
 
 class CallSites {
  public:
-  explicit CallSites(size_t max_sites = 1024) : sites_(max_sites), known_fronts_(max_sites * 8) {}
+  static constexpr size_t kMaxSites = 1024;
+
+  explicit CallSites(size_t max_bytes = 48u << 20)
+      : least_bytes_(max_bytes / 4 * 3 / kMaxSites + 1), sites_(max_bytes / 4 * 3), texts_(max_bytes / 4) {}
 
   // `account`: whose prompt cache it is; sites of two accounts are never one.
   SiteView recognise(const base::Hash128& account, const Prompt& prompt, const base::KeyedHash& hash);
@@ -77,15 +82,21 @@ class CallSites {
     ListStyle tools_style, messages_style;
     uint64_t requests = 0;
     double tokens_ratio = 1;
+
+    size_t bytes() const;  // of memory, about
   };
   std::vector<SiteView::Text> system_texts(const Prompt& prompt, const base::KeyedHash& hash);
   Site& site_of(const base::Hash128& account, const base::Hash128& front, const std::vector<base::Hash128>& features);
   static void note_changes(Site& site, std::vector<SiteView::Text>& texts);
 
+  size_t weight(const Site& site) const { return std::max(site.bytes(), least_bytes_); }
+
+  const size_t least_bytes_;  // that a site counts for, so that there are no more than kMaxSites
   mutable std::mutex mutex_;
-  base::LruMap<Site> sites_;                                            // guarded by mutex_
-  base::LruMap<std::shared_ptr<const SegmentedText>> texts_{8u << 20};  // guarded by mutex_; bytes, by value
-  base::LruMap<base::Hash128> known_fronts_;  // guarded by mutex_; hash of tools and system text → site
+  base::LruMap<Site> sites_;                                  // guarded by mutex_; weight: bytes
+  base::LruMap<std::shared_ptr<const SegmentedText>> texts_;  // guarded by mutex_; by value; weight: bytes
+  base::LruMap<base::Hash128> known_fronts_{kMaxSites *
+                                            8};  // guarded by mutex_; hash of tools and system text → site
 };
 
 }  // namespace payonce::prefix

@@ -70,7 +70,7 @@ bool Plan::acted() const {
 
 Optimizer::Optimizer(Options options)
     : hash_(options.seed),
-      sites_(options.max_sites),
+      sites_(options.max_site_bytes),
       spellings_(options.max_spelling_bytes),
       sessions_(options.max_session_bytes) {}
 

@@ -88,9 +88,9 @@ class Optimizer {
  public:
   struct Options {
     std::string seed;  // of the hashes that are kept; of the data directory
-    size_t max_spelling_bytes = 64u << 20;
-    size_t max_sites = 1024;
-    size_t max_session_bytes = 64u << 20;  // last requests of live sessions
+    size_t max_spelling_bytes = 48u << 20;
+    size_t max_site_bytes = 48u << 20;     // call sites and their system texts
+    size_t max_session_bytes = 48u << 20;  // last requests of live sessions
   };
   explicit Optimizer(Options options);
 

@@ -108,6 +108,12 @@ TextHistory::Census TextHistory::census() const {
   return out;
 }
 
+size_t TextHistory::bytes() const {
+  constexpr size_t kNode = 4 * sizeof(void*);  // of a hash table: links, the cached hash, the allocator's own
+  return sizeof *this + stable_.size() * (sizeof(Hash) + kNode) +
+         regions_.size() * (sizeof(Hash) + sizeof(Region) + kNode);
+}
+
 void TextHistory::save(std::string& out) const {
   base::put_number(out, seen_);
   base::put_number(out, static_cast<uint32_t>(began_with_));

@@ -38,6 +38,7 @@ class TextHistory {
     size_t once = 0;          // that changed once
   };
   Census census() const;
+  size_t bytes() const;  // of memory, about
 
   void save(std::string& out) const;
   void load(base::NumberReader& from);

@@ -109,15 +109,16 @@ Site& Linker::site_of(const KeptRequest& now, const base::KeyedHash& hash, const
   };
   if (const auto it = heads_.find(key); it != heads_.end())
     if (const auto site = by_id(it->second); site != sites_.end()) return *site;
-  std::string head = head_text(now);
+  const std::string head = head_text(now);
   const Sketch sketch = sketch_of(head);
   if (likely != nullptr)
     if (const auto site = by_id(likely->site);
         site != sites_.end() && site->dialect == now.request.dialect && likeness(site->sketch, sketch) >= kStillAlike)
       return take(*site);
   if (Site* site = alike(now, sketch, head); site != nullptr) return take(*site);
-  if (head.size() > kHeadBytes) head.resize(kHeadBytes + 1);
-  sites_.push_front({.id = next_site_++, .dialect = now.request.dialect, .sketch = sketch, .head = std::move(head)});
+  // A copy, since the text may be long.
+  sites_.push_front(
+      {.id = next_site_++, .dialect = now.request.dialect, .sketch = sketch, .head = head.substr(0, kHeadBytes + 1)});
   return take(sites_.front());
 }
 
