@@ -45,6 +45,11 @@ namespace {
 // Repeats are of requests whose answers are kept: as many as fit in memory, at 4 KiB each. Half a KiB is kept of one.
 size_t raw_keys_for(uint64_t max_memory_bytes) { return std::clamp<uint64_t>(max_memory_bytes >> 12, 1024, 65'536); }
 
+// A sixteenth of it for the bodies that explanations compare with.
+size_t explained_bytes_for(uint64_t max_memory_bytes) {
+  return std::clamp<uint64_t>(max_memory_bytes >> 4, 1 << 20, 16 << 20);
+}
+
 constexpr size_t kSalt_bytes = 32;
 constexpr size_t kMaxDefaultLoops = 4;
 
@@ -151,7 +156,8 @@ struct Instance::Parts {
                   .profiles = identity::Profiles::built_in().value(),
                   .semantic = semantic ? &semantic->stage() : nullptr,
                   .prefix = prefix ? &prefix->stage() : nullptr,
-                  .raw_keys = raw_keys_for(given.max_memory_bytes)},
+                  .raw_keys = raw_keys_for(given.max_memory_bytes),
+                  .explained_bytes = explained_bytes_for(given.max_memory_bytes)},
                  make_policy(given, salt, nullptr, subscriptions)),
         agent(given, {.clock = clock,
                       .metrics = metrics,

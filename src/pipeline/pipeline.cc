@@ -48,7 +48,7 @@ Pipeline::Pipeline(Parts parts, PolicyPtr policy)
       prefix_(parts.prefix),
       route_(parts.clock, parts.metrics),
       accounts_(parts.clock, parts.metrics, parts.ledger, parts.limits),
-      explanations_(parts.clock),
+      explanations_(parts.clock, parts.explained_bytes),
       policy_(std::move(policy)) {}
 
 void Pipeline::set_policy(PolicyPtr policy) {

@@ -36,6 +36,7 @@ class Pipeline {
     SemanticStage* semantic = nullptr;  // null: no such layer
     PrefixStage* prefix = nullptr;      // the same
     size_t raw_keys = 65'536;           // requests whose identification is remembered, for byte-equal repeats
+    size_t explained_bytes = 16 << 20;  // of bodies that went upstream, to compare later ones with
   };
   Pipeline(Parts parts, PolicyPtr policy);
 

@@ -124,12 +124,13 @@ class Builder {
 
 }  // namespace
 
-StepGraph build_graph(const GraphPlan& plan, int64_t rows, int64_t outputs) {
+base::Result<StepGraph> build_graph(const GraphPlan& plan, int64_t rows, int64_t outputs) {
   constexpr size_t kNodesPerLayer = 64, kOtherNodes = 32;  // more than the richest architecture has
   const size_t nodes = plan.weights.layers.size() * (kNodesPerLayer + plan.attention_nodes) + kOtherNodes;
   StepGraph out;
   const size_t bytes = nodes * ggml_tensor_overhead() + ggml_graph_overhead_custom(nodes, false);
-  out.context.reset(ggml_init({bytes, nullptr, /*no_alloc=*/true}));
+  PAYONCE_TRY(out.memory, Pages::make(bytes));
+  out.context.reset(ggml_init({bytes, out.memory.data(), /*no_alloc=*/true}));
   out.graph = ggml_new_graph_custom(out.context.get(), nodes, false);
   Builder(plan, out, rows).build(outputs);
   return out;

@@ -6,8 +6,10 @@
 
 #include <cstdint>
 
+#include "base/result.h"
 #include "engine/model/architecture.h"
 #include "engine/model/batch_invariance.h"
+#include "engine/model/pages.h"
 #include "engine/model/weights.h"
 
 namespace payonce::engine {
@@ -24,6 +26,7 @@ class AttentionNodes {
 };
 
 struct StepGraph {
+  Pages memory;  // of the context: there is room for more tensors than there are
   ggml_context_ptr context;
   ggml_cgraph* graph = nullptr;
   ggml_tensor* tokens = nullptr;       // I32 [rows]
@@ -41,7 +44,7 @@ struct GraphPlan {
       nullptr;  // products are made of no fewer columns than this says; null: of any number
 };
 
-// outputs: 0 … rows.
-StepGraph build_graph(const GraphPlan& plan, int64_t rows, int64_t outputs);
+// outputs: 0 … rows. kExhausted.
+base::Result<StepGraph> build_graph(const GraphPlan& plan, int64_t rows, int64_t outputs);
 
 }  // namespace payonce::engine

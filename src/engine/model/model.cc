@@ -140,9 +140,9 @@ class GgmlModel final : public Model {
                          .attention = pools_->nodes(),
                          .attention_nodes = pools_->nodes_per_layer(key.shape),
                          .at_least = options_.exactness == Exactness::kAlways ? &classes_ : nullptr};
-    step.graph = build_graph(plan, key.rows, key.outputs);
+    PAYONCE_TRY(step.graph, build_graph(plan, key.rows, key.outputs));
     PAYONCE_CHECK_OK(backend_->lay_out(step.graph.context.get(), step.graph.graph));
-    step.bytes = ggml_get_mem_size(step.graph.context.get());
+    step.bytes = ggml_used_mem(step.graph.context.get());
     return step;
   }
 

@@ -18,7 +18,7 @@ constexpr int32_t kQ8Group = 32;
 
 std::byte* PagedAttention::Kind::page(size_t layer_of_kind, int32_t block) const {
   PAYONCE_ASSERT(block >= 0 && block < blocks);
-  return memory + (layer_of_kind * static_cast<size_t>(blocks) + static_cast<size_t>(block)) * page_bytes();
+  return memory.data() + (layer_of_kind * static_cast<size_t>(blocks) + static_cast<size_t>(block)) * page_bytes();
 }
 
 base::Result<std::unique_ptr<PagedAttention>> PagedAttention::make(const Hyper& hyper, const KvSizes& sizes,
@@ -39,7 +39,7 @@ base::Result<std::unique_ptr<PagedAttention>> PagedAttention::make(const Hyper& 
       if (hyper.layer_is_sliding[static_cast<size_t>(i)] == sliding) kind.layers.push_back(i);
     }
     kind.blocks = kind.layers.empty() ? 0 : sliding ? sizes.sliding_blocks : sizes.full_blocks;
-    PAYONCE_CHECK_OK(out->reserve(kind));
+    PAYONCE_CHECK_OK(make_pool(kind));
   }
   out->layers_.resize(static_cast<size_t>(hyper.layers));
   for (Kind& kind : out->kinds_) {
@@ -51,25 +51,12 @@ base::Result<std::unique_ptr<PagedAttention>> PagedAttention::make(const Hyper& 
   return out;
 }
 
-PagedAttention::~PagedAttention() {
-  for (const Kind& kind : kinds_) {
-    if (kind.memory) munmap(kind.memory, kind.memory_bytes);
-  }
-}
-
-// Memory that costs nothing until a block is used; zeros, so that a page never holds a NaN that was not stored.
-base::Status PagedAttention::reserve(Kind& kind) {
+// A block costs nothing until it is used; zeros, so that a page never holds a NaN that was not stored.
+base::Status PagedAttention::make_pool(Kind& kind) {
   if (kind.layers.empty()) return {};
   if (kind.blocks < 1) return base::fail(base::Code::kInvalid, "a KV pool of no blocks");
-  kind.memory_bytes = kind.layers.size() * static_cast<size_t>(kind.blocks) * kind.page_bytes();
-  void* memory =
-      mmap(nullptr, kind.memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) {
-    return base::fail(base::Code::kExhausted, fmt::format("no memory for a KV pool of {} bytes: {}",
-                                                          kind.memory_bytes, std::strerror(errno)));
-  }
-  madvise(memory, kind.memory_bytes, MADV_HUGEPAGE);
-  kind.memory = static_cast<std::byte*>(memory);
+  PAYONCE_TRY(kind.memory, Pages::make(kind.layers.size() * static_cast<size_t>(kind.blocks) * kind.page_bytes()));
+  madvise(kind.memory.data(), kind.memory.size(), MADV_HUGEPAGE);
   return {};
 }
 

@@ -11,13 +11,13 @@
 #include "base/result.h"
 #include "engine/model/graph.h"
 #include "engine/model/kv_pools.h"
+#include "engine/model/pages.h"
 
 namespace payonce::engine {
 
 class PagedAttention final : public KvPools, public AttentionNodes {
  public:
   static base::Result<std::unique_ptr<PagedAttention>> make(const Hyper& hyper, const KvSizes& sizes, int threads);
-  ~PagedAttention() override;
 
   AttentionNodes& nodes() override { return *this; }
   size_t nodes_per_layer(const GraphShape&) const override { return 3; }
@@ -41,8 +41,7 @@ class PagedAttention final : public KvPools, public AttentionNodes {
     AttentionShape shape;
     std::vector<int> layers;  // of the model, in order
     int32_t blocks = 0;
-    std::byte* memory = nullptr;  // [layers][blocks] pages
-    size_t memory_bytes = 0;
+    Pages memory;                // [layers][blocks]
     std::vector<int64_t> slots;  // of the step's rows, see store_rows()
     std::unique_ptr<AttentionPlan> plan;
     size_t page_bytes() const { return engine::page_bytes(shape.page); }
@@ -56,7 +55,7 @@ class PagedAttention final : public KvPools, public AttentionNodes {
   };
 
   PagedAttention() = default;
-  base::Status reserve(Kind& kind);
+  static base::Status make_pool(Kind& kind);
   void begin_kind(Kind& kind, std::span<const SequenceRows> sequences, size_t rows);
   Kind& kind_of(Pool pool) { return kinds_[static_cast<size_t>(pool)]; }
   const Kind& kind_of(Pool pool) const { return kinds_[static_cast<size_t>(pool)]; }

@@ -1,10 +1,6 @@
 #include "engine/model/tensor_memory.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "base/assert.h"
 #include "engine/model/library_log.h"
@@ -16,10 +12,6 @@ namespace {
 constexpr size_t kReserved_bytes = size_t{64} << 30;  // of addresses alone
 constexpr size_t kGranule_bytes = size_t{2} << 20;
 
-base::Error exhausted(const std::string& why) {
-  return {base::Code::kExhausted, "no memory for a step's tensors: " + why};
-}
-
 // Where ggml's allocator put the tensors that are no views.
 ggml_backend_buffer_t buffer_of(const ggml_context* context) {
   for (ggml_tensor* each = ggml_get_first_tensor(context); each; each = ggml_get_next_tensor(context, each)) {
@@ -30,28 +22,16 @@ ggml_backend_buffer_t buffer_of(const ggml_context* context) {
 
 }  // namespace
 
-TensorMemory::~TensorMemory() {
-  if (base_) munmap(base_, kReserved_bytes);
-}
-
-base::Status TensorMemory::reserve() {
-  if (base_) return {};
-  void* const reserved =
-      mmap(nullptr, kReserved_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (reserved == MAP_FAILED)
-    return base::fail(exhausted(fmt::format("{} bytes of addresses: {}", kReserved_bytes, std::strerror(errno))));
-  base_ = static_cast<std::byte*>(reserved);
-  buffer_.reset(ggml_backend_cpu_buffer_from_ptr(base_, kReserved_bytes));
-  return {};
-}
-
 base::Status TensorMemory::grow(size_t bytes) {
   if (bytes <= usable_) return {};
-  PAYONCE_CHECK_OK(reserve());
+  if (!buffer_) {
+    PAYONCE_TRY(pages_, Pages::reserve(kReserved_bytes));
+    buffer_.reset(ggml_backend_cpu_buffer_from_ptr(pages_.data(), pages_.size()));
+  }
+  if (bytes > pages_.size() - kGranule_bytes)
+    return base::fail(base::Code::kExhausted, fmt::format("a step's tensors take {} bytes, too many", bytes));
   const size_t wanted = (bytes + kGranule_bytes - 1) / kGranule_bytes * kGranule_bytes;
-  if (wanted > kReserved_bytes) return base::fail(exhausted(fmt::format("{} bytes are too many", bytes)));
-  if (mprotect(base_, wanted, PROT_READ | PROT_WRITE) != 0)
-    return base::fail(exhausted(fmt::format("{} bytes: {}", bytes, std::strerror(errno))));
+  PAYONCE_CHECK_OK(pages_.use(wanted));
   usable_ = wanted;
   return {};
 }
@@ -61,7 +41,8 @@ base::Status TensorMemory::grow(size_t bytes) {
 base::Status TensorMemory::lay_out(ggml_context* context, ggml_cgraph* graph) {
   const LibraryErrors errors;
   const ggml_gallocr_ptr allocator(ggml_gallocr_new(ggml_backend_cpu_buffer_type()));
-  if (!ggml_gallocr_alloc_graph(allocator.get(), graph)) return base::fail(exhausted(errors.first()));
+  if (!ggml_gallocr_alloc_graph(allocator.get(), graph))
+    return base::fail(base::Code::kExhausted, "no memory for a step's tensors: " + errors.first());
   ggml_backend_buffer_t const laid = buffer_of(context);
   if (!laid) return {};
   PAYONCE_ASSERT(ggml_backend_buffer_get_size(laid) == ggml_gallocr_get_buffer_size(allocator.get(), 0));
@@ -69,7 +50,7 @@ base::Status TensorMemory::lay_out(ggml_context* context, ggml_cgraph* graph) {
   auto* const from = static_cast<std::byte*>(ggml_backend_buffer_get_base(laid));
   for (ggml_tensor* each = ggml_get_first_tensor(context); each; each = ggml_get_next_tensor(context, each)) {
     if (each->buffer != laid) continue;
-    each->data = base_ + (static_cast<std::byte*>(each->data) - from);
+    each->data = pages_.data() + (static_cast<std::byte*>(each->data) - from);
     each->buffer = buffer_.get();
   }
   return {};

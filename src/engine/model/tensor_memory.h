@@ -8,25 +8,20 @@
 #include <cstddef>
 
 #include "base/result.h"
+#include "engine/model/pages.h"
 
 namespace payonce::engine {
 
 class TensorMemory {
  public:
-  TensorMemory() = default;
-  ~TensorMemory();
-  TensorMemory(const TensorMemory&) = delete;
-  TensorMemory& operator=(const TensorMemory&) = delete;
-
   // Places the tensors of `graph`, all made in `context`, that have no place yet. kExhausted.
   base::Status lay_out(ggml_context* context, ggml_cgraph* graph);
 
  private:
-  base::Status reserve();
   base::Status grow(size_t bytes);
 
-  std::byte* base_ = nullptr;
-  size_t usable_ = 0;               // bytes from base_ on
+  Pages pages_;
+  size_t usable_ = 0;               // bytes of them
   ggml_backend_buffer_ptr buffer_;  // all reserved addresses, as ggml knows them
 };
 
