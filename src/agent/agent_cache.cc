@@ -73,8 +73,8 @@ struct Release {
 AgentCache::AgentCache(Options options, Parts parts)
     : options_(options),
       parts_(parts),
-      index_(options.index_bytes),
-      runs_(parts.clock),
+      index_(options.memory_bytes),
+      runs_(parts.clock, options.memory_bytes),
       observer_(parts.clock),
       counters_(std::make_unique<Counters>(parts.metrics)) {}
 

@@ -92,7 +92,7 @@ class AgentCache {
  public:
   struct Options {
     int64_t ttl_s = 7 * 24 * 3600;
-    uint64_t index_bytes = 256u << 20;
+    uint64_t memory_bytes = 256u << 20;  // of what is known of entries, of open tickets, of values that wait: each
     uint64_t value_limit_bytes = 8u << 20;
   };
   struct Parts {

@@ -250,7 +250,7 @@ TEST_F(Cache, ExplainsByTheNearestEntry) {
 }
 
 TEST_F(Cache, WhatTheIndexCannotHoldGoes) {
-  reopen({.index_bytes = 20'000});
+  reopen({.memory_bytes = 20'000});
   for (int i = 0; i < 200; ++i) EXPECT_EQ(put(question(std::to_string(i)), "1"), "stored");
   const uint64_t entries = cache->stats(Kind::kToolResult).entries;
   EXPECT_GT(entries, 5u);
@@ -258,6 +258,28 @@ TEST_F(Cache, WhatTheIndexCannotHoldGoes) {
   EXPECT_EQ(look_text(question("199")), "hit 1");
   EXPECT_EQ(look_text(question("0")), "miss parts");
   EXPECT_EQ(store->stats().memory_entries, entries);
+}
+
+TEST_F(Cache, AFloodOfTicketsOrOfUnfinishedRunsTakesNoMoreMemoryAndNobodyElsesTicket) {
+  reopen({.memory_bytes = 20'000});
+  const std::string bobs = ticket(question("bob's"), caller("bob"));
+  std::vector<std::string> anns;
+  for (int i = 0; i < 200; ++i) anns.push_back(ticket(question(std::to_string(i))));
+  EXPECT_EQ(commit({.ticket = anns.front(), .value = "1"}), "not_found");
+  EXPECT_EQ(commit({.ticket = anns.back(), .value = "1"}), "stored");
+  EXPECT_EQ(commit({.ticket = bobs, .value = "1"}, "bob"), "stored");
+
+  Question unfinished = question("run");
+  unfinished.run = "r";
+  int kept = 0;
+  for (int i = 0; i < 50; ++i) {
+    unfinished.parts.back().digest = base::sha256(std::to_string(1000 + i));
+    const std::string said = commit({.ticket = ticket(unfinished), .value = std::string(2000, '1'), .pending = true});
+    EXPECT_TRUE(said == "stored" || said == "no_room") << said;
+    if (said == "stored") ++kept;
+  }
+  EXPECT_GT(kept, 2);
+  EXPECT_LT(kept, 10);
 }
 
 TEST_F(Cache, WaitsForTheCallerThatComputesIt) {

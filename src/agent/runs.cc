@@ -7,8 +7,34 @@ namespace payonce::agent {
 namespace {
 
 constexpr int64_t kSweep_ms = 1'000;  // how often runs are looked through for values that nobody wants any more
+// What a table's node costs, and what was made of a question to be compared; that is still being filled in by others.
+constexpr size_t kNode_bytes = 128, kMeaning_bytes = 8192;
+
+size_t bytes_of(const std::vector<Observed>& all) {
+  size_t out = 0;
+  for (const Observed& one : all)
+    out += sizeof one + one.dependency.name.size() + one.dependency.value.size() + one.state.size();
+  return out;
+}
+
+size_t bytes_of(const Question& question) {
+  size_t out = sizeof question + question.versions.size() + question.tools_tag.size() + question.run.size() +
+               question.model.size() + question.text.size() + question.text_part.size();
+  for (const Part& part : question.parts) out += sizeof part + part.name.size();
+  for (const Dependency& dep : question.deps) out += sizeof dep + dep.name.size() + dep.value.size();
+  return out;
+}
 
 }  // namespace
+
+size_t Ticket::bytes() const {
+  return sizeof *this + 2 * (kNode_bytes + id.size() + key.size()) + bytes_of(observed) + bytes_of(*question) +
+         (by_meaning ? kMeaning_bytes : 0);
+}
+
+size_t Pending::bytes() const {
+  return sizeof *this + kNode_bytes + value.size() + entry->weight() + (by_meaning ? kMeaning_bytes : 0);
+}
 
 void Runs::release_locked(const std::string& key, bool published, Wakes& woken) {
   const auto lease = leases_.find(key);
@@ -29,10 +55,24 @@ void Runs::release(const std::string& key, bool published) {
   wake(woken);
 }
 
-void Runs::close_locked(Tickets::iterator ticket, Wakes& woken) {
-  release_locked(ticket->key, false, woken);
+void Runs::remove_locked(Tickets::iterator ticket) {
+  ticket_bytes_ -= ticket->bytes();
   by_id_.erase(ticket->id);
   tickets_.erase(ticket);
+}
+
+void Runs::close_locked(Tickets::iterator ticket, Wakes& woken) {
+  release_locked(ticket->key, false, woken);
+  remove_locked(ticket);
+}
+
+// One credential's flood takes no other's tickets, if it can be helped.
+void Runs::make_room_locked(const std::string& credential, size_t bytes, Wakes& woken) {
+  while (!tickets_.empty() && ticket_bytes_ + bytes > max_bytes_) {
+    const auto own = std::find_if(tickets_.begin(), tickets_.end(),
+                                  [&](const Ticket& t) { return t.caller.credential_id == credential; });
+    close_locked(own != tickets_.end() ? own : tickets_.begin(), woken);
+  }
 }
 
 void Runs::expire_locked(Wakes& woken) {
@@ -43,7 +83,7 @@ void Runs::expire_locked(Wakes& woken) {
   for (auto run = runs_.begin(); run != runs_.end();) {
     std::erase_if(run->second, [&](const auto& one) {
       if (one.second.expires_ms > now_ms) return false;
-      pending_bytes_ -= one.second.value.size();
+      pending_bytes_ -= one.second.bytes();
       return true;
     });
     run = run->second.empty() ? runs_.erase(run) : std::next(run);
@@ -55,13 +95,10 @@ void Runs::open(const Ticket& ticket) {
   {
     const std::lock_guard lock(mutex_);
     expire_locked(woken);
-    if (tickets_.size() >= kMaxTickets) {  // one credential's flood takes no other's tickets, if it can be helped
-      const std::string& who = ticket.caller.credential_id;
-      const auto own = std::find_if(tickets_.begin(), tickets_.end(),
-                                    [&](const Ticket& t) { return t.caller.credential_id == who; });
-      close_locked(own != tickets_.end() ? own : tickets_.begin(), woken);
-    }
+    const size_t bytes = ticket.bytes();
+    make_room_locked(ticket.caller.credential_id, bytes, woken);
     tickets_.push_back(ticket);
+    ticket_bytes_ += bytes;
     by_id_[ticket.id] = std::prev(tickets_.end());
     ++leases_[ticket.key].open;
   }
@@ -76,9 +113,8 @@ std::optional<Ticket> Runs::take(const std::string& id, std::string_view credent
     expire_locked(woken);
     const auto found = by_id_.find(id);
     if (found != by_id_.end() && found->second->caller.credential_id == credential) {
-      out = std::move(*found->second);
-      tickets_.erase(found->second);
-      by_id_.erase(found);
+      out = *found->second;
+      remove_locked(found->second);
     }
   }
   wake(woken);
@@ -110,10 +146,10 @@ bool Runs::keep(const std::string& run, Pending pending) {
     pending.expires_ms = clock_.monotonic_us() / 1000 + kTtl_ms;
     auto& entries = runs_[{pending.entry->credential, run}];
     const auto before = entries.find(pending.entry->key);
-    const uint64_t freed = before == entries.end() ? 0 : before->second.value.size();
-    kept = pending_bytes_ - freed + pending.value.size() <= kMaxPendingBytes;
+    const uint64_t freed = before == entries.end() ? 0 : before->second.bytes();
+    kept = pending_bytes_ - freed + pending.bytes() <= max_bytes_;
     if (kept) {
-      pending_bytes_ += pending.value.size() - freed;
+      pending_bytes_ += pending.bytes() - freed;
       entries[pending.entry->key] = std::move(pending);
     }
   }
@@ -137,7 +173,7 @@ std::vector<Pending> Runs::take_run(std::string_view credential, const std::stri
   if (found == runs_.end()) return out;
   const int64_t now_ms = clock_.monotonic_us() / 1000;
   for (auto& [key, pending] : found->second) {
-    pending_bytes_ -= pending.value.size();
+    pending_bytes_ -= pending.bytes();
     if (pending.expires_ms > now_ms) out.push_back(std::move(pending));
   }
   runs_.erase(found);
@@ -164,7 +200,7 @@ uint64_t Runs::drop_pending(std::string_view credential, const std::function<boo
     if (run->first.first == credential)
       dropped += std::erase_if(run->second, [&](const auto& one) {
         if (!is(one.second)) return false;
-        pending_bytes_ -= one.second.value.size();
+        pending_bytes_ -= one.second.bytes();
         return true;
       });
     run = run->second.empty() ? runs_.erase(run) : std::next(run);

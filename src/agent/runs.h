@@ -33,6 +33,8 @@ struct Ticket {
   std::vector<Observed> observed;         // of the dependencies that the lookup named
   pipeline::AskedQuestionPtr by_meaning;  // null: it was not looked up by meaning
   int64_t expires_ms = 0;                 // monotonic
+
+  size_t bytes() const;  // of memory, about
 };
 
 struct Pending {
@@ -40,14 +42,16 @@ struct Pending {
   base::Bytes value;
   pipeline::AskedQuestionPtr by_meaning;
   int64_t expires_ms = 0;  // monotonic
+
+  size_t bytes() const;  // of memory, about
 };
 
 class Runs {
  public:
   static constexpr int64_t kTtl_ms = 900'000;
-  static constexpr size_t kMaxTickets = 100'000;  // beyond it the oldest of the same credential expire
-  static constexpr uint64_t kMaxPendingBytes = 256u << 20;
-  explicit Runs(const base::Clock& clock) : clock_(clock) {}
+  // `max_bytes`: of tickets, beyond which the oldest of the same credential expire; and of values that wait, beyond
+  // which no more are taken.
+  explicit Runs(const base::Clock& clock, uint64_t max_bytes = 256u << 20) : clock_(clock), max_bytes_(max_bytes) {}
 
   void open(const Ticket& ticket);
   // Takes it away; its lease on the key holds until release(). nullopt: unknown, used, expired, or another
@@ -76,7 +80,9 @@ class Runs {
     Wakes waiting;
   };
   using Tickets = std::list<Ticket>;  // the oldest first
+  void remove_locked(Tickets::iterator ticket);
   void close_locked(Tickets::iterator ticket, Wakes& woken);
+  void make_room_locked(const std::string& credential, size_t bytes, Wakes& woken);
   void release_locked(const std::string& key, bool published, Wakes& woken);
   void expire_locked(Wakes& woken);
   static void wake(const Wakes& woken) {
@@ -84,12 +90,13 @@ class Runs {
   }
 
   const base::Clock& clock_;
+  const uint64_t max_bytes_;
   std::mutex mutex_;  // guards all below
   Tickets tickets_;
   std::unordered_map<std::string, Tickets::iterator> by_id_;
   std::unordered_map<std::string, Lease> leases_;  // by key
   std::map<RunKey, std::map<std::string, Pending>> runs_;
-  uint64_t pending_bytes_ = 0;
+  uint64_t ticket_bytes_ = 0, pending_bytes_ = 0;
   int64_t next_sweep_ms_ = 0;
 };
 

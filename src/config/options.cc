@@ -274,7 +274,9 @@ constexpr Option kOptions[] = {
      "/tmp/payonce-UID/PORT.sock"},
     {"agent.ttl", "--agent-ttl", seconds<AT(agent.ttl_s)>(), "how long an entry of the agent API may be given again"},
     {"agent.max_memory", "--agent-max-memory", size<AT(agent.max_memory_bytes)>(),
-     "what is known of the agent API's entries, in memory; the values count for max_memory and max_disk"},
+     "what is known of the agent API's entries, in memory; the values count for max_memory and max_disk; as much "
+     "again, "
+     "at most, for open tickets and for values whose run goes on"},
     {"record.file", "--record", text<AT(record_file)>(),
      "each finished request and its answer, a JSON line each, for audit and lint (docs/recording.md); a name in .zst "
      "is packed; default: nothing is recorded"},

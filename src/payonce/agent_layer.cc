@@ -16,7 +16,7 @@ AgentLayer::AgentLayer(const config::Settings& settings, Surroundings around)
       socket_setting_(settings.agent.socket),
       pool_({.threads = kPoolThreads, .waited_for = true}),
       meaning_(around.pipeline.semantic() ? std::make_unique<agent::Meaning>(*around.pipeline.semantic()) : nullptr),
-      cache_({.ttl_s = settings.agent.ttl_s, .index_bytes = settings.agent.max_memory_bytes},
+      cache_({.ttl_s = settings.agent.ttl_s, .memory_bytes = settings.agent.max_memory_bytes},
              {.clock = around.clock,
               .metrics = around.metrics,
               .store = around.store,
