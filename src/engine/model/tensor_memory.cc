@@ -9,7 +9,7 @@ namespace payonce::engine {
 
 namespace {
 
-constexpr size_t kReserved_bytes = size_t{64} << 30;  // of addresses alone
+constexpr size_t kReserved_bytes = size_t{16} << 30;  // of addresses alone
 constexpr size_t kGranule_bytes = size_t{2} << 20;
 
 // Where ggml's allocator put the tensors that are no views.
@@ -20,17 +20,24 @@ ggml_backend_buffer_t buffer_of(const ggml_context* context) {
   return nullptr;
 }
 
+// Fewer where the process may not have so many addresses (RLIMIT_AS).
+base::Result<Pages> reserve(size_t at_least) {
+  for (size_t bytes = kReserved_bytes; bytes > 2 * at_least; bytes /= 2)
+    if (auto pages = Pages::reserve(bytes)) return pages;
+  return Pages::reserve(at_least);
+}
+
 }  // namespace
 
 base::Status TensorMemory::grow(size_t bytes) {
   if (bytes <= usable_) return {};
+  const size_t wanted = (bytes + kGranule_bytes - 1) / kGranule_bytes * kGranule_bytes;
   if (!buffer_) {
-    PAYONCE_TRY(pages_, Pages::reserve(kReserved_bytes));
+    PAYONCE_TRY(pages_, reserve(wanted));
     buffer_.reset(ggml_backend_cpu_buffer_from_ptr(pages_.data(), pages_.size()));
   }
-  if (bytes > pages_.size() - kGranule_bytes)
+  if (wanted > pages_.size())
     return base::fail(base::Code::kExhausted, fmt::format("a step's tensors take {} bytes, too many", bytes));
-  const size_t wanted = (bytes + kGranule_bytes - 1) / kGranule_bytes * kGranule_bytes;
   PAYONCE_CHECK_OK(pages_.use(wanted));
   usable_ = wanted;
   return {};
