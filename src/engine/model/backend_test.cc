@@ -23,15 +23,14 @@ struct Doubling {
     ggml_build_forward_expand(graph, y);
   }
 
-  // Whether it comes out right, begun with `first`.
-  bool right(Backend& backend, float first) const {
-    std::vector<float> in(static_cast<size_t>(x->ne[0])), out(in.size());
+  // Whether it comes out right, begun with `first`. `in` and `out` have room for more.
+  bool right(Backend& backend, float first, std::vector<float>& in, std::vector<float>& out) const {
     std::iota(in.begin(), in.end(), first);
     if (!backend.prepare(graph)) return false;
     ggml_backend_tensor_set(x, in.data(), 0, ggml_nbytes(x));
     if (!backend.compute(graph)) return false;
     ggml_backend_tensor_get(y, out.data(), 0, ggml_nbytes(y));
-    for (size_t i = 0; i < in.size(); ++i)
+    for (size_t i = 0; i < static_cast<size_t>(x->ne[0]); ++i)
       if (out[i] != 2 * in[i]) return false;
     return true;
   }
@@ -53,21 +52,22 @@ TEST(Backend, GraphsShareTheirMemoryAndKeepTheirPlaces) {
   const Doubling small(8);
   ASSERT_TRUE((*backend)->lay_out(small.context.get(), small.graph));
   const void* const place = small.x->data;
-  EXPECT_TRUE(small.right(**backend, 1));
-
   constexpr int64_t kMebi = 1 << 20;
+  std::vector<float> in(2 * kMebi), out(2 * kMebi);
+  EXPECT_TRUE(small.right(**backend, 1, in, out));
+
   std::vector<Doubling> large;
   const size_t before = resident_bytes();
   for (int i = 0; i < 40; ++i) {
     large.emplace_back(kMebi + i);
     ASSERT_TRUE((*backend)->lay_out(large.back().context.get(), large.back().graph));
     EXPECT_EQ(large.back().x->buffer, small.x->buffer);
-    EXPECT_TRUE(large.back().right(**backend, static_cast<float>(i)));
+    EXPECT_TRUE(large.back().right(**backend, static_cast<float>(i), in, out));
   }
   EXPECT_LT(resident_bytes(), before + size_t{4 * 10 * kMebi});  // each alone takes 4 MiB or 8
   EXPECT_EQ(small.x->data, place);
-  EXPECT_TRUE(small.right(**backend, 3));
-  EXPECT_TRUE(large.front().right(**backend, 5));
+  EXPECT_TRUE(small.right(**backend, 3, in, out));
+  EXPECT_TRUE(large.front().right(**backend, 5, in, out));
 }
 
 }  // namespace
