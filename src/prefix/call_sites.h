@@ -95,8 +95,8 @@ class CallSites {
   mutable std::mutex mutex_;
   base::LruMap<Site> sites_;                                  // guarded by mutex_; weight: bytes
   base::LruMap<std::shared_ptr<const SegmentedText>> texts_;  // guarded by mutex_; by value; weight: bytes
-  base::LruMap<base::Hash128> known_fronts_{kMaxSites *
-                                            8};  // guarded by mutex_; hash of tools and system text → site
+  // Guarded by mutex_; hash of tools and system text → site.
+  base::LruMap<base::Hash128> known_fronts_{kMaxSites * 8};
 };
 
 }  // namespace payonce::prefix
