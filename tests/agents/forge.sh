@@ -33,4 +33,4 @@ if [[ ${1:-} == --unit ]]; then
 fi
 target=$(cargo metadata --format-version 1 --no-deps --locked |
   python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
-python3 "$here/forge_test.py" "$target/debug/forge" "$PAYONCE_BINARY"
+python3 "$here/forge_check.py" "$target/debug/forge" "$PAYONCE_BINARY"

@@ -1,4 +1,4 @@
-"""ForgeCode, run headless with a scripted model and a real Payonce: `forge_test.py FORGE PAYONCE`.
+"""ForgeCode, run headless with a scripted model and a real Payonce: `forge_check.py FORGE PAYONCE`.
 
 Python's library alone, so that it runs where a checkout of ForgeCode is built. forge.sh calls it.
 """
@@ -232,6 +232,6 @@ class ForgeTest(unittest.TestCase):
 
 if __name__ == "__main__":
     if len(sys.argv) < 3:
-        sys.exit("usage: forge_test.py FORGE PAYONCE [unittest arguments]")
+        sys.exit("usage: forge_check.py FORGE PAYONCE [unittest arguments]")
     FORGE, PAYONCE = sys.argv[1], sys.argv[2]
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
