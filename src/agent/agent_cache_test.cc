@@ -269,6 +269,12 @@ TEST_F(Cache, AFloodOfTicketsOrOfUnfinishedRunsTakesNoMoreMemoryAndNobodyElsesTi
   EXPECT_EQ(commit({.ticket = anns.back(), .value = "1"}), "stored");
   EXPECT_EQ(commit({.ticket = bobs, .value = "1"}, "bob"), "stored");
 
+  const std::string open = ticket(question("open"));
+  Question vast = question("vast");
+  vast.versions = std::string(20'000, 'v');
+  EXPECT_EQ(commit({.ticket = ticket(vast), .value = "1"}), "not_found");  // and it closes no other
+  EXPECT_EQ(commit({.ticket = open, .value = "1"}), "stored");
+
   Question unfinished = question("run");
   unfinished.run = "r";
   int kept = 0;

@@ -46,10 +46,16 @@ std::vector<PartMark> marks_of(const std::vector<Part>& parts) {
 
 std::string Entry::id() const { return "e-" + base::hex(base::sha256(key + '\n' + nonce)).substr(0, kIdDigits); }
 
+size_t weight_of(const std::vector<Observed>& all) {
+  size_t out = 0;
+  for (const Observed& seen : all)
+    out += 160 + seen.dependency.name.size() + seen.dependency.value.size() + seen.state.size();
+  return out;
+}
+
 size_t Entry::weight() const {
-  size_t out = sizeof(Entry) + 512 + key.size() + run.size() + 2 * intent.size();
+  size_t out = sizeof(Entry) + 512 + key.size() + run.size() + 2 * intent.size() + weight_of(observed);
   for (const PartMark& part : parts) out += 128 + part.name.size();
-  for (const Observed& seen : observed) out += 160 + seen.dependency.name.size() + seen.state.size();
   return out;
 }
 

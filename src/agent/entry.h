@@ -42,6 +42,7 @@ struct Entry {
   size_t weight() const;   // bytes of memory, about
 };
 using EntryPtr = std::shared_ptr<const Entry>;
+size_t weight_of(const std::vector<Observed>& all);  // the same
 
 // As the response store keeps it: the value's JSON, a line break, and the rest as JSON on one line.
 cache::EntryPtr stored_form(const Entry& entry, std::string_view value);

@@ -10,13 +10,6 @@ constexpr int64_t kSweep_ms = 1'000;  // how often runs are looked through for v
 // What a table's node costs, and what was made of a question to be compared; that is still being filled in by others.
 constexpr size_t kNode_bytes = 128, kMeaning_bytes = 8192;
 
-size_t bytes_of(const std::vector<Observed>& all) {
-  size_t out = 0;
-  for (const Observed& one : all)
-    out += sizeof one + one.dependency.name.size() + one.dependency.value.size() + one.state.size();
-  return out;
-}
-
 size_t bytes_of(const Question& question) {
   size_t out = sizeof question + question.versions.size() + question.tools_tag.size() + question.run.size() +
                question.model.size() + question.text.size() + question.text_part.size();
@@ -28,7 +21,7 @@ size_t bytes_of(const Question& question) {
 }  // namespace
 
 size_t Ticket::bytes() const {
-  return sizeof *this + 2 * (kNode_bytes + id.size() + key.size()) + bytes_of(observed) + bytes_of(*question) +
+  return sizeof *this + 2 * (kNode_bytes + id.size() + key.size()) + weight_of(observed) + bytes_of(*question) +
          (by_meaning ? kMeaning_bytes : 0);
 }
 
@@ -96,6 +89,7 @@ void Runs::open(const Ticket& ticket) {
     const std::lock_guard lock(mutex_);
     expire_locked(woken);
     const size_t bytes = ticket.bytes();
+    if (bytes > max_bytes_) return;
     make_room_locked(ticket.caller.credential_id, bytes, woken);
     tickets_.push_back(ticket);
     ticket_bytes_ += bytes;

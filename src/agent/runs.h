@@ -49,8 +49,8 @@ struct Pending {
 class Runs {
  public:
   static constexpr int64_t kTtl_ms = 900'000;
-  // `max_bytes`: of tickets, beyond which the oldest of the same credential expire; and of values that wait, beyond
-  // which no more are taken.
+  // `max_bytes`: of tickets, beyond which the oldest of the same credential expire (one that is larger by itself was
+  // never open); and of values that wait, beyond which no more are taken.
   explicit Runs(const base::Clock& clock, uint64_t max_bytes = 256u << 20) : clock_(clock), max_bytes_(max_bytes) {}
 
   void open(const Ticket& ticket);
