@@ -152,6 +152,7 @@ class FakeExchange final : public net::Exchange {
   void finish() override { finished = true; }
   void abort() override { aborted = true; }
   size_t unsent_bytes() const override { return unsent; }
+  bool is_behind() const override { return false; }
 
   net::ResponseHead answer;
   std::string written;

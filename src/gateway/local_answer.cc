@@ -3,17 +3,12 @@
 #include <string_view>
 #include <utility>
 
+#include "gateway/answer_headers.h"
 #include "llm/dialect.h"
 #include "llm/error_body.h"
 
 namespace payonce::gateway {
 namespace {
-
-constexpr size_t kClientHighWater_bytes = 1u << 20;  // unsent bytes at which the service waits for its client
-
-bool has_type(const net::ResponseHead& head, std::string_view type) {
-  return head.headers.get("content-type").value_or("").starts_with(type);
-}
 
 // Owner: the call, until its last word; the exchange's callbacks hold it as well, until it is over.
 class LocalAnswer final : public net::ResponseSink, public std::enable_shared_from_this<LocalAnswer> {
@@ -31,7 +26,7 @@ class LocalAnswer final : public net::ResponseSink, public std::enable_shared_fr
   void on_head(net::ResponseHead head) override {
     if (over_) return;
     head_ = std::move(head);
-    mode_ = has_type(head_, "application/json") ? Mode::kGather : Mode::kStream;
+    mode_ = has_type(head_.headers, "application/json") ? Mode::kGather : Mode::kStream;
     if (mode_ == Mode::kStream) exchange_->start(head_);
   }
   void on_data(base::Bytes chunk) override {
@@ -41,7 +36,7 @@ class LocalAnswer final : public net::ResponseSink, public std::enable_shared_fr
       return;
     }
     exchange_->write(std::move(chunk));
-    if (waiting_ || exchange_->unsent_bytes() <= kClientHighWater_bytes) return;
+    if (waiting_ || !exchange_->is_behind()) return;
     waiting_ = true;
     call_->pause();
   }
@@ -57,7 +52,7 @@ class LocalAnswer final : public net::ResponseSink, public std::enable_shared_fr
     if (over_) return;
     const int status = base::code_http_status(error.code);
     if (mode_ == Mode::kStream) {
-      if (has_type(head_, "text/event-stream"))
+      if (has_type(head_.headers, "text/event-stream"))
         exchange_->write(base::Bytes(llm::error_event(dialect_, status, error.message)));
       exchange_->abort();
     } else {

@@ -5,16 +5,6 @@
 #include "llm/error_body.h"
 
 namespace payonce::gateway {
-namespace {
-
-constexpr uint64_t kClientHighWater_bytes = 1u << 20;  // unsent bytes at which this reader waits for its client
-
-bool is_json(const net::ResponseHead& head) {
-  return head.headers.get("content-type").value_or("").starts_with("application/json");
-}
-
-}  // namespace
-
 Relay::Relay(std::shared_ptr<net::Exchange> exchange, std::shared_ptr<cache::Flight> flight, Options options)
     : exchange_(std::move(exchange)), flight_(std::move(flight)), options_(std::move(options)) {}
 
@@ -48,7 +38,7 @@ void Relay::pump() {
 }
 
 bool Relay::take() {
-  if (exchange_->unsent_bytes() > kClientHighWater_bytes) return false;  // on_drained comes back here
+  if (exchange_->is_behind()) return false;  // on_drained comes back here
   cache::Flight::Progress progress = flight_->take(reader_);
   if (should_ask_again(progress)) {
     const auto exchange = exchange_;
@@ -79,7 +69,7 @@ void Relay::begin(const net::ResponseHead& head, bool stored) {
   head_ = head;
   options_.status.upstream_status = head.status;
   options_.timing.upstream_us = options_.now_us() - options_.started_us;
-  if (is_json(head)) {
+  if (has_type(head.headers, "application/json")) {
     mode_ = Mode::kGather;
     return;
   }

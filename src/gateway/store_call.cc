@@ -8,8 +8,7 @@
 namespace payonce::gateway {
 namespace {
 
-constexpr size_t kClientHighWater_bytes = 1u << 20;  // unsent bytes at which the store waits for the client
-constexpr size_t kKeepLimit_bytes = 8u << 20;        // a longer answer is passed on as it comes, and not kept
+constexpr size_t kKeepLimit_bytes = 8u << 20;  // a longer answer is passed on as it comes, and not kept
 
 }  // namespace
 
@@ -48,7 +47,7 @@ void StoreCall::on_data(base::Bytes chunk) {
     return;
   }
   exchange_->write(std::move(chunk));
-  if (waiting_ || exchange_->unsent_bytes() <= kClientHighWater_bytes) return;
+  if (waiting_ || !exchange_->is_behind()) return;
   waiting_ = true;
   if (call_) call_->pause();
 }

@@ -79,6 +79,7 @@ void Http1Exchange::abort() {
   if (const auto connection = connection_) connection->abort();
 }
 size_t Http1Exchange::unsent_bytes() const { return connection_ ? connection_->output_.bytes() : 0; }
+bool Http1Exchange::is_behind() const { return connection_ && connection_->above_high_water_; }
 
 // The caller holds the connection: this may drop its last other owner.
 void Http1ServerConnection::release_exchange() {

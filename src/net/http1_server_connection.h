@@ -31,6 +31,7 @@ class Http1Exchange final : public Exchange {
   void finish() override;
   void abort() override;
   size_t unsent_bytes() const override;
+  bool is_behind() const override;
 
  private:
   friend class Http1ServerConnection;

@@ -55,6 +55,7 @@ class Http2Exchange final : public Exchange {
   void finish() override;
   void abort() override;
   size_t unsent_bytes() const override { return stream_ == nullptr ? 0 : stream_->out_bytes; }
+  bool is_behind() const override { return stream_ != nullptr && stream_->above_high_water; }
 
   void release();  // answered, or the client has left
   void closed();   // the client has left

@@ -42,10 +42,11 @@ class Exchange {
   virtual void finish() = 0;
   virtual void abort() = 0;  // cuts, so that the client sees that the answer is not complete (RST_STREAM, or close)
   virtual size_t unsent_bytes() const = 0;
+  // More is unsent than Limits::write_high_water_bytes: who writes should wait for on_drained.
+  virtual bool is_behind() const = 0;
 
-  std::function<void()>
-      on_drained;  // unsent_bytes() fell below Limits::write_low_water_bytes after being above high water
-  std::function<void()> on_closed;  // the client left before its answer was complete; last call of this exchange
+  std::function<void()> on_drained;  // it was behind, and unsent_bytes() fell below Limits::write_low_water_bytes
+  std::function<void()> on_closed;   // the client left before its answer was complete; last call of this exchange
 
  protected:
   RequestHead head_;
