@@ -7,8 +7,8 @@
 namespace payonce::prefix {
 namespace {
 
-using testing::Respeller;
-using testing::Session;
+using fixture::Respeller;
+using fixture::Session;
 
 // An agent's session whose body has about that many bytes.
 std::string session_body(size_t bytes, int turns) {

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "base/ascii.h"
 #include "semantic/verifier/lexicon.h"
 
 namespace payonce::agent {
@@ -15,22 +16,13 @@ using Phrases = std::vector<std::vector<std::string_view>>;
 constexpr std::string_view kBlanks = " \t\r\n\f\v";
 constexpr size_t kFewWords = 3;  // a full stop behind fewer may be what is asked for
 
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || is_upper(c); }
+using base::is_letter;
+using base::is_upper;
+using base::lowered;
+
 bool is_plain(std::string_view word) { return std::all_of(word.begin(), word.end(), is_letter); }
 
-std::string lower(std::string_view word) {
-  std::string out(word);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; });
-  return out;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
-}
+std::string_view trimmed(std::string_view text) { return base::trimmed(text, kBlanks); }
 
 std::vector<std::string_view> words_of(std::string_view text) {
   std::vector<std::string_view> out;
@@ -58,14 +50,14 @@ bool is_layout(std::string_view text) {
 std::string_view without_mark(std::string_view word, std::string_view marks) {
   if (word.size() < 2 || marks.find(word.back()) == std::string_view::npos) return word;
   const char before = word[word.size() - 2];
-  const bool number = before >= '0' && before <= '9' && word.back() != '!';
+  const bool number = base::is_digit(before) && word.back() != '!';
   return is_letter(before) || number ? word.substr(0, word.size() - 1) : word;
 }
 
 bool is_phrase(Words words, const std::vector<std::string_view>& phrase) {
   return std::equal(
       words.begin(), words.end(), phrase.begin(), phrase.end(),
-      [](std::string_view word, std::string_view form) { return lower(without_mark(word, ",.!")) == form; });
+      [](std::string_view word, std::string_view form) { return lowered(without_mark(word, ",.!")) == form; });
 }
 
 // How many words of the longest phrase stand at that end; never all of them.
@@ -109,7 +101,7 @@ std::string intent_of(std::string_view text) {
     if (i > 0) out += ' ';
     // A capital at the beginning says nothing; several make a name.
     const bool begins = i == 0 && is_plain(word) && std::count_if(word.begin(), word.end(), is_upper) == 1;
-    out += begins && is_upper(word[0]) ? lower(word) : std::string(word);
+    out += begins && is_upper(word[0]) ? lowered(word) : std::string(word);
   }
   return out;
 }

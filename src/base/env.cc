@@ -141,7 +141,7 @@ Result<std::string> read_file(Env& env, const std::string& path) {
 }
 
 Status write_file_atomic(Env& env, const std::string& path, std::string_view content) {
-  const std::string temporary = path + ".new";
+  const std::string temporary = path + std::string(kUnfinished);
   if (env.exists(temporary)) PAYONCE_CHECK_OK(env.remove(temporary));
   {
     PAYONCE_TRY(const auto file, env.open(temporary, Env::Mode::kAppend));

@@ -54,6 +54,9 @@ class PosixEnv final : public Env {
   bool exists(const std::string& path) const override;
 };
 
+// Behind the name of a file until all of it is there.
+inline constexpr std::string_view kUnfinished = ".new";
+
 Result<std::string> read_file(Env& env, const std::string& path);
 // Writes beside, syncs, renames: a reader sees the old or the new content, never a part.
 Status write_file_atomic(Env& env, const std::string& path, std::string_view content);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,7 +39,7 @@ inline std::string hex(const Digest& digest) {
 struct Hash128 {
   uint64_t low = 0;
   uint64_t high = 0;
-  bool operator==(const Hash128&) const = default;
+  auto operator<=>(const Hash128&) const = default;
 };
 inline std::string_view bytes_of(const Hash128& hash) { return {reinterpret_cast<const char*>(&hash), sizeof hash}; }
 struct Hash128Hasher {

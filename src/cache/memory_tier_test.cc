@@ -11,7 +11,7 @@
 namespace payonce::cache {
 namespace {
 
-std::shared_ptr<Entry> make_entry(const std::string& key, size_t body_bytes, double cost_usd = 0) {
+std::shared_ptr<Entry> sized_entry(const std::string& key, size_t body_bytes, double cost_usd = 0) {
   auto entry = std::make_shared<Entry>();
   entry->key = key;
   entry->body = base::Bytes(std::string(body_bytes, 'x'));
@@ -21,12 +21,12 @@ std::shared_ptr<Entry> make_entry(const std::string& key, size_t body_bytes, dou
 }
 
 uint64_t charge(size_t key_size, size_t body_bytes) {
-  return make_entry(std::string(key_size, 'k'), body_bytes)->charged_bytes();
+  return sized_entry(std::string(key_size, 'k'), body_bytes)->charged_bytes();
 }
 
 TEST(MemoryTier, AnEntryIsFoundUntilItExpires) {
   MemoryTier tier({});
-  tier.insert(make_entry("a", 10));
+  tier.insert(sized_entry("a", 10));
   EXPECT_EQ(tier.find("a", 999).entry->key, "a");
   const MemoryTier::Look look = tier.find("a", 1000);
   EXPECT_EQ(look.entry, nullptr);
@@ -38,8 +38,8 @@ TEST(MemoryTier, AnEntryIsFoundUntilItExpires) {
 
 TEST(MemoryTier, InsertReplacesAndCountsTheBytesOnce) {
   MemoryTier tier({});
-  tier.insert(make_entry("a", 10));
-  tier.insert(make_entry("a", 20));
+  tier.insert(sized_entry("a", 10));
+  tier.insert(sized_entry("a", 20));
   EXPECT_EQ(tier.find("a", 0).entry->body.size(), 20u);
   EXPECT_EQ(tier.entries(), 1u);
   EXPECT_EQ(tier.bytes(), charge(1, 20));
@@ -47,9 +47,9 @@ TEST(MemoryTier, InsertReplacesAndCountsTheBytesOnce) {
 
 TEST(MemoryTier, TheDearerOfTwoEquallyLargeEntriesStays) {
   MemoryTier tier({.capacity_bytes = 2 * charge(1, 100), .entry_limit_bytes = 1000, .shards = 1});
-  tier.insert(make_entry("d", 100, 0.5));
-  tier.insert(make_entry("c", 100, 0.001));
-  tier.insert(make_entry("n", 100, 0.01));
+  tier.insert(sized_entry("d", 100, 0.5));
+  tier.insert(sized_entry("c", 100, 0.001));
+  tier.insert(sized_entry("n", 100, 0.01));
   EXPECT_NE(tier.find("d", 0).entry, nullptr);
   EXPECT_NE(tier.find("n", 0).entry, nullptr);
   EXPECT_EQ(tier.find("c", 0).entry, nullptr);
@@ -58,27 +58,27 @@ TEST(MemoryTier, TheDearerOfTwoEquallyLargeEntriesStays) {
 
 TEST(MemoryTier, TheOftenReadOfTwoEntriesOfUnknownPriceStays) {
   MemoryTier tier({.capacity_bytes = 2 * charge(1, 100), .entry_limit_bytes = 1000, .shards = 1});
-  tier.insert(make_entry("h", 100));
-  tier.insert(make_entry("c", 100));
+  tier.insert(sized_entry("h", 100));
+  tier.insert(sized_entry("c", 100));
   for (int i = 0; i < 3; ++i) (void)tier.find("h", 0);
-  tier.insert(make_entry("n", 100));
+  tier.insert(sized_entry("n", 100));
   EXPECT_NE(tier.find("h", 0).entry, nullptr);
   EXPECT_EQ(tier.find("c", 0).entry, nullptr);
 }
 
 TEST(MemoryTier, WhatWasOnceReadOftenAgesAway) {
   MemoryTier tier({.capacity_bytes = 2 * charge(1, 100), .entry_limit_bytes = 1000, .shards = 1});
-  tier.insert(make_entry("h", 100));
+  tier.insert(sized_entry("h", 100));
   for (int i = 0; i < 5; ++i) (void)tier.find("h", 0);
-  for (int i = 0; i < 10; ++i) tier.insert(make_entry(std::string(1, static_cast<char>('0' + i)), 100));
+  for (int i = 0; i < 10; ++i) tier.insert(sized_entry(std::string(1, static_cast<char>('0' + i)), 100));
   EXPECT_EQ(tier.find("h", 0).entry, nullptr);
 }
 
 TEST(MemoryTier, AnEntryLargerThanAShardIsNotKeptAndEvictsNothing) {
   MemoryTier tier({.capacity_bytes = 2000, .entry_limit_bytes = 1000, .shards = 64});
   EXPECT_EQ(tier.shard_count(), 1u);
-  tier.insert(make_entry("a", 100));
-  tier.insert(make_entry("b", 5000));
+  tier.insert(sized_entry("a", 100));
+  tier.insert(sized_entry("b", 5000));
   EXPECT_NE(tier.find("a", 0).entry, nullptr);
   EXPECT_EQ(tier.find("b", 0).entry, nullptr);
 }
@@ -96,9 +96,9 @@ TEST(MemoryTier, APromotionIsDroppedWhenThePurgeCameBetween) {
   MemoryTier tier({});
   const uint64_t before = tier.ticket("a");
   EXPECT_FALSE(tier.erase("a"));
-  tier.promote(make_entry("a", 10), before);
+  tier.promote(sized_entry("a", 10), before);
   EXPECT_EQ(tier.find("a", 0).entry, nullptr);
-  tier.promote(make_entry("a", 10), tier.ticket("a"));
+  tier.promote(sized_entry("a", 10), tier.ticket("a"));
   EXPECT_NE(tier.find("a", 0).entry, nullptr);
 }
 
@@ -173,7 +173,7 @@ TEST(MemoryTier, BehavesAsTheNaiveModel) {
         case 2:
         case 3:
         case 4: {
-          const auto entry = make_entry(key, *rc::gen::inRange<size_t>(0, 11'000), *rc::gen::inRange(0, 4) * 0.01);
+          const auto entry = sized_entry(key, *rc::gen::inRange<size_t>(0, 11'000), *rc::gen::inRange(0, 4) * 0.01);
           entry->expires_ms = now_ms + *rc::gen::inRange(0, 300);
           tier.insert(entry);
           model.insert(entry);
@@ -197,7 +197,7 @@ TEST(MemoryTier, ManyThreadsNeverExceedTheCapacity) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 5000; ++i) {
         const std::string key = std::to_string((i * 7 + t * 13) % 200);
-        if (i % 3 == 0) tier.insert(make_entry(key, 1000 + static_cast<size_t>(i % 5000)));
+        if (i % 3 == 0) tier.insert(sized_entry(key, 1000 + static_cast<size_t>(i % 5000)));
         if (i % 50 == 0) tier.erase(key);
         const EntryPtr found = tier.find(key, 0).entry;
         if ((found && found->key != key) || tier.bytes() > capacity + 8 * 10'000) wrong = true;

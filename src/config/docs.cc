@@ -38,7 +38,7 @@ Each `[upstreams.NAME]` is one; their order in the file is the order of preferen
 upstream gets the caller's credential, unless `[keys]` are configured: those are for the gateway alone. A URL without
 a path gets `/v1`.
 )";
-constexpr std::string_view kKeys = R"(
+constexpr std::string_view kKeysSection = R"(
 ## Keys
 Each `[keys.NAME]` is a key of this gateway. With none, every credential passes through and is its own scope; with one
 or more, only these are let in.
@@ -82,7 +82,7 @@ std::string options_markdown() {
   }
   out.append(kSources);
   out.append(kUpstreams).append(keys_table(upstream_keys()));
-  out.append(kKeys).append(keys_table(key_keys()));
+  out.append(kKeysSection).append(keys_table(key_keys()));
   out.append(kStores).append(keys_table(vector_store_keys()));
   out.append(kPrices).append(keys_table(price_keys()));
   return out;

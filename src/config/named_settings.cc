@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace payonce::config {
 namespace {
 
@@ -50,9 +52,7 @@ void read_sha256(const TableReader& reader, KeySettings& out) {
     if (!reader.has("sha256")) reader.missing("sha256", "\"9f86…\" as `payonce key` prints it");
     return;
   }
-  out.sha256 = *text;
-  for (char& c : out.sha256)
-    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+  out.sha256 = base::lowered(*text);
   // The text is not repeated: it may be the key itself, put here by mistake.
   if (out.sha256.size() != kSha256HexDigits || out.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
     reader.wrong("sha256", fmt::format("expected 64 hex digits as `payonce key` prints them, found {} characters",

@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "base/ascii.h"
 #include "config/option_fields.h"
 
 namespace payonce::config {
@@ -331,8 +332,7 @@ const Option* find_option(std::string_view key) {
 std::string variable_of(std::string_view key) {
   std::string out = "PAYONCE_";
   for (const char c : key) {
-    const bool lower = c >= 'a' && c <= 'z';
-    out += c == '.' ? '_' : lower ? static_cast<char>(c - 'a' + 'A') : c;
+    out += c == '.' ? '_' : base::is_lower(c) ? static_cast<char>(c - 'a' + 'A') : c;
   }
   return out;
 }

@@ -11,7 +11,7 @@
 namespace payonce::config {
 namespace {
 
-constexpr Key kKeys[] = {
+constexpr Key kStoreKeys[] = {
     {"kind", "a word", "",
      "required; what the store speaks: qdrant, chroma, postgres (pgvector), or http (any other)"},
     {"url", "a URL", "", "required; its base URL; of postgres a connection string without a password"},
@@ -45,7 +45,7 @@ constexpr std::array<std::pair<std::string_view, VectorStoreKind>, 4> kKinds{
      {"chroma", VectorStoreKind::kChroma},
      {"http", VectorStoreKind::kHttp},
      {"postgres", VectorStoreKind::kPostgres}}};
-constexpr std::array<std::string_view, 6> kTaken = {"/healthz", "/readyz", "/metrics", "/payonce", "/v1", "/"};
+constexpr std::array<std::string_view, 6> kTakenPaths = {"/healthz", "/readyz", "/metrics", "/payonce", "/v1", "/"};
 
 bool read_kind(const TableReader& reader, VectorStoreSettings& out) {
   const auto text = reader.text("kind");
@@ -82,7 +82,7 @@ void read_address(const TableReader& reader, const VectorStoreSettings& store, r
 void read_prefix(const TableReader& reader, VectorStoreSettings& out) {
   out.prefix = reader.text("prefix").value_or("/retrieval/" + out.name);
   while (out.prefix.size() > 1 && out.prefix.ends_with('/')) out.prefix.pop_back();
-  const bool taken = std::ranges::any_of(kTaken, [&](std::string_view path) {
+  const bool taken = std::ranges::any_of(kTakenPaths, [&](std::string_view path) {
     return out.prefix == path || (path.size() > 1 && out.prefix.starts_with(fmt::format("{}/", path)));
   });
   const bool printable =
@@ -141,13 +141,13 @@ void read_rules(const TableReader& reader, VectorStoreSettings& out) {
 
 }  // namespace
 
-std::span<const Key> vector_store_keys() { return kKeys; }
+std::span<const Key> vector_store_keys() { return kStoreKeys; }
 
 std::vector<VectorStoreSettings> read_vector_stores(const toml::table& root, const std::string& file,
                                                     const GetEnv& env, base::Env& files, Problems& problems) {
   std::vector<VectorStoreSettings> out;
   for (const NamedTable& named : named_tables(root, "retrieval", file, problems, true)) {
-    const TableReader reader(*named.table, "retrieval." + named.name, file, kKeys, problems);
+    const TableReader reader(*named.table, "retrieval." + named.name, file, kStoreKeys, problems);
     VectorStoreSettings store{.name = named.name};
     if (!read_kind(reader, store)) continue;
     auto upstream = std::make_shared<route::Upstream>();

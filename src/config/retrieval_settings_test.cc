@@ -9,16 +9,16 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-struct Read {
+struct ReadStores {
   std::vector<VectorStoreSettings> stores;
   std::string problems;
 };
 
-Read read(std::string_view content) {
+ReadStores read_stores(std::string_view content) {
   const toml::table root = toml::parse(content);
   base::PosixEnv files;
   Problems problems;
-  Read out;
+  ReadStores out;
   out.stores =
       read_vector_stores(root, "payonce.toml", [](std::string_view) { return std::nullopt; }, files, problems);
   if (const auto status = problems.status(); !status) out.problems = status.error().message;
@@ -26,7 +26,7 @@ Read read(std::string_view content) {
 }
 
 TEST(VectorStores, TakeTheirDefaultsByKindAndKeepTheOrderOfTheFile) {
-  const Read got = read(R"([retrieval]
+  const ReadStores got = read_stores(R"([retrieval]
 ttl = "5m"
 [retrieval.zebra]
 kind = "qdrant"
@@ -51,7 +51,7 @@ ttl = "90s"
 }
 
 TEST(VectorStores, OfHttpNameWhatReadsAndWhereTheQueryIs) {
-  const Read got = read(R"([retrieval.w]
+  const ReadStores got = read_stores(R"([retrieval.w]
 kind = "http"
 url = "http://127.0.0.1:9200"
 read = ["POST /*/_search"]
@@ -65,7 +65,7 @@ settle = "0s"
 }
 
 TEST(VectorStores, SayWhatIsWrongAndWhere) {
-  const Read got = read(R"([retrieval.a]
+  const ReadStores got = read_stores(R"([retrieval.a]
 kind = "quadrant"
 url = "http://h"
 [retrieval.b]

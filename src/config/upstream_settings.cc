@@ -6,12 +6,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
 #include "prompt_cache/rules.h"
 
 namespace payonce::config {
 namespace {
 
-constexpr Key kKeys[] = {
+constexpr Key kUpstreamKeys[] = {
     {"kind", "a word", "\"openai\"", "what it speaks by nature: openai, or anthropic"},
     {"base_url", "a URL", "", "required; with or without /v1. Also spelled url"},
     {"url", "a URL", "", "the same as base_url"},
@@ -87,9 +88,8 @@ void set_anthropic_url(route::Upstream& out, const std::string& url) {
 }
 
 base::Result<std::string> key_in(std::string_view text, std::string_view from) {
-  const size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return base::fail(base::Code::kInvalid, fmt::format("{} is empty", from));
-  const std::string_view key = text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+  const std::string_view key = base::trimmed(text);
+  if (key.empty()) return base::fail(base::Code::kInvalid, fmt::format("{} is empty", from));
   if (!std::ranges::all_of(key, [](char c) { return c > ' ' && c < 0x7F; }))  // it becomes a header
     return base::fail(base::Code::kInvalid, fmt::format("{} must hold one key and nothing else", from));
   return std::string(key);
@@ -186,13 +186,13 @@ void read_connection(const TableReader& reader, base::Env& files, route::Upstrea
     reader.wrong("ca_file", content.error().message);
 }
 
-std::span<const Key> upstream_keys() { return kKeys; }
+std::span<const Key> upstream_keys() { return kUpstreamKeys; }
 
 std::vector<route::UpstreamPtr> read_upstreams(const toml::table& root, const std::string& file, const GetEnv& env,
                                                base::Env& files, Problems& problems) {
   std::vector<route::UpstreamPtr> out;
   for (const NamedTable& named : named_tables(root, "upstreams", file, problems)) {
-    const TableReader reader(*named.table, "upstreams." + named.name, file, kKeys, problems);
+    const TableReader reader(*named.table, "upstreams." + named.name, file, kUpstreamKeys, problems);
     auto upstream = std::make_shared<route::Upstream>();
     upstream->name = named.name;
     const std::string kind = reader.text("kind").value_or("openai");

@@ -15,7 +15,7 @@ namespace {
 
 // Rows at which a further text no longer makes the others cheaper: from about 100 on, a row costs the same.
 constexpr size_t kBatchTokens = 112;
-constexpr size_t kBytesPerToken = 4;  // of usual English text; only to guess a batch's size
+constexpr size_t kUsualBytesPerToken = 4;  // of usual English text; only to guess a batch's size
 
 }  // namespace
 
@@ -53,7 +53,7 @@ void LocalEmbedder::run() {
   while (true) {
     size_t tokens = 0;
     std::vector<WaitingText> batch = waiting_.take(kBatchTokens, [&](const WaitingText& next) {
-      tokens += 2 + next.text.size() / kBytesPerToken;
+      tokens += 2 + next.text.size() / kUsualBytesPerToken;
       return tokens <= kBatchTokens;
     });
     if (batch.empty()) return;

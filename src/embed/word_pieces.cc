@@ -12,7 +12,7 @@ constexpr std::string_view kWordMark = "\xE2\x96\x81";  // U+2581
 // A longer word is [UNK] to the reference (max_input_chars_per_word); libllama would take it to pieces.
 constexpr size_t kMaxWordLetters = 100;
 
-constexpr size_t kBytesPerToken = 32;  // more than nearly any text has
+constexpr size_t kMaxBytesPerToken = 32;  // more than nearly any text has
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
@@ -99,7 +99,7 @@ base::Result<WordPieces::Tokens> WordPieces::tokenize(std::string_view text) con
   const auto room = static_cast<size_t>(max_tokens_ - 2);
   std::vector<int32_t> ids;
   // Of a long text no more is taken to pieces than is read. A cut at white space changes no earlier piece.
-  size_t end = room * kBytesPerToken;
+  size_t end = room * kMaxBytesPerToken;
   do {
     while (end < text.size() && !is_space(text[end])) ++end;
     const std::string_view part = text.substr(0, end);

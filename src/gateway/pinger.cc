@@ -10,8 +10,8 @@ namespace payonce::gateway {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{1000};
-constexpr net::CallTimeouts kTimeouts{.connect_ms = 5'000, .first_byte_ms = 30'000, .idle_ms = 10'000};
-constexpr size_t kMaxAnswer_bytes = 64 * 1024;
+constexpr net::CallTimeouts kPingTimeouts{.connect_ms = 5'000, .first_byte_ms = 30'000, .idle_ms = 10'000};
+constexpr size_t kMaxPingAnswer_bytes = 64 * 1024;
 
 // Those of the request, without what speaks of that one request alone.
 net::Headers ping_headers(const net::Headers& from_client, const route::Upstream& upstream, llm::Dialect dialect) {
@@ -38,7 +38,7 @@ class Pinger::Sink final : public net::ResponseSink {
       : pinger_(std::move(pinger)), stage_(stage), ping_(std::move(ping)), number_(number) {}
   void on_head(net::ResponseHead head) override { status_ = head.status; }
   void on_data(base::Bytes chunk) override {
-    if (body_.size() + chunk.size() <= kMaxAnswer_bytes) body_.append(chunk.view());
+    if (body_.size() + chunk.size() <= kMaxPingAnswer_bytes) body_.append(chunk.view());
   }
   void on_end() override {
     if (std::exchange(told_, true)) return;
@@ -141,7 +141,7 @@ void Pinger::send(const std::shared_ptr<const Held>& held, uint64_t number) {
     auto destination = parts_.upstreams.destination(ping.upstream, held->target, ping.prepared->dialect, held->wire);
     if (!destination) return sink->fail(destination.error(), false);
     head.target = std::move(destination->target);
-    call = destination->client->send(destination->origin, std::move(head), ping.body, kTimeouts, sink);
+    call = destination->client->send(destination->origin, std::move(head), ping.body, kPingTimeouts, sink);
   }
   calls_[number] = std::move(call);
 }

@@ -31,7 +31,7 @@ struct Sent {
   std::shared_ptr<net::ResponseSink> sink;
 };
 
-class ScriptedService final : public net::LocalService {
+class ScriptedProvider final : public net::LocalService {
  public:
   std::shared_ptr<net::Call> send(net::RequestHead head, base::Bytes body, std::string, net::EventLoop&,
                                   std::shared_ptr<net::ResponseSink> sink) override {
@@ -59,7 +59,7 @@ class ScriptedService final : public net::LocalService {
   };
 };
 
-struct PingerTest : pipeline::testing::KeepAliveFixture {
+struct PingerTest : pipeline::fixture::KeepAliveFixture {
   PingerTest() {
     upstream = make_upstream(&service);
     set_budget(1);
@@ -112,7 +112,7 @@ struct PingerTest : pipeline::testing::KeepAliveFixture {
   void ask(int session, int turns = 1) {
     on_loop([&] {
       fetch(body_of(session, turns));
-      loop.post([&] { service.answer(answer_of(0, pipeline::testing::kPrefix_tokens)); });
+      loop.post([&] { service.answer(answer_of(0, pipeline::fixture::kPrefix_tokens)); });
     });
   }
   void tick(int64_t later_ms) {
@@ -121,7 +121,7 @@ struct PingerTest : pipeline::testing::KeepAliveFixture {
   }
 
   net::EventLoop loop;
-  ScriptedService service;
+  ScriptedProvider service;
   Upstreams upstreams{loop, {}};
   std::shared_ptr<Pinger> pinger =
       std::make_shared<Pinger>(Pinger::Parts{loop, upstreams, pool, stage, [this] { return pipeline->policy(); }});
@@ -143,7 +143,7 @@ TEST_F(PingerTest, APingGoesAsTheRequestWentJustBeforeTheTtlEnds) {
   EXPECT_FALSE(ping.head.headers.get("idempotency-key"));
   EXPECT_EQ(part(ping.body, "\"system\"", "\"messages\""), part(first.body, "\"system\"", "\"messages\""));
   EXPECT_NE(ping.body.find(R"("max_tokens":0)"), std::string::npos);
-  on_loop([&] { service.answer(answer_of(pipeline::testing::kPrefix_tokens, 0, "max_tokens")); });
+  on_loop([&] { service.answer(answer_of(pipeline::fixture::kPrefix_tokens, 0, "max_tokens")); });
   EXPECT_EQ(stage.stats().pings, 1u);
   EXPECT_GT(stage.stats().usd, 0);
 }
@@ -197,8 +197,8 @@ TEST_F(PingerTest, GoesOverAConnectionAsRequestsDo) {
     net::ResponseHead head;
     head.headers.add("Content-Type", "application/json");
     const bool first = bodies.size() == 1;
-    exchange->respond(std::move(head), base::Bytes(answer_of(first ? 0 : pipeline::testing::kPrefix_tokens,
-                                                             first ? pipeline::testing::kPrefix_tokens : 0)));
+    exchange->respond(std::move(head), base::Bytes(answer_of(first ? 0 : pipeline::fixture::kPrefix_tokens,
+                                                             first ? pipeline::fixture::kPrefix_tokens : 0)));
   });
   auto remote = std::make_shared<route::Upstream>(*make_upstream(nullptr));
   remote->base_url = fmt::format("http://127.0.0.1:{}/v1", server.port());

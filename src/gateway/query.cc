@@ -1,5 +1,7 @@
 #include "gateway/query.h"
 
+#include "base/ascii.h"
+
 namespace payonce::gateway {
 
 std::optional<std::string> query_value(std::string_view query, std::string_view name) {
@@ -8,23 +10,9 @@ std::optional<std::string> query_value(std::string_view query, std::string_view 
     const std::string_view pair = query.substr(0, end);
     const size_t equals = pair.find('=');
     if (pair.substr(0, equals) == name && equals != std::string_view::npos) {
-      const std::string_view raw = pair.substr(equals + 1);
-      std::string out;
-      for (size_t i = 0; i < raw.size(); ++i) {
-        const auto digit = [](char c) {
-          return c >= '0' && c <= '9'   ? c - '0'
-                 : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                 : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                        : -1;
-        };
-        if (raw[i] == '%' && i + 2 < raw.size() && digit(raw[i + 1]) >= 0 && digit(raw[i + 2]) >= 0) {
-          out.push_back(static_cast<char>(digit(raw[i + 1]) * 16 + digit(raw[i + 2])));
-          i += 2;
-        } else {
-          out.push_back(raw[i] == '+' ? ' ' : raw[i]);
-        }
-      }
-      return out;
+      std::string value(pair.substr(equals + 1));
+      std::ranges::replace(value, '+', ' ');
+      return base::percent_decoded(value);
     }
     query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
   }

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "base/ascii.h"
 #include "gateway/answer_headers.h"
 #include "gateway/store_call.h"
 #include "identity/canonical.h"
@@ -33,18 +34,11 @@ bool counts(std::string_view name) {
                               [&](std::string_view known) { return net::equals_ignoring_case(known, name); });
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 // The fields that count, sorted, each with its length in front.
 std::string counting_fields(const net::Headers& headers) {
   std::vector<std::string> lines;
   headers.for_each([&](std::string_view name, std::string_view value) {
-    if (counts(name)) lines.push_back(fmt::format("{}:{}:{}\n", lower(name), value.size(), value));
+    if (counts(name)) lines.push_back(fmt::format("{}:{}:{}\n", base::lowered(name), value.size(), value));
   });
   std::ranges::stable_sort(lines);
   std::string out;
@@ -52,7 +46,7 @@ std::string counting_fields(const net::Headers& headers) {
   return out;
 }
 
-bool is_json(const net::ResponseHead& head) {
+bool is_plain_json(const net::ResponseHead& head) {
   return has_type(head.headers, "application/json") && !head.headers.get("content-encoding");
 }
 
@@ -183,7 +177,7 @@ void RetrievalProxy::fetch(const std::shared_ptr<Visit>& visit, const retrieval:
   const auto self = shared_from_this();
   StoreCall::Hooks hooks;
   hooks.head = [self, visit, asked](net::ResponseHead& head) {
-    const bool kept = head.status == 200 && is_json(head);
+    const bool kept = head.status == 200 && is_plain_json(head);
     visit->timing.upstream_us = self->parts_.clock.monotonic_us() - visit->started_us;
     visit->status.upstream_status = head.status;
     visit->status.stored = kept && asked->store;

@@ -11,8 +11,8 @@
 namespace payonce::gateway {
 namespace {
 
-constexpr net::CallTimeouts kTimeouts{.connect_ms = 1'000, .first_byte_ms = 5'000, .idle_ms = 5'000};
-constexpr size_t kMaxAnswer_bytes = 16 << 20;
+constexpr net::CallTimeouts kTokenizeTimeouts{.connect_ms = 1'000, .first_byte_ms = 5'000, .idle_ms = 5'000};
+constexpr size_t kMaxTokens_bytes = 16 << 20;
 
 net::Headers question_headers(const net::Headers& from_client, const route::Upstream& upstream) {
   net::Headers out;
@@ -64,7 +64,7 @@ class Tokenizer::Sink final : public net::ResponseSink, public std::enable_share
   }
   void on_head(net::ResponseHead head) override { status_ = head.status; }
   void on_data(base::Bytes chunk) override {
-    if (body_.size() + chunk.size() <= kMaxAnswer_bytes) body_.append(chunk.view());
+    if (body_.size() + chunk.size() <= kMaxTokens_bytes) body_.append(chunk.view());
   }
   void on_end() override {
     auto tokens = status_ == 200 ? pipeline::tokens_in(body_) : std::nullopt;
@@ -123,7 +123,7 @@ void Tokenizer::ask(pipeline::TokenQuestion question, const net::RequestHead& he
   const base::Bytes body(std::move(question.body));
   const auto sink = std::make_shared<Sink>(loop_, shared_, std::move(question), std::move(go_on));
   sink->began(now_us, within_ms);
-  (void)destination->client->send(destination->origin, std::move(ask), body, kTimeouts, sink);
+  (void)destination->client->send(destination->origin, std::move(ask), body, kTokenizeTimeouts, sink);
   engine.late ? sink->go_on() : sink->wait(within_ms);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "history/usage.h"
 #include "llm/response.h"
 
@@ -103,10 +104,8 @@ void set_response(Call& call, const Json& body, Arena& arena) {
 std::string_view session_of_headers(const Json& headers, Arena& arena) {
   std::string_view found;
   const auto look = [&](std::string_view name, const Json& value) {
-    std::string lower(name);
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-      return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c == '_' ? '-' : c;
-    });
+    std::string lower = base::lowered(name);
+    std::ranges::replace(lower, '_', '-');
     for (const std::string_view known : {"x-claude-code-session-id", "session-id", "x-session-id",
                                          "helicone-session-id", "x-opencode-session", "conversation-id"})
       if (lower == known) found = value.is_array() ? Json().text(arena) : value.text(arena);

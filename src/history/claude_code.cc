@@ -16,7 +16,7 @@
 namespace payonce::history {
 namespace {
 
-constexpr std::array<std::string_view, 9> kTypes = {
+constexpr std::array<std::string_view, 9> kClaudeCodeTypes = {
     "user",       "assistant",  "progress", "system", "summary", "file-history-snapshot", "queue-operation",
     "attachment", "last-prompt"};
 
@@ -183,7 +183,7 @@ class ClaudeCode : public Reader {
 
 bool claims_claude_code(const Json& value) {
   const std::string_view type = value["type"].word();
-  if (std::find(kTypes.begin(), kTypes.end(), type) == kTypes.end()) return false;
+  if (std::find(kClaudeCodeTypes.begin(), kClaudeCodeTypes.end(), type) == kClaudeCodeTypes.end()) return false;
   if (type == "summary") return bool(value["leafUuid"]);
   if (type == "file-history-snapshot") return bool(value["snapshot"]);
   return value["sessionId"].is_string() && !value["request"];

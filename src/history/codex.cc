@@ -13,8 +13,8 @@
 namespace payonce::history {
 namespace {
 
-constexpr std::array<std::string_view, 6> kTypes = {"session_meta", "turn_context", "response_item",
-                                                    "event_msg",    "compacted",    "token_usage_record"};
+constexpr std::array<std::string_view, 6> kCodexTypes = {"session_meta", "turn_context", "response_item",
+                                                         "event_msg",    "compacted",    "token_usage_record"};
 
 struct Counts {
   int64_t input = 0, cached = 0, written = 0, output = 0;
@@ -170,7 +170,7 @@ class Codex : public Reader {
 
 bool claims_codex(const Json& value) {
   return value["payload"].is_object() &&
-         std::find(kTypes.begin(), kTypes.end(), value["type"].word()) != kTypes.end();
+         std::find(kCodexTypes.begin(), kCodexTypes.end(), value["type"].word()) != kCodexTypes.end();
 }
 
 std::unique_ptr<Reader> make_codex(Sink& sink) { return std::make_unique<Codex>(sink); }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace payonce::history {
 
 // Past the opening quote; leaves `at_` behind the closing one.
@@ -51,8 +53,7 @@ bool Csv::next(Row& row, size_t limit) {
 bool has_csv_header(std::string_view text) {
   const std::string_view line = text.substr(0, std::min(text.find('\n'), size_t{16384}));
   const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("_ .-,\"\r").find(c) != std::string_view::npos;
+    return base::is_alphanumeric(c) || std::string_view("_ .-,\"\r").find(c) != std::string_view::npos;
   };
   return line.find(',') != std::string_view::npos && std::all_of(line.begin(), line.end(), plain);
 }

@@ -10,11 +10,13 @@
 namespace payonce::history {
 namespace {
 
-constexpr std::array<std::string_view, 11> kTypes = {"GENERATION", "SPAN",      "EVENT", "EMBEDDING",
-                                                     "AGENT",      "TOOL",      "CHAIN", "RETRIEVER",
-                                                     "EVALUATOR",  "GUARDRAIL", "trace"};
+constexpr std::array<std::string_view, 11> kLangfuseTypes = {"GENERATION", "SPAN",      "EVENT", "EMBEDDING",
+                                                             "AGENT",      "TOOL",      "CHAIN", "RETRIEVER",
+                                                             "EVALUATOR",  "GUARDRAIL", "trace"};
 
-bool is_type(std::string_view type) { return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end(); }
+bool is_type(std::string_view type) {
+  return std::find(kLangfuseTypes.begin(), kLangfuseTypes.end(), type) != kLangfuseTypes.end();
+}
 
 // Keys as the SDKs spell them: input_cached_tokens (OpenAI), cache_read_input_tokens (Anthropic), input_cache_read
 // (LangChain), input_cache_creation…, …ephemeral_1h….

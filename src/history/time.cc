@@ -2,6 +2,7 @@
 #include <charconv>
 #include <chrono>
 
+#include "base/ascii.h"
 #include "history/json.h"
 
 namespace payonce::history {
@@ -43,8 +44,7 @@ std::optional<int64_t> parse_time_ms(std::string_view text) {
   }
   if (at < text.size() && text[at] == '.') {
     int64_t scale = 100;
-    for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, scale /= 10)
-      ms += (text[at] - '0') * scale;
+    for (++at; at < text.size() && base::is_digit(text[at]); ++at, scale /= 10) ms += (text[at] - '0') * scale;
   }
   if (at < text.size() && (text[at] == '+' || text[at] == '-')) {
     const int hours = digits(text, at + 1, 2),

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/hash.h"
 #include "identity/canonical_number.h"
 
@@ -51,10 +52,10 @@ const Shapes& shapes_of(Dialect dialect) {
 // Smaller parts are hashed as fast as they are found.
 constexpr size_t kKnownPartBytes = 512;
 
-class Writer {
+class FormWriter {
  public:
-  Writer(const llm::Request& request, const Profile& generic, const Profile& profile, PartDigests* known,
-         uint32_t elided, std::string_view scope)
+  FormWriter(const llm::Request& request, const Profile& generic, const Profile& profile, PartDigests* known,
+             uint32_t elided, std::string_view scope)
       : tape_(request.tape),
         text_(request.body.view()),
         dialect_(request.dialect),
@@ -137,21 +138,21 @@ class Writer {
   std::vector<std::vector<Member>> spare_;
 };
 
-std::string_view Writer::decoded(uint32_t node, std::string& storage) const {
+std::string_view FormWriter::decoded(uint32_t node, std::string& storage) const {
   const JsonNode& string = tape_[node];
   if (!string.escaped) return text_.substr(string.begin + 1, string.size - 2);
   storage = tape_.decoded(text_, node);
   return storage;
 }
 
-std::string_view Writer::text_at(uint32_t object, std::string_view key, std::string& storage) const {
+std::string_view FormWriter::text_at(uint32_t object, std::string_view key, std::string& storage) const {
   const uint32_t node = tape_.find(text_, object, key);
   return node != llm::Tape::kNone && tape_[node].type == JsonType::kString ? decoded(node, storage)
                                                                            : std::string_view();
 }
 
 // The parts that are large and come again: they stand in the form as digests.
-bool Writer::is_part() const {
+bool FormWriter::is_part() const {
   if (path_.size() == 1)
     return path_[0] == "tools" || path_[0] == "system" || path_[0] == "instructions" ||
            path_[0] == "systemInstruction";
@@ -159,7 +160,7 @@ bool Writer::is_part() const {
          (path_[0] == "messages" || path_[0] == "input" || path_[0] == "contents");
 }
 
-void Writer::part(uint32_t node, uint32_t parent) {
+void FormWriter::part(uint32_t node, uint32_t parent) {
   part_ = node;
   const std::string_view raw = tape_.raw(text_, node);
   const bool whole = elided_ < node || elided_ >= tape_[node].next;
@@ -184,13 +185,13 @@ void Writer::part(uint32_t node, uint32_t parent) {
 }
 
 // The digest in place of what was written since `begin`.
-void Writer::seal(size_t begin, const base::Digest& digest) {
+void FormWriter::seal(size_t begin, const base::Digest& digest) {
   out_.resize(begin);
   out_ += '^';
   out_ += base::hex(digest);
 }
 
-void Writer::plain_value(uint32_t node, uint32_t parent) {
+void FormWriter::plain_value(uint32_t node, uint32_t parent) {
   switch (tape_[node].type) {
     case JsonType::kObject: return object(node);
     case JsonType::kArray: return array(node);
@@ -208,7 +209,7 @@ void Writer::plain_value(uint32_t node, uint32_t parent) {
 
 // Members in the order of their names' bytes. Two members of one name both stay, in the order of the text: providers
 // differ in which one they take.
-void Writer::object(uint32_t node) {
+void FormWriter::object(uint32_t node) {
   std::vector<Member> members = take_spare();
   std::vector<std::unique_ptr<std::string>> storage;  // of names written with escapes
   uint32_t at = node + 1;
@@ -234,7 +235,7 @@ void Writer::object(uint32_t node) {
 }
 
 // Lists of members are used again: an object of a schema holds few, and there are many.
-std::vector<Writer::Member> Writer::take_spare() {
+std::vector<FormWriter::Member> FormWriter::take_spare() {
   if (spare_.empty()) return {};
   std::vector<Member> out = std::move(spare_.back());
   spare_.pop_back();
@@ -242,7 +243,7 @@ std::vector<Writer::Member> Writer::take_spare() {
   return out;
 }
 
-void Writer::array(uint32_t node) {
+void FormWriter::array(uint32_t node) {
   out_ += '[';
   path_.emplace_back("[]");
   uint32_t at = node + 1;
@@ -254,7 +255,7 @@ void Writer::array(uint32_t node) {
   out_ += ']';
 }
 
-bool Writer::ignored(uint32_t parent, uint32_t node) {
+bool FormWriter::ignored(uint32_t parent, uint32_t node) {
   // {"stream_options":{"include_usage":true}} says no more than no stream_options.
   if (path_.size() == 1 && path_[0] == "stream_options") {
     if (tape_[node].type == JsonType::kNull) return true;
@@ -282,7 +283,7 @@ bool Writer::ignored(uint32_t parent, uint32_t node) {
 
 // An input item that brings its content. Of any other (item_reference, or no type at all; reasoning whose text the
 // provider keeps) the id is all that tells what the model reads.
-bool Writer::says_itself(uint32_t item) const {
+bool FormWriter::says_itself(uint32_t item) const {
   std::string storage;
   const bool reasons = text_at(item, "type", storage) == "reasoning";
   for (const std::string_view name : {"encrypted_content", "content", "output", "arguments", "input", "action"}) {
@@ -297,12 +298,11 @@ bool Writer::says_itself(uint32_t item) const {
 bool is_id(std::string_view text) {
   constexpr size_t kMaxIdBytes = 128;
   return text.size() <= kMaxIdBytes && std::ranges::all_of(text, [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                  std::string_view("-_.:|/+=").find(c) != std::string_view::npos;
+           return base::is_alphanumeric(c) || std::string_view("-_.:|/+=").find(c) != std::string_view::npos;
          });
 }
 
-void Writer::link(std::string_view id) {
+void FormWriter::link(std::string_view id) {
   ++link_uses_;
   const size_t position = links_.try_emplace(std::string(id), links_.size()).first->second;
   out_ += '@';
@@ -310,7 +310,7 @@ void Writer::link(std::string_view id) {
   out_ += ';';
 }
 
-void Writer::text_part(std::string_view type, std::string_view decoded) {
+void FormWriter::text_part(std::string_view type, std::string_view decoded) {
   out_ += '{';
   string("text");
   string(decoded);
@@ -319,7 +319,7 @@ void Writer::text_part(std::string_view type, std::string_view decoded) {
   out_ += '}';
 }
 
-void Writer::text_value(uint32_t node, uint32_t parent) {
+void FormWriter::text_value(uint32_t node, uint32_t parent) {
   std::string storage;
   std::string_view text = node == elided_ ? std::string_view() : decoded(node, storage);
   if (at_any(shapes_.links) && is_id(text)) return link(text);
@@ -377,7 +377,7 @@ bool apply(const Profile::Mask& rule, std::string& text) {
   return changed;
 }
 
-bool Writer::mask(std::string& decoded) {
+bool FormWriter::mask(std::string& decoded) {
   bool changed = false;
   for (const Profile::Mask& rule : profile_.masks) {
     if (!at(rule.path)) continue;
@@ -393,7 +393,7 @@ bool Writer::mask(std::string& decoded) {
 
 std::string canonical_form(const llm::Request& request, const Profiles& profiles, const Profile& profile,
                            PartDigests* known, uint32_t elided, std::string_view scope) {
-  return Writer(request, profiles.generic(), profile, known, elided, scope).write();
+  return FormWriter(request, profiles.generic(), profile, known, elided, scope).write();
 }
 
 }  // namespace payonce::identity

@@ -13,9 +13,9 @@ namespace {
 
 using llm::JsonType;
 
-class Writer {
+class JsonWriter {
  public:
-  Writer(const llm::Tape& tape, std::string_view text, uint32_t elided, std::string& out)
+  JsonWriter(const llm::Tape& tape, std::string_view text, uint32_t elided, std::string& out)
       : tape_(tape), text_(text), elided_(elided), out_(out) {}
 
   void value(uint32_t node) {
@@ -97,7 +97,7 @@ class Writer {
 std::string canonical_json(const llm::Tape& tape, std::string_view text, uint32_t node, uint32_t elided) {
   std::string out;
   out.reserve(tape[node].size + tape[node].size / 8);
-  Writer(tape, text, elided, out).value(node);
+  JsonWriter(tape, text, elided, out).value(node);
   return out;
 }
 

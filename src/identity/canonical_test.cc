@@ -10,6 +10,7 @@
 #include <string>
 
 #include "identity/canonical_number.h"
+#include "identity/form_fixture.h"
 #include "llm/question.h"
 
 namespace payonce::identity {
@@ -17,17 +18,6 @@ namespace {
 
 namespace json = boost::json;
 using llm::Dialect;
-
-const Profiles& profiles() {
-  static const Profiles kProfiles = Profiles::built_in().value();
-  return kProfiles;
-}
-
-std::string form(Dialect dialect, std::string_view body, std::string_view profile = "generic") {
-  const auto request = llm::parse_request(dialect, base::Bytes::copy(body));
-  if (!request) throw std::runtime_error(request.error().message);
-  return canonical_form(*request, profiles(), *profiles().find(profile));
-}
 
 constexpr std::string_view kChat =
     R"({"model":"gpt-4o","messages":[{"role":"system","content":"Be kind."},{"role":"user","content":[{"type":"text","text":"Hi ☃"},)"

@@ -4,26 +4,17 @@
 #include <gtest/gtest.h>
 
 #include "identity/canonical.h"
+#include "identity/form_fixture.h"
 
 namespace payonce::identity {
 namespace {
 
 using llm::Dialect;
 
-const Profiles& profiles() {
-  static const Profiles kProfiles = Profiles::built_in().value();
-  return kProfiles;
-}
-
 const Profile& match(std::string_view header, std::string_view value) {
   net::Headers headers;
   headers.add(header, value);
   return profiles().match(headers);
-}
-
-std::string form(Dialect dialect, std::string_view body, std::string_view profile) {
-  return canonical_form(llm::parse_request(dialect, base::Bytes::copy(body)).value(), profiles(),
-                        *profiles().find(profile));
 }
 
 // What a profile must do: be recognised, level one difference that is envelope, and keep one that reaches the model.

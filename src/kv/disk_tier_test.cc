@@ -15,7 +15,7 @@
 namespace payonce::kv {
 namespace {
 
-constexpr size_t kPayload = 4000;  // with its header two boundaries: 8 KiB
+constexpr size_t kDiskPayload = 4000;  // with its header two boundaries: 8 KiB
 constexpr uint64_t kStride = 8 << 10;
 
 class DiskTierTest : public testing::Test {
@@ -32,13 +32,13 @@ class DiskTierTest : public testing::Test {
 TEST_F(DiskTierTest, TheOldestSegmentsMakeRoom) {
   StoreFixture f(small());
   for (int i = 0; i < 200; ++i) {
-    f.put(i, kPayload);
+    f.put(i, kDiskPayload);
     f.store->flush();
     ASSERT_LE(f.file_bytes(), 32 * kStride);
     ASSERT_EQ(f.file_bytes(), f.store->stats().disk.bytes);
   }
   for (int i = 0; i < 170; ++i) EXPECT_EQ(f.where(i), Where::kNone) << i;
-  for (int i = 180; i < 200; ++i) EXPECT_TRUE(is_same(f.get(i), make_block(i, kPayload))) << i;
+  for (int i = 180; i < 200; ++i) EXPECT_TRUE(is_same(f.get(i), make_block(i, kDiskPayload))) << i;
   const Stats stats = f.store->stats();
   EXPECT_EQ(stats.disk.blocks + stats.disk.evictions, 200u);
   EXPECT_EQ(stats.dropped_writes, 0u);
@@ -46,26 +46,26 @@ TEST_F(DiskTierTest, TheOldestSegmentsMakeRoom) {
 
 TEST_F(DiskTierTest, WhatIsUsedGetsASecondChance) {
   StoreFixture f(small());
-  f.put(0, kPayload);
+  f.put(0, kDiskPayload);
   for (int i = 1; i < 300; ++i) {
-    f.put(i, kPayload);
+    f.put(i, kDiskPayload);
     f.store->flush();
     ASSERT_NE(f.get(0), nullptr) << i;
   }
   f.reopen();
-  EXPECT_TRUE(is_same(f.get(0), make_block(0, kPayload)));
+  EXPECT_TRUE(is_same(f.get(0), make_block(0, kDiskPayload)));
 }
 
 TEST_F(DiskTierTest, OneUseGivesOneChance) {
   StoreFixture f(small());
-  f.put(0, kPayload);
+  f.put(0, kDiskPayload);
   f.store->flush();
   ASSERT_NE(f.get(0), nullptr);
-  for (int i = 1; i < 40; ++i) f.put(i, kPayload);
+  for (int i = 1; i < 40; ++i) f.put(i, kDiskPayload);
   f.store->flush();
   EXPECT_EQ(f.where(0), Where::kDisk);
   EXPECT_EQ(f.where(1), Where::kNone);
-  for (int i = 40; i < 100; ++i) f.put(i, kPayload);
+  for (int i = 40; i < 100; ++i) f.put(i, kDiskPayload);
   f.store->flush();
   EXPECT_EQ(f.where(0), Where::kNone);
 }
@@ -74,12 +74,12 @@ TEST_F(DiskTierTest, AHitInMemoryAndAnotherPutAreUses) {
   BlockStore::Options options = small();
   options.memory_bytes = 3 * kStride;
   StoreFixture f(options);
-  f.put(0, kPayload);
-  f.put(1, kPayload);
-  f.put(2, kPayload);
+  f.put(0, kDiskPayload);
+  f.put(1, kDiskPayload);
+  f.put(2, kDiskPayload);
   ASSERT_NE(f.get(0), nullptr);
-  f.put(1, kPayload);
-  for (int i = 3; i < 40; ++i) f.put(i, kPayload);
+  f.put(1, kDiskPayload);
+  for (int i = 3; i < 40; ++i) f.put(i, kDiskPayload);
   f.store->flush();
   EXPECT_EQ(f.where(0), Where::kDisk);
   EXPECT_EQ(f.where(1), Where::kDisk);
@@ -89,7 +89,7 @@ TEST_F(DiskTierTest, AHitInMemoryAndAnotherPutAreUses) {
 TEST_F(DiskTierTest, HalfOfASegmentIsCarriedOverAtMost) {
   StoreFixture f(small());
   for (int i = 0; i < 200; ++i) {
-    f.put(i, kPayload);
+    f.put(i, kDiskPayload);
     f.store->flush();
     for (int j = 0; j <= i; ++j) (void)f.get(j);  // all are used
     ASSERT_LE(f.file_bytes(), 32 * kStride);
@@ -100,18 +100,18 @@ TEST_F(DiskTierTest, HalfOfASegmentIsCarriedOverAtMost) {
 
 TEST_F(DiskTierTest, AWishIsHeldUntilItsTimeHasPassedAndThroughARestart) {
   StoreFixture f(small());
-  f.put(0, kPayload, -1, f.clock.unix_ms() + 1000);
-  f.put(1, kPayload);
+  f.put(0, kDiskPayload, -1, f.clock.unix_ms() + 1000);
+  f.put(1, kDiskPayload);
   f.store->flush();
   f.store->keep(hash_of(1), f.clock.unix_ms() + 1000);
-  for (int i = 2; i < 100; ++i) f.put(i, kPayload);
+  for (int i = 2; i < 100; ++i) f.put(i, kDiskPayload);
   f.reopen();
-  for (int i = 100; i < 200; ++i) f.put(i, kPayload);
+  for (int i = 100; i < 200; ++i) f.put(i, kDiskPayload);
   f.store->flush();
   EXPECT_EQ(f.where(0), Where::kDisk);
   EXPECT_EQ(f.where(1), Where::kDisk) << "its wish was written with it when it was carried over";
   f.clock.advance_ms(1000);
-  for (int i = 200; i < 300; ++i) f.put(i, kPayload);
+  for (int i = 200; i < 300; ++i) f.put(i, kDiskPayload);
   f.store->flush();
   EXPECT_EQ(f.where(0), Where::kNone);
   EXPECT_EQ(f.where(1), Where::kNone);
@@ -120,7 +120,7 @@ TEST_F(DiskTierTest, AWishIsHeldUntilItsTimeHasPassedAndThroughARestart) {
 TEST_F(DiskTierTest, WishesDoNotFillTheDisk) {
   StoreFixture f(small());
   for (int i = 0; i < 200; ++i) {
-    f.put(i, kPayload, -1, f.clock.unix_ms() + 1'000'000);
+    f.put(i, kDiskPayload, -1, f.clock.unix_ms() + 1'000'000);
     f.store->flush();
     ASSERT_LE(f.file_bytes(), 32 * kStride);
     ASSERT_EQ(f.where(i), Where::kDisk);
@@ -156,7 +156,7 @@ TEST_F(DiskTierTest, ABlockTooLargeForTheDiskIsLeftOut) {
 
 TEST_F(DiskTierTest, ALessenedCapacityIsKeptFromTheStart) {
   StoreFixture f(small());
-  for (int i = 0; i < 30; ++i) f.put(i, kPayload);
+  for (int i = 0; i < 30; ++i) f.put(i, kDiskPayload);
   f.options.disk_bytes = 12 * kStride;
   f.reopen();
   f.store->flush();
@@ -166,26 +166,26 @@ TEST_F(DiskTierTest, ALessenedCapacityIsKeptFromTheStart) {
 
 TEST_F(DiskTierTest, AFullDiskIsWaitedOutAndTheRestGoesOn) {
   StoreFixture f(small());
-  for (int i = 0; i < 10; ++i) f.put(i, kPayload);
+  for (int i = 0; i < 10; ++i) f.put(i, kDiskPayload);
   f.store->flush();
   f.env.full = true;
-  f.put(10, kPayload);
+  f.put(10, kDiskPayload);
   f.store->flush();
   EXPECT_EQ(f.where(10), Where::kNone);
   f.env.full = false;
-  f.put(11, kPayload);
+  f.put(11, kDiskPayload);
   f.store->flush();
   EXPECT_EQ(f.where(11), Where::kNone) << "writing is off for a while";
   EXPECT_EQ(f.store->stats().dropped_writes, 2u);
   const uint64_t before = f.file_bytes();
   f.clock.advance_ms(10'000);
-  f.put(12, kPayload);
+  f.put(12, kDiskPayload);
   f.store->flush();
   EXPECT_EQ(f.where(12), Where::kDisk);
   EXPECT_LE(f.file_bytes(), before) << "it makes room of its own first";
-  for (int i = 6; i < 10; ++i) EXPECT_TRUE(is_same(f.get(i), make_block(i, kPayload))) << i;
+  for (int i = 6; i < 10; ++i) EXPECT_TRUE(is_same(f.get(i), make_block(i, kDiskPayload))) << i;
   for (int i = 100; i < 400; ++i) {
-    f.put(i, kPayload);
+    f.put(i, kDiskPayload);
     f.store->flush();
   }
   EXPECT_GT(f.file_bytes(), 20 * kStride) << "in time it takes its room back";

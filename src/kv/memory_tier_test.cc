@@ -13,14 +13,14 @@
 namespace payonce::kv {
 namespace {
 
-constexpr size_t kPayload = 1000;
-const uint64_t kSize = make_block(0, kPayload).charged_bytes() - 4;  // without its tokens
+constexpr size_t kMemoryPayload = 1000;
+const uint64_t kSize = make_block(0, kMemoryPayload).charged_bytes() - 4;  // without its tokens
 
 struct Tier : MemoryTier {
   explicit Tier(uint64_t blocks) : MemoryTier(blocks * (kSize + 64)) {}
   // All of one size: 16 tokens each.
   Inserted add(int number, int parent = -1, int64_t keep_until_ms = 0, int64_t now_ms = 0) {
-    Block block = make_block(number, kPayload, parent, keep_until_ms);
+    Block block = make_block(number, kMemoryPayload, parent, keep_until_ms);
     block.tokens.assign(16, number);
     return insert(std::make_shared<const Block>(std::move(block)), now_ms);
   }
@@ -164,7 +164,7 @@ TEST(MemoryTier, KeptLeavesDoNotCloseTheTierToOthers) {
 TEST(MemoryTier, ABlockLargerThanTheTierEvictsNothing) {
   Tier tier(2);
   tier.add(0);
-  const auto large = std::make_shared<const Block>(make_block(1, 10 * kPayload));
+  const auto large = std::make_shared<const Block>(make_block(1, 10 * kMemoryPayload));
   const MemoryTier::Inserted inserted = tier.insert(large, 0);
   EXPECT_EQ(inserted.result, MemoryTier::Insert::kNoRoom);
   EXPECT_EQ(inserted.block, large);

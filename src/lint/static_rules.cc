@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/ascii.h"
 #include "prefix/breakers/entities.h"
 #include "prefix/breakers/json_place.h"
 #include "prefix/breakers/labels.h"
@@ -40,17 +41,15 @@ std::string words_of(std::string_view name) {
   std::string out;
   for (size_t i = 0; i < name.size(); ++i) {
     const char c = name[i];
-    const bool upper = c >= 'A' && c <= 'Z';
-    if (upper && i > 0 && name[i - 1] >= 'a' && name[i - 1] <= 'z') out += ' ';
-    out += upper ? static_cast<char>(c + 32) : (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : ' ';
+    if (base::is_upper(c) && i > 0 && base::is_lower(name[i - 1])) out += ' ';
+    out += base::is_alphanumeric(c) ? base::lower(c) : ' ';
   }
   return out;
 }
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 80 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("_.-|() '\"%:").find(c) != std::string_view::npos;
+    return base::is_alphanumeric(c) || std::string_view("_.-|() '\"%:").find(c) != std::string_view::npos;
   });
 }
 

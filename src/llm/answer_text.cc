@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/ascii.h"
 #include "llm/codec.h"
 
 namespace payonce::llm {
@@ -46,10 +47,7 @@ void add_choice(AnswerText& out, const json::object& choice) {
                     codec::object_of(*message, "function_call") != nullptr;
 }
 
-bool separates(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte < 0x80 && !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
-}
+bool separates(char c) { return !base::is_utf8_letter(c) && !base::is_digit(c); }
 
 }  // namespace
 
@@ -74,12 +72,11 @@ std::string normalised_text(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     // A sign or a point that belongs to a number says something.
-    const bool in_number =
-        (c == '.' || c == '-' || c == ',') && i + 1 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '9';
+    const bool in_number = (c == '.' || c == '-' || c == ',') && i + 1 < text.size() && base::is_digit(text[i + 1]);
     if (separates(c) && !in_number) {
       if (!out.empty() && out.back() != ' ') out += ' ';
     } else {
-      out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+      out += base::lower(c);
     }
   }
   if (!out.empty() && out.back() == ' ') out.pop_back();

@@ -89,7 +89,7 @@ void place_tool_calls(json::object& message) {
     if (call.is_object()) call.get_object().stable_erase("index");
 }
 
-struct Assembly {
+struct ChatAssembly {
   json::object top;
   std::map<int64_t, json::object> choices;
   bool done = false;
@@ -98,7 +98,7 @@ struct Assembly {
   std::string finish(bool text);
 };
 
-base::Status Assembly::add(const json::object& chunk, bool text) {
+base::Status ChatAssembly::add(const json::object& chunk, bool text) {
   for (const auto& [key, value] : chunk)
     if (key != "choices" && !(value.is_null() && top.contains(key))) top[key] = value;
   const json::array* pieces = array_of(chunk, "choices");
@@ -119,7 +119,7 @@ base::Status Assembly::add(const json::object& chunk, bool text) {
   return {};
 }
 
-std::string Assembly::finish(bool text) {
+std::string ChatAssembly::finish(bool text) {
   top["object"] = text ? "text_completion" : "chat.completion";
   json::array list;
   for (auto& [index, choice] : choices) {
@@ -243,7 +243,7 @@ Analysis Chat::analyse_stream(std::string_view stream) {
 }
 
 base::Result<std::string> Chat::to_json(std::string_view stream, bool text) {
-  Assembly assembly;
+  ChatAssembly assembly;
   SseEvent event;
   while (next_event(stream, event)) {
     if (!event.has_data || event.data == kDone) continue;

@@ -21,7 +21,7 @@ bool takes_input(const json::object& block) {
 }
 
 // A message as it grows, event by event.
-struct Assembly {
+struct MessageAssembly {
   json::object message;
   std::map<int64_t, json::object> blocks;
   std::map<int64_t, std::string> inputs;  // tool input so far, JSON text
@@ -35,7 +35,7 @@ struct Assembly {
 
 base::Status refuse(std::string what) { return base::fail(base::Code::kInvalid, std::move(what)); }
 
-base::Status Assembly::add_delta(int64_t index, const json::object& delta) {
+base::Status MessageAssembly::add_delta(int64_t index, const json::object& delta) {
   const auto found = blocks.find(index);
   if (found == blocks.end()) return refuse("a delta for a block that has not begun");
   json::object& block = found->second;
@@ -63,7 +63,7 @@ base::Status Assembly::add_delta(int64_t index, const json::object& delta) {
   return {};
 }
 
-base::Status Assembly::add(const SseEvent& event) {
+base::Status MessageAssembly::add(const SseEvent& event) {
   PAYONCE_TRY(const json::object data, parse_object(event.data));
   const std::string_view type = text_of(data, "type");
   const json::value* index = data.if_contains("index");
@@ -97,7 +97,7 @@ base::Status Assembly::add(const SseEvent& event) {
   return {};
 }
 
-base::Status Assembly::close_inputs() {
+base::Status MessageAssembly::close_inputs() {
   for (const auto& [index, text] : inputs) {
     if (text.empty()) continue;
     boost::system::error_code error;
@@ -108,8 +108,8 @@ base::Status Assembly::close_inputs() {
   return {};
 }
 
-base::Result<Assembly> assemble(std::string_view stream) {
-  Assembly out;
+base::Result<MessageAssembly> assemble(std::string_view stream) {
+  MessageAssembly out;
   SseEvent event;
   while (next_event(stream, event))
     if (event.has_data) PAYONCE_CHECK_OK(out.add(event));
@@ -178,7 +178,7 @@ Analysis Messages::analyse_stream(std::string_view stream) {
 }
 
 base::Result<std::string> Messages::to_json(std::string_view stream) {
-  PAYONCE_TRY(Assembly assembled, assemble(stream));
+  PAYONCE_TRY(MessageAssembly assembled, assemble(stream));
   json::array content;
   for (auto& [index, block] : assembled.blocks) content.push_back(std::move(block));
   assembled.message["content"] = std::move(content);

@@ -7,19 +7,15 @@
 #include <cstring>
 #if defined(__SSE2__)
 #include <emmintrin.h>
+
+#include "base/ascii.h"
 #endif
 
 namespace payonce::llm {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
+using base::hex_value;
+using base::is_digit;
 
 // Index of the first byte from `at` on that a string cannot simply run over: '"', '\\', a control character, or not
 // ASCII; or of the last few bytes of the text, which are looked at one by one.

@@ -4,6 +4,7 @@
 #include <boost/json/value.hpp>
 #include <string_view>
 
+#include "base/ascii.h"
 #include "llm/codec.h"
 #include "llm/response.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 bool is_word(std::string_view text) {
   return text.size() <= kMaxMissReason_bytes && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+           return base::is_lower(c) || base::is_digit(c) || c == '_';
          });
 }
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/ascii.h"
 #include "mcp/path_state.h"
 #include "mcp/tool_table.h"
 
@@ -22,23 +23,11 @@ bool starts_like_a_path(const std::string& value) {
          value.starts_with("file://");
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 // "file:///a%20b" → "/a b"; empty: not of this machine.
 std::string path_of_uri(std::string_view uri) {
   uri.remove_prefix(std::string_view("file://").size());
   if (uri.starts_with("localhost/")) uri.remove_prefix(std::string_view("localhost").size());
-  std::string out;
-  for (size_t i = 0; i < uri.size(); ++i) {
-    const bool is_escape =
-        uri[i] == '%' && i + 2 < uri.size() && hex_digit(uri[i + 1]) >= 0 && hex_digit(uri[i + 2]) >= 0;
-    out += is_escape ? static_cast<char>(hex_digit(uri[i + 1]) * 16 + hex_digit(uri[i + 2])) : uri[i];
-    if (is_escape) i += 2;
-  }
+  std::string out = base::percent_decoded(uri);
   return out.starts_with('/') ? out : std::string();
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 
+#include "base/ascii.h"
 #include "base/hash.h"
 
 namespace payonce::mcp {
@@ -28,7 +29,7 @@ bool says_path(const MessageLine& line, uint32_t schema) {
   std::string word;
   for (const char c : line.text(line.member(schema, "description")) + " ") {
     if (std::isalpha(static_cast<unsigned char>(c)) != 0) {
-      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+      word += base::lower(c);
       continue;
     }
     if (word == "path" || word == "paths") return true;
@@ -49,7 +50,7 @@ bool is_path_name(std::string_view name) {
       if (is_path_word(word)) return true;
       word.clear();
     }
-    if (is_letter) word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (is_letter) word += base::lower(c);
     was_lower = is_letter && !is_upper;
   }
   return false;

@@ -21,6 +21,9 @@ namespace payonce::net {
 
 class Transport final : public std::enable_shared_from_this<Transport> {
  public:
+  // A buffer to read into. Of what was read into one, smaller pieces are copied, and the buffer is used again.
+  static constexpr size_t kBufferBytes = 64 * 1024, kCopiedPieceBytes = 4096;
+
   enum class Outcome { kDone, kWantRead, kWantWrite, kClosed, kFailed };
   struct Step {
     Outcome outcome = Outcome::kDone;

@@ -12,6 +12,9 @@
 
 namespace payonce::net {
 
+// So often a connection reads before the other ones of its loop have their turn.
+inline constexpr int kReadsPerTurn = 16;
+
 class EventLoop {
  public:
   EventLoop();

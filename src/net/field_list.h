@@ -4,14 +4,12 @@
 
 #include <string_view>
 
+#include "base/ascii.h"
+
 namespace payonce::net {
 
 // Without the spaces and tabs around it.
-inline std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
+inline std::string_view trim(std::string_view text) { return base::trimmed(text, " \t"); }
 
 // Calls visit(item) for each item, trimmed; empty ones are passed over.
 template <typename Visit>

@@ -4,21 +4,15 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+#include "net/chunked.h"
+
 namespace payonce::net {
 namespace {
 
 constexpr size_t kMaxExtensionBytes = 4096;  // of one chunk; nobody uses them, so they only cost
-constexpr size_t kMaxTrailerBytes = 16 * 1024;
-constexpr size_t kMaxSizeDigits = 15;       // hex: 2^60, far over any limit and far under an overflow
-constexpr size_t kDirectBytes = 16 * 1024;  // below this a copy is cheaper than a read of its own
+constexpr size_t kDirectBytes = 16 * 1024;   // below this a copy is cheaper than a read of its own
 constexpr size_t kGrowthBytes = 64 * 1024;
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 }  // namespace
 
@@ -102,7 +96,7 @@ size_t Http1Body::feed_chunked(std::string_view data) {
 size_t Http1Body::feed_line(std::string_view data) {
   size_t used = 0;
   for (; used < data.size(); ++used) {
-    const int digit = cr_seen_ ? -1 : hex_value(data[used]);
+    const int digit = cr_seen_ ? -1 : base::hex_value(data[used]);
     if (digit < 0) break;
     if (++digits_ > kMaxSizeDigits) return fail(400, "A chunk size has too many digits."), used;
     left_ = left_ * 16 + static_cast<unsigned>(digit);

@@ -13,11 +13,8 @@ namespace {
 
 namespace http = boost::beast::http;
 
-constexpr size_t kBufferBytes = 64 * 1024;
 constexpr size_t kMinRoomBytes = 16 * 1024;  // one TLS record, so that none stays behind inside OpenSSL
-constexpr size_t kCopiedPieceBytes = 4096;   // smaller pieces are copied, and the buffer is used again
 constexpr size_t kMaxCoalescedBytes = 16 * 1024;
-constexpr int kMaxReadsPerTurn = 16;  // then the loop's other connections have their turn
 
 std::string request_head(const ClientCall& call) {
   const RequestHead& head = call.request();
@@ -121,7 +118,7 @@ void Http1Connection::read() {
   write();
   deliver();  // what a pause has left
   for (int reads = 0; open() && call_ != nullptr && !call_->paused(); ++reads) {
-    if (reads == kMaxReadsPerTurn) return core_->post([self] { self->read(); });
+    if (reads == kReadsPerTurn) return core_->post([self] { self->read(); });
     const size_t room = make_room();
     const Transport::Step step = transport_->read(buffer_.get() + end_, room);
     if (step.outcome == Transport::Outcome::kWantRead) break;
@@ -146,7 +143,7 @@ void Http1Connection::read_idle() {
 }
 
 size_t Http1Connection::make_room() {
-  const size_t capacity = std::max(kBufferBytes, core_->options().max_head_bytes + kMinRoomBytes);
+  const size_t capacity = std::max(Transport::kBufferBytes, core_->options().max_head_bytes + kMinRoomBytes);
   if (begin_ == end_ && !lent_) begin_ = end_ = 0;
   if (buffer_ == nullptr || capacity - end_ < kMinRoomBytes) {
     std::shared_ptr<char[]> target = lent_ ? nullptr : buffer_;
@@ -160,7 +157,7 @@ size_t Http1Connection::make_room() {
 }
 
 base::Bytes Http1Connection::take(std::string_view piece) {
-  if (piece.size() < kCopiedPieceBytes) return base::Bytes::copy(piece);
+  if (piece.size() < Transport::kCopiedPieceBytes) return base::Bytes::copy(piece);
   lent_ = true;
   return base::Bytes(buffer_, piece);
 }

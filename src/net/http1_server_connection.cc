@@ -11,7 +11,6 @@ namespace {
 
 constexpr int64_t kLingerMs = 2000;
 constexpr size_t kLingerBytes = 64u << 20;
-constexpr int kMaxReadsAtOnce = 16;  // then the loop's other connections have their turn
 constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";  // RFC 9113 3.4
 
 }  // namespace
@@ -62,7 +61,7 @@ void Http1ServerConnection::read_request() {
       receive({to.data(), io.bytes});
     }
     if (phase_ == Phase::kClosed) return;
-    const bool more = transport_->has_buffered() || (io.bytes == to.size() && reads < kMaxReadsAtOnce);
+    const bool more = transport_->has_buffered() || (io.bytes == to.size() && reads < kReadsPerTurn);
     if (!more) return;
   }
 }
@@ -79,7 +78,7 @@ void Http1ServerConnection::watch_client() {
 }
 
 void Http1ServerConnection::discard() {
-  for (int reads = 0; reads < kMaxReadsAtOnce; ++reads) {
+  for (int reads = 0; reads < kReadsPerTurn; ++reads) {
     const std::span<char> to = home_->read_buffer();
     const Io io = transport_->read(to.data(), to.size());
     if (io.state == IoState::kWantRead) return;

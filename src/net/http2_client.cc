@@ -8,16 +8,14 @@
 #include <new>
 #include <utility>
 
+#include "base/ascii.h"
 #include "net/response_framing.h"
 
 namespace payonce::net {
 namespace {
 
-constexpr size_t kBufferBytes = 64 * 1024;
-constexpr size_t kCopiedPieceBytes = 4096;  // smaller pieces are copied, and the buffer is used again
-constexpr int kMaxReadsPerTurn = 16;
-constexpr uint32_t kStreamWindowBytes = 1u << 20;
-constexpr int32_t kConnectionWindowBytes = 4 << 20;
+constexpr uint32_t kClientStreamWindowBytes = 1u << 20;
+constexpr int32_t kClientWindowBytes = 4 << 20;
 
 // nghttp2 copies names and values on submit; it wants them as pointers to bytes that are not const.
 nghttp2_nv field(std::string_view name, std::string_view value) {
@@ -78,11 +76,12 @@ void Http2Connection::open_session() {
   session_.reset(session);
 
   const auto max_head = static_cast<uint32_t>(core_->options().max_head_bytes);
-  const std::array<nghttp2_settings_entry, 3> settings = {{{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-                                                           {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindowBytes},
-                                                           {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, max_head}}};
+  const std::array<nghttp2_settings_entry, 3> settings = {
+      {{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kClientStreamWindowBytes},
+       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, max_head}}};
   nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
-  nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, kConnectionWindowBytes);
+  nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, kClientWindowBytes);
 }
 
 void Http2Connection::start(const std::shared_ptr<ClientCall>& call) {
@@ -93,9 +92,7 @@ void Http2Connection::start(const std::shared_ptr<ClientCall>& call) {
   const std::string length = std::to_string(call->body().size());
   Headers lower;
   head.headers.for_each([&](std::string_view name, std::string_view value) {
-    std::string small(name);
-    std::transform(small.begin(), small.end(), small.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+    const std::string small = base::lowered(name);
     if (!is_for_http1_only(small)) lower.add(small, value);
   });
   std::vector<nghttp2_nv> fields = {field(":method", head.method), field(":scheme", origin().tls ? "https" : "http"),
@@ -203,7 +200,7 @@ int Http2Connection::on_data(nghttp2_session* session, uint8_t, int32_t id, cons
   Stream* stream = self(user).find(id);
   if (stream == nullptr) return 0;
   const std::string_view piece = text_of(data, size);
-  if (size < kCopiedPieceBytes) {
+  if (size < Transport::kCopiedPieceBytes) {
     self(user).note(*stream, base::Bytes::copy(piece));
   } else {
     self(user).lent_ = true;
@@ -254,13 +251,13 @@ void Http2Connection::await_writable() {
 void Http2Connection::read() {
   const auto self = shared_from_this();
   for (int reads = 0; transport_->open(); ++reads) {
-    if (reads == kMaxReadsPerTurn) {
+    if (reads == kReadsPerTurn) {
       core_->post([self] { self->read(); });
       break;
     }
-    if (buffer_ == nullptr || lent_) buffer_ = std::make_shared_for_overwrite<char[]>(kBufferBytes);
+    if (buffer_ == nullptr || lent_) buffer_ = std::make_shared_for_overwrite<char[]>(Transport::kBufferBytes);
     lent_ = false;
-    const Transport::Step step = transport_->read(buffer_.get(), kBufferBytes);
+    const Transport::Step step = transport_->read(buffer_.get(), Transport::kBufferBytes);
     if (step.outcome == Transport::Outcome::kWantRead) break;
     if (step.outcome == Transport::Outcome::kWantWrite) return await_writable();
     if (step.outcome == Transport::Outcome::kClosed) return fail_all("the upstream closed the connection");
@@ -270,7 +267,7 @@ void Http2Connection::read() {
         nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const uint8_t*>(buffer_.get()), step.bytes);
     if (taken < 0) return fail_all(nghttp2_strerror(static_cast<int>(taken)));
     deliver();
-    if (!transport_->tls() && step.bytes < kBufferBytes) break;
+    if (!transport_->tls() && step.bytes < Transport::kBufferBytes) break;
   }
   write();
   close_if_spent();
@@ -284,7 +281,7 @@ void Http2Connection::write() {
       unsent_.clear();
       unsent_at_ = 0;
       const uint8_t* data = nullptr;
-      while (unsent_.size() < kBufferBytes) {
+      while (unsent_.size() < Transport::kBufferBytes) {
         const ssize_t size = nghttp2_session_mem_send(session_.get(), &data);
         if (size <= 0) break;
         unsent_.append(text_of(data, static_cast<size_t>(size)));

@@ -10,8 +10,8 @@ namespace payonce::net {
 namespace {
 
 // One stream has a quarter of the connection's window, so that a stalled one does not stop the others.
-constexpr int32_t kStreamWindowBytes = 256 * 1024;
-constexpr int32_t kConnectionWindowBytes = 1024 * 1024;
+constexpr int32_t kServerStreamWindowBytes = 256 * 1024;
+constexpr int32_t kServerWindowBytes = 1024 * 1024;
 
 std::string_view text(const uint8_t* data, size_t size) { return {reinterpret_cast<const char*>(data), size}; }
 
@@ -110,11 +110,11 @@ nghttp2_session* new_http2_server_session(Http2ServerConnection& connection, con
   if (nghttp2_session_server_new2(&session, callbacks, &connection, options) != 0) return nullptr;
   const std::array<nghttp2_settings_entry, 3> settings = {{
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, static_cast<uint32_t>(limits.max_concurrent_streams)},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindowBytes},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kServerStreamWindowBytes},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<uint32_t>(limits.max_head_bytes)},
   }};
   nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
-  nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, kConnectionWindowBytes);
+  nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, kServerWindowBytes);
   return session;
 }
 

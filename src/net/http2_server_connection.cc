@@ -9,7 +9,6 @@
 namespace payonce::net {
 namespace {
 
-constexpr int kMaxReadsAtOnce = 16;
 constexpr int64_t kGoodbyeMs = 2000;  // for a GOAWAY to reach the client
 
 }  // namespace
@@ -47,7 +46,7 @@ void Http2ServerConnection::on_readable() {
     if (io.state == IoState::kWantRead) break;
     if (io.state != IoState::kDone) return cut();
     if (!receive({to.data(), io.bytes})) return;
-    if (!transport_->has_buffered() && (io.bytes < to.size() || reads >= kMaxReadsAtOnce)) break;
+    if (!transport_->has_buffered() && (io.bytes < to.size() || reads >= kReadsPerTurn)) break;
   }
   pump();
   arm_read();

@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "base/ascii.h"
 #include "net/http2_server_callbacks.h"
 #include "net/http2_server_connection.h"
 
@@ -21,7 +22,7 @@ class AnswerFields {
   explicit AnswerFields(size_t bytes) { text_.reserve(bytes); }
   void add(std::string_view name, std::string_view value) {
     const size_t at = text_.size();
-    for (const char c : name) text_ += c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+    for (const char c : name) text_ += base::lower(c);
     text_ += value;
     uint8_t* const start = reinterpret_cast<uint8_t*>(text_.data()) + at;
     fields_.push_back({start, start + name.size(), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});

@@ -5,6 +5,7 @@
 #include <boost/asio/ip/address_v6.hpp>
 #include <charconv>
 
+#include "base/ascii.h"
 #include "net/client.h"
 #include "net/headers.h"
 
@@ -16,10 +17,7 @@ base::Status bad_url(std::string_view url, std::string_view why) {
                     fmt::format("URL '{}': {}; expected http://host[:port][/prefix] or https://…", url, why));
 }
 
-bool is_host_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-         c == '_';
-}
+bool is_host_character(char c) { return base::is_alphanumeric(c) || c == '-' || c == '.' || c == '_'; }
 
 // Splits "host", "host:port", "[v6]" or "[v6]:port"; the host loses its brackets.
 base::Status parse_authority(std::string_view url, std::string_view authority, Origin& origin) {

@@ -7,24 +7,17 @@
 #include <charconv>
 #include <string>
 
+#include "base/ascii.h"
+#include "net/chunked.h"
 #include "net/field_list.h"
 
 namespace payonce::net {
 namespace {
 
 constexpr size_t kMaxChunkLineBytes = 4096;  // size and extensions
-constexpr size_t kMaxTrailerBytes = 16 * 1024;
-constexpr size_t kMaxSizeDigits = 15;  // below 2^60: sums cannot overflow
 
 base::Error bad_framing(std::string_view why) {
   return {base::Code::kUnavailable, fmt::format("bad framing: {}", why)};
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // visit(element) → true stops. Elements of a comma-separated list, trimmed.
@@ -95,7 +88,7 @@ base::Status BodyDecoder::expect(char found, char expected, State next_state) {
 }
 
 base::Status BodyDecoder::take_size(char c) {
-  if (const int digit = hex_digit(c); digit >= 0) {
+  if (const int digit = base::hex_value(c); digit >= 0) {
     if (++size_digits_ > kMaxSizeDigits) return base::fail(bad_framing("the chunk size has too many digits"));
     remaining_ = remaining_ * 16 + static_cast<uint64_t>(digit);
     return {};

@@ -20,7 +20,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+constexpr std::string_view kGetRoot = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 TEST(Server, StreamsChunksOfOneTurnTogetherAndEndsThem) {
   TestServer server([](const std::shared_ptr<Exchange>& exchange) {
@@ -35,7 +35,7 @@ TEST(Server, StreamsChunksOfOneTurnTogetherAndEndsThem) {
   });
   TestClient client(server.port());
   for (int i = 0; i < 2; ++i) {
-    client.send(kGet);
+    client.send(kGetRoot);
     EXPECT_THAT(client.read_until("\r\n\r\n"), HasSubstr("Transfer-Encoding: chunked\r\n"));
     EXPECT_EQ(client.read_until("0\r\n\r\n"), "6\r\nhello \r\nbb8\r\n" + std::string(3000, 'x') + "\r\n0\r\n\r\n");
   }
@@ -48,7 +48,7 @@ TEST(Server, AStreamOfKnownLengthIsFramedByIt) {
     exchange->finish();
   });
   TestClient client(server.port());
-  const std::string answer = client.ask(kGet);
+  const std::string answer = client.ask(kGetRoot);
   EXPECT_THAT(answer, EndsWith("\r\n\r\n1234"));
   EXPECT_THAT(answer, Not(HasSubstr("chunked")));
 }
@@ -139,7 +139,7 @@ TEST(Server, PausesAtHighWaterAndGoesOnAtLowWater) {
       },
       options);
   TestClient client(server.port());
-  const std::string answer = client.ask(kGet);
+  const std::string answer = client.ask(kGetRoot);
   EXPECT_EQ(answer.size() - answer.find("\r\n\r\n") - 4, kTotal);
   EXPECT_LT(most, 300'000u);
 }
@@ -159,7 +159,7 @@ TEST(Server, CutsAClientThatDoesNotRead) {
       },
       options);
   TestClient client(server.port());
-  client.send(kGet);
+  client.send(kGetRoot);
   closed.get_future().wait();
 }
 
@@ -172,7 +172,7 @@ TEST(Server, DrainFinishesAnswersAndClosesIdleConnections) {
       },
       {}, 2);
   TestClient idle(server.port()), busy(server.port());
-  idle.ask(kGet);
+  idle.ask(kGetRoot);
   busy.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
   auto exchange = arrived.get_future().get();
   auto done = server.drain(60'000);
@@ -199,7 +199,7 @@ TEST(Server, DrainCutsWhatIsLeftAtItsDeadline) {
     arrived.set_value();
   });
   TestClient client(server.port());
-  client.send(kGet);
+  client.send(kGetRoot);
   arrived.get_future().wait();
   server.drain(50).wait();
   closed.get_future().wait();
@@ -226,11 +226,11 @@ TEST(Server, TurnsClientsAwayOverItsLimitOfConnections) {
   options.limits.max_connections = 1;
   TestServer server(echo, options);
   TestClient first(server.port());
-  EXPECT_THAT(first.ask(kGet), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(first.ask(kGetRoot), StartsWith("HTTP/1.1 200 "));
   TestClient second(server.port());
-  second.send(kGet);
+  second.send(kGetRoot);
   EXPECT_EQ(second.read_all(), "");
-  EXPECT_THAT(first.ask(kGet), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(first.ask(kGetRoot), StartsWith("HTTP/1.1 200 "));
 }
 
 // A key and a certificate for 127.0.0.1, in files that go with this object.

@@ -14,7 +14,7 @@
 namespace payonce {
 namespace {
 
-struct Options {
+struct AuditCommandOptions {
   config::Flags flags;
   AuditOptions audit;
   GateOptions gate;
@@ -25,7 +25,7 @@ struct Options {
 
 int usage(const std::string& what) { return complain(what, kUsage); }
 
-int simulate(Options& options) {
+int simulate(AuditCommandOptions& options) {
   if (!options.audit.logs.empty()) return usage("--simulate takes one trace; give no further files");
   if (const auto ttl = options.flags.values.find("policy.ttl"); ttl != options.flags.values.end()) {
     const auto seconds = config::parse_duration_s(ttl->second);
@@ -37,7 +37,7 @@ int simulate(Options& options) {
   return run_gate(options.gate);
 }
 
-int run(Options& options) {
+int run(AuditCommandOptions& options) {
   if (!options.gate.trace.empty()) return simulate(options);
   if (options.audit.logs.empty())
     return usage("no log; name files, folders or globs, such as ~/.claude/projects, or - for the standard input");
@@ -62,7 +62,7 @@ std::string check_format(const std::string& name) {
   return fmt::format("'{}' is no format; there are: {}", name, known);
 }
 
-void add_log_options(CLI::App& command, Options& options) {
+void add_log_options(CLI::App& command, AuditCommandOptions& options) {
   command.add_option("log", options.audit.logs, "Logs to replay: files (also .gz, .zst), folders, globs, or -")
       ->type_name("LOG");
   command.add_option("--out", options.audit.html_file, "Write the report as one self-contained page")
@@ -127,7 +127,7 @@ void add_audit(CLI::App& app, int& status) {
       "{\"marks\":[…]}, each after so many whole blocks:\n"
       "  payonce audit --simulate trace.jsonl --ttl 300 --write-factor 1.25 --read-factor 0.1 \\\n"
       "      --decisions marks.jsonl --json cost.json");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<AuditCommandOptions>();
   add_log_options(*command, *options);
   config::add_flags(*command, config::Command::kAudit, options->flags);
   add_gate_options(*command, options->gate);

@@ -17,18 +17,13 @@ namespace {
 
 namespace json = boost::json;
 
-struct Options {
+struct CacheCommandOptions {
   Remote remote;
   bool as_json = false;
   std::string key, scope, version, model, older_than, id;
   int limit = 100;
   bool all = false;
 };
-
-int complain(const base::Error& error) {
-  (void)std::fprintf(stderr, "payonce: %s\n", base::for_terminal(error.message).c_str());
-  return 1;
-}
 
 // Names and answers are others' to choose: a terminal must not act on them.
 void say(const std::string& text) { (void)std::fputs(base::for_terminal(text).c_str(), stdout); }
@@ -39,11 +34,9 @@ void give(const std::string& text) {
   (void)std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-int64_t number(const json::value& from, std::string_view name) { return from.at(name).to_number<int64_t>(); }
-
 std::string short_key(const std::string& key) { return key.size() > 64 ? key.substr(0, 61) + "..." : key; }
 
-base::Result<std::string> query(const Options& options) {
+base::Result<std::string> query(const CacheCommandOptions& options) {
   std::string out = fmt::format("limit={}", options.limit);
   for (const auto& [name, value] : {std::pair{"key", options.key},
                                     {"scope", options.scope},
@@ -57,11 +50,11 @@ base::Result<std::string> query(const Options& options) {
   return out;
 }
 
-int list(const Options& options) {
+int list(const CacheCommandOptions& options) {
   const auto parameters = query(options);
-  if (!parameters) return complain(parameters.error());
+  if (!parameters) return complain(parameters.error(), kFailed);
   const auto body = call(options.remote, "GET", "/payonce/v1/cache?" + *parameters);
-  if (!body) return complain(body.error());
+  if (!body) return complain(body.error(), kFailed);
   if (options.as_json) {
     give(*body + "\n");
     return 0;
@@ -77,9 +70,9 @@ int list(const Options& options) {
   return 0;
 }
 
-int get(const Options& options) {
+int get(const CacheCommandOptions& options) {
   const auto body = call(options.remote, "GET", "/payonce/v1/cache/entry?key=" + percent_encoded(options.key));
-  if (!body) return complain(body.error());
+  if (!body) return complain(body.error(), kFailed);
   if (options.as_json) {
     give(*body + "\n");
     return 0;
@@ -94,7 +87,7 @@ int get(const Options& options) {
   return 0;
 }
 
-int purge(const Options& options) {
+int purge(const CacheCommandOptions& options) {
   json::object filter;
   for (const auto& [name, value] : {std::pair{"key", options.key},
                                     {"scope", options.scope},
@@ -103,7 +96,7 @@ int purge(const Options& options) {
     if (!value.empty()) filter[name] = value;
   if (!options.older_than.empty()) {
     const auto seconds = config::parse_duration_s(options.older_than);
-    if (!seconds) return complain(seconds.error());
+    if (!seconds) return complain(seconds.error(), kFailed);
     filter["older_than"] = *seconds;
   }
   if (options.all) filter["all"] = true;
@@ -113,15 +106,15 @@ int purge(const Options& options) {
     return 2;
   }
   const auto body = call(options.remote, "POST", "/payonce/v1/cache/purge", json::serialize(filter));
-  if (!body) return complain(body.error());
+  if (!body) return complain(body.error(), kFailed);
   (options.as_json ? give : say)(
       options.as_json ? *body + "\n" : fmt::format("removed {} entries\n", number(json::parse(*body), "removed")));
   return 0;
 }
 
-int why(const Options& options) {
+int why(const CacheCommandOptions& options) {
   const auto body = call(options.remote, "GET", "/payonce/v1/explain?id=" + percent_encoded(options.id));
-  if (!body) return complain(body.error());
+  if (!body) return complain(body.error(), kFailed);
   (options.as_json ? give : say)(options.as_json ? *body + "\n" : explanation_text(json::parse(*body)));
   return 0;
 }
@@ -179,9 +172,9 @@ void say_scope(const json::value& answer) {
                   number(exact, "entries"), number(exact, "bytes"), saved.at("usd").to_number<double>()));
 }
 
-int stats(const Options& options) {
+int stats(const CacheCommandOptions& options) {
   const auto body = call(options.remote, "GET", "/payonce/v1/stats");
-  if (!body) return complain(body.error());
+  if (!body) return complain(body.error(), kFailed);
   if (options.as_json) {
     give(*body + "\n");
     return 0;
@@ -194,7 +187,7 @@ int stats(const Options& options) {
   return 0;
 }
 
-void add_filters(CLI::App& command, Options& options) {
+void add_filters(CLI::App& command, CacheCommandOptions& options) {
   command.add_option("--key", options.key, "Exact key, or a prefix ending in *");
   command.add_option("--scope", options.scope, "Scope id");
   command.add_option("--version-tag", options.version, "One version tag, as in tools=v3");
@@ -217,8 +210,8 @@ void add_cache(CLI::App& app, int& status) {
       "  payonce cache why e-0123456789abcdef0123456789abcdef\n"
       "  payonce cache purge --version tools=v3\n"
       "  payonce cache purge --older-than 7d --json");
-  const auto options = std::make_shared<Options>();
-  const auto add = [&](const char* name, const char* help, int (*run)(const Options&)) {
+  const auto options = std::make_shared<CacheCommandOptions>();
+  const auto add = [&](const char* name, const char* help, int (*run)(const CacheCommandOptions&)) {
     CLI::App* command = cache->add_subcommand(name, help);
     command->add_option("--url", options->remote.url,
                         "The instance; default $PAYONCE_URL, else http://127.0.0.1:4141");

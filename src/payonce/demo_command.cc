@@ -29,7 +29,7 @@ using std::chrono::steady_clock;
 constexpr int64_t kDay_ms = 86'400'000;
 constexpr int64_t kLongestAnswer_ms = 600'000;  // of a large model on a small machine
 
-struct Options {
+struct DemoCommandOptions {
   std::string model, folder = "payonce-demo";
   size_t questions = 900;
   uint64_t seed = 1;
@@ -85,7 +85,7 @@ void open_page(const std::string& file) {
   }
 }
 
-int run_demo(const Options& options) {
+int run_demo(const DemoCommandOptions& options) {
   config::Flags flags{.command = config::Command::kEngine, .config_file = {}, .values = {}};
   flags.values["listen"] = "127.0.0.1:0";
   if (!options.model.empty()) flags.values["model"] = options.model;
@@ -135,7 +135,7 @@ void add_demo(CLI::App& app, int& status) {
       "  payonce demo                        the report in payonce-demo/report.html, in about a minute\n"
       "  payonce demo --no-model             without a model's answers and times: some seconds\n"
       "  payonce demo --questions 5000 --out /tmp/demo");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<DemoCommandOptions>();
   command
       ->add_option("--model", options->model, "GGUF file of the model that is asked; default: what ./dev run fetches")
       ->type_name("FILE");

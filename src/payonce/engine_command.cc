@@ -13,14 +13,14 @@
 namespace payonce {
 namespace {
 
-struct Options {
+struct EngineCommandOptions {
   config::Flags flags;
   std::string role = "both", kv;
   bool as_json = false;
 };
 
 // The rest of the contract's flags: known, so that a script learns what it asked for instead of "unknown flag".
-base::Status check_roles(const Options& options) {
+base::Status check_roles(const EngineCommandOptions& options) {
   if (options.role == "prefill" || options.role == "decode")
     return base::fail(base::Code::kInvalid,
                       fmt::format("--role {}: not in this release; an engine does both (--role both)", options.role));
@@ -47,7 +47,7 @@ void announce(const EngineServer& server, bool as_json) {
                     server.engine().model_name(), server.url(), server.url()));
 }
 
-int run_engine(const Options& options) {
+int run_engine(const EngineCommandOptions& options) {
   const sigset_t signals = prepare_process();
   if (const auto good = check_roles(options); !good) return complain(good.error(), kUsage);
   const auto settings = load_settings(options.flags);
@@ -76,7 +76,7 @@ void add_engine(CLI::App& app, int& status) {
       "  payonce serve --upstream http://127.0.0.1:8080/v1        the gateway before it\n\n"
       "Each credential is a tenant of its own and shares no KV with others. SIGTERM ends after the answers in "
       "progress.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<EngineCommandOptions>();
   config::add_flags(*command, config::Command::kEngine, options->flags);
   command->add_option("--role", options->role, "both; prefill and decode are not in this release")
       ->type_name("ROLE")

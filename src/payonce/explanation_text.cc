@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 #include <string_view>
 
+#include "payonce/remote.h"
+
 namespace payonce {
 namespace json = boost::json;
 namespace {
@@ -13,7 +15,6 @@ std::string_view text(const json::value& from, std::string_view name) {
   const json::value* value = from.as_object().if_contains(name);
   return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
 }
-int64_t number(const json::value& from, std::string_view name) { return from.at(name).to_number<int64_t>(); }
 
 // On one line, without what a terminal would act on.
 std::string quoted(std::string_view bytes) { return json::serialize(json::string(bytes)); }

@@ -17,7 +17,7 @@
 namespace payonce {
 namespace {
 
-struct Options {
+struct LintCommandOptions {
   std::vector<std::string> paths, kinds, fail_on;
   std::string sarif;
   Remote instance;
@@ -47,7 +47,7 @@ bool write_sarif(const std::string& to, const std::string& text) {
   return file.good();
 }
 
-int tell(const Options& options, const lint::Input& input, const lint::Result& result) {
+int tell(const LintCommandOptions& options, const lint::Input& input, const lint::Result& result) {
   if (!options.sarif.empty() && !write_sarif(options.sarif, lint::as_sarif(result))) {
     (void)std::fprintf(stderr, "payonce: cannot write '%s'\n", options.sarif.c_str());
     return 1;
@@ -67,7 +67,7 @@ int tell(const Options& options, const lint::Input& input, const lint::Result& r
   return failed || input.unreadable ? 1 : 0;
 }
 
-int run(const Options& options) {
+int run(const LintCommandOptions& options) {
   if (options.live) {
     auto answer = call(options.instance, "GET", "/payonce/v1/breakers");
     auto live = answer ? lint::read_live(*answer, address_of(options.instance), kinds_of(options.kinds))
@@ -100,7 +100,7 @@ void add_lint(CLI::App& app, int& status) {
       "  payonce lint calls.jsonl.zst           what payonce serve --record wrote\n"
       "  payonce lint --live                    a running instance's own findings\n"
       "  payonce lint day.jsonl.gz --redact");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<LintCommandOptions>();
   command->add_option("paths", options->paths, "Logs, requests, templates, folders, globs, or -");
   CLI::Option* live =
       command->add_option("--live", options->instance.url,

@@ -15,14 +15,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct McpCommandOptions {
   std::vector<std::string> tools;
   std::string ttl, workspace;
   mcp::ProxySettings proxy;
 };
 
 // "NAME=cache" or "NAME=pass".
-base::Status read_tools(Options& options) {
+base::Status read_tools(McpCommandOptions& options) {
   for (const std::string& tool : options.tools) {
     const size_t equals = tool.rfind('=');
     const std::string what = equals == std::string::npos ? "" : tool.substr(equals + 1);
@@ -34,7 +34,7 @@ base::Status read_tools(Options& options) {
   return {};
 }
 
-base::Status read_options(Options& options) {
+base::Status read_options(McpCommandOptions& options) {
   if (const base::Status read = read_tools(options); !read) return read;
   if (!options.ttl.empty()) {
     PAYONCE_TRY(const int64_t seconds, config::parse_duration_s(options.ttl));
@@ -72,7 +72,7 @@ void add_mcp(CLI::App& app, int& status) {
       "  payonce mcp --workspace . -- python my_server.py\n"
       "  payonce mcp --tool search_issues=cache --tool now=pass --ttl 10m -- my-server --port 0\n"
       "  claude mcp add files -- payonce mcp -- npx -y @modelcontextprotocol/server-filesystem .");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<McpCommandOptions>();
   command->add_option("command", options->proxy.command, "The MCP server and its arguments, after --")->required();
   command
       ->add_option(

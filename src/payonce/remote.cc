@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "base/ascii.h"
 #include "base/env.h"
 #include "dashboard/guard.h"
 #include "net/client.h"
@@ -15,7 +16,7 @@
 namespace payonce {
 namespace {
 
-std::string environment(const char* name) {
+std::string variable(const char* name) {
   const char* value = getenv(name);
   return value == nullptr ? "" : value;
 }
@@ -51,15 +52,14 @@ std::string message_of(const std::string& body) {
 std::string percent_encoded(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                       c == '_' || c == '.' || c == '~' || c == ':' || c == '*';
+    const bool plain = base::is_alphanumeric(c) || std::string_view("-_.~:*").find(c) != std::string_view::npos;
     out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return out;
 }
 
 std::string address_of(const Remote& remote) {
-  std::string url = remote.url.empty() ? environment("PAYONCE_URL") : remote.url;
+  std::string url = remote.url.empty() ? variable("PAYONCE_URL") : remote.url;
   return url.empty() ? "http://127.0.0.1:4141" : url;
 }
 
@@ -68,7 +68,7 @@ base::Result<std::string> call(const Remote& remote, std::string_view method, co
   const std::string url = address_of(remote);
   std::string prefix;
   PAYONCE_TRY(const net::Origin origin, net::Origin::parse(url, &prefix));
-  std::string token = remote.token.empty() ? environment("PAYONCE_ADMIN_TOKEN") : remote.token;
+  std::string token = remote.token.empty() ? variable("PAYONCE_ADMIN_TOKEN") : remote.token;
   base::PosixEnv files;
   // This user's instance listens here: another host, who has the same port, is not told its token.
   if (token.empty() && dashboard::is_loopback(origin.host))

@@ -1,6 +1,7 @@
 // Calls to the admin API of a running instance, for the command line.
 #pragma once
 
+#include <boost/json.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,6 +20,11 @@ struct Remote {
 // message. Blocks; one thread.
 base::Result<std::string> call(const Remote& remote, std::string_view method, const std::string& target,
                                std::string body = {});
+
+// A member of an answer; throws where it is missing or no integer, as boost::json does.
+inline int64_t number(const boost::json::value& from, std::string_view name) {
+  return from.at(name).to_number<int64_t>();
+}
 
 // The URL that call() uses.
 std::string address_of(const Remote& remote);

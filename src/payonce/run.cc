@@ -12,6 +12,7 @@
 
 #include "base/env.h"
 #include "base/log.h"
+#include "base/terminal.h"
 
 namespace payonce {
 namespace {
@@ -51,7 +52,7 @@ void say(const std::string& text) {
 }
 
 int complain(const std::string& what, int status) {
-  (void)std::fprintf(stderr, "payonce: %s\n", what.c_str());
+  (void)std::fprintf(stderr, "payonce: %s\n", base::for_terminal(what).c_str());
   return status;
 }
 

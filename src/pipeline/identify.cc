@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "identity/canonical.h"
 #include "llm/question.h"
 #include "llm/request.h"
@@ -95,10 +96,8 @@ std::string shared_headers(const net::Headers& headers) {
   std::string out;
   headers.for_each([&](std::string_view name, std::string_view value) {
     if (!counts_where_shared(name, value)) return;
-    const size_t begin = out.size();
-    out.append(name).append("=").append(value).append("\n");
-    for (size_t i = begin; i < begin + name.size(); ++i)
-      if (out[i] >= 'A' && out[i] <= 'Z') out[i] = static_cast<char>(out[i] + ('a' - 'A'));
+    for (const char c : name) out += base::lower(c);
+    out.append("=").append(value).append("\n");
   });
   return out;
 }

@@ -15,7 +15,7 @@
 #include "pipeline/keep_alive_stage.h"
 #include "pipeline/pipeline.h"
 
-namespace payonce::pipeline::testing {
+namespace payonce::pipeline::fixture {
 
 // 1,500 tokens or so read at 0.3 USD a million, written at 3.75 (claude-sonnet-4-6).
 inline constexpr int64_t kPrefix_tokens = 2'000;
@@ -109,4 +109,4 @@ struct KeepAliveFixture : ::testing::Test {
   std::unique_ptr<Pipeline> pipeline;
 };
 
-}  // namespace payonce::pipeline::testing
+}  // namespace payonce::pipeline::fixture

@@ -10,9 +10,9 @@ namespace payonce::pipeline {
 namespace {
 
 constexpr int64_t kDue_ms = 285'000;
-constexpr double kRead_usd = 0.3e-6 * testing::kPrefix_tokens;  // claude-sonnet-4-6
+constexpr double kRead_usd = 0.3e-6 * fixture::kPrefix_tokens;  // claude-sonnet-4-6
 
-struct KeepAliveStageTest : testing::KeepAliveFixture {
+struct KeepAliveStageTest : fixture::KeepAliveFixture {
   KeepAliveStageTest() { stage.recall_today(); }
 
   Forward ask(int session, int turns = 1) {
@@ -21,7 +21,7 @@ struct KeepAliveStageTest : testing::KeepAliveFixture {
     stage.came(forward, body);
     return forward;
   }
-  void answer(const Forward& forward, std::string text = answer_of(0, testing::kPrefix_tokens)) {
+  void answer(const Forward& forward, std::string text = answer_of(0, fixture::kPrefix_tokens)) {
     stage.answered(forward, body, end(forward, std::move(text)), 100, [this](PingPtr ping) {
       return [this, ping](uint64_t number) { sent.emplace_back(number, ping); };
     });
@@ -58,7 +58,7 @@ TEST_F(KeepAliveStageTest, APrefixThatWillBeUsedTooLateIsReadBeforeItDies) {
   const std::string_view ping = sent[0].second->body.view();
   EXPECT_NE(ping.find(R"("max_tokens":0)"), std::string_view::npos) << ping;
   EXPECT_NE(ping.find(R"("cache_control")"), std::string_view::npos) << ping;
-  done(answer_of(testing::kPrefix_tokens, 0, "max_tokens"));
+  done(answer_of(fixture::kPrefix_tokens, 0, "max_tokens"));
   EXPECT_NEAR(stage.stats().usd, kRead_usd + 10 * 3e-6 + 15e-6, 1e-9);
   EXPECT_NEAR(ledgers_usd(), stage.stats().usd, 1e-9);
   EXPECT_EQ(metrics.counter("payonce_keep_alive_pings_total", {{"outcome", "read"}}).value(), 1);
@@ -130,7 +130,7 @@ TEST_F(KeepAliveStageTest, APingThatFailsOrFindsNothingIsTheLast) {
   int session = 0;
   for (const auto& [text, status] : {std::pair<std::string, int>{R"({"type":"error","error":{}})", 400},
                                      {"<html>", 502},
-                                     {answer_of(0, testing::kPrefix_tokens), 200}}) {
+                                     {answer_of(0, fixture::kPrefix_tokens), 200}}) {
     answer(ask(++session));
     ASSERT_EQ(tick(kDue_ms), 1u);
     const double before_usd = stage.stats().usd;

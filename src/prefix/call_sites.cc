@@ -21,8 +21,6 @@ constexpr double kRatioGain = 0.5;  // of the newest bill; they differ little at
 // Beyond these a bill counts something else: images, an answer that another upstream gave, no tokens at all.
 constexpr double kLeastRatio = 0.5, kMostRatio = 2.5;
 
-bool before(const Hash128& a, const Hash128& b) { return a.low != b.low ? a.low < b.low : a.high < b.high; }
-
 std::string tool_name(const Prompt& prompt, uint32_t node) {
   const llm::Tape& tape = prompt.request->tape;
   const std::string_view text = prompt.request->body.view();
@@ -51,7 +49,7 @@ double jaccard(const std::vector<Hash128>& a, const std::vector<Hash128>& b) {
       ++left;
       ++right;
     } else {
-      ++(before(*left, *right) ? left : right);
+      ++(*left < *right ? left : right);
     }
   }
   return static_cast<double>(common) / static_cast<double>(a.size() + b.size() - common);
@@ -63,7 +61,7 @@ std::vector<Hash128> features_of(const std::vector<Hash128>& tools, const std::v
     for (const Segment& segment : text.of->segments)
       if (segment.size > 1) out.push_back(segment.slot);
   if (out.size() > kMaxFeatures) out.resize(kMaxFeatures);
-  std::sort(out.begin(), out.end(), before);
+  std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }

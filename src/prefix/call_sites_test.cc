@@ -4,11 +4,11 @@
 #include <gtest/gtest.h>
 
 #include "llm/request.h"
+#include "prefix/hash_fixture.h"
 
 namespace payonce::prefix {
 namespace {
 
-const base::KeyedHash kHash("test");
 const base::Hash128 kAccount = kHash("account");
 
 // A system text of so many lines, with nothing in common with another's.

@@ -3,16 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "prefix/hash_fixture.h"
 #include "prefix/optimizer_fixture.h"
 
 namespace payonce::prefix {
 namespace {
 
+using fixture::Session;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using testing::Session;
-
-const base::KeyedHash kHash("test");
 
 std::vector<std::string> differences(const std::string& before, const std::string& now, uint32_t* common = nullptr) {
   const auto a = llm::parse_request(llm::Dialect::kAnthropicMessages, base::Bytes(before));
@@ -30,7 +29,7 @@ std::vector<std::string> differences(const std::string& before, const std::strin
 
 TEST(CompareTest, EqualRequestsDifferInNothing) {
   uint32_t common = 0;
-  EXPECT_THAT(differences(Session().body(2), testing::Respeller(3)(Session().body(2)), &common), IsEmpty());
+  EXPECT_THAT(differences(Session().body(2), fixture::Respeller(3)(Session().body(2)), &common), IsEmpty());
   EXPECT_GT(common, 500u);
 }
 

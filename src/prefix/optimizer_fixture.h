@@ -14,7 +14,7 @@
 #include "llm/request.h"
 #include "prefix/optimizer.h"
 
-namespace payonce::prefix::testing {
+namespace payonce::prefix::fixture {
 
 inline std::string rules_text(int lines) {
   std::string out = "You are a careful engineer.\n";
@@ -113,4 +113,4 @@ struct Session {
   }
 };
 
-}  // namespace payonce::prefix::testing
+}  // namespace payonce::prefix::fixture

@@ -10,9 +10,9 @@
 namespace payonce::prefix {
 namespace {
 
+using fixture::Respeller;
+using fixture::Session;
 using llm::Dialect;
-using testing::Respeller;
-using testing::Session;
 
 class OptimizerTest : public ::testing::Test {
  protected:

@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "prefix/hash_fixture.h"
+
 namespace payonce::prefix {
 namespace {
 
-const base::KeyedHash kHash("test");
 constexpr std::string_view kMark = R"("cache_control":{"type":"ephemeral"})";
 
 std::string ping_of(std::string_view body, llm::Dialect dialect = llm::Dialect::kAnthropicMessages) {

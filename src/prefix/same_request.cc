@@ -15,8 +15,6 @@ using base::Hash128;
 using llm::JsonType;
 using llm::Request;
 
-bool before(const Hash128& a, const Hash128& b) { return a.low != b.low ? a.low < b.low : a.high < b.high; }
-
 // The pieces of a body as they are spelled: bytes that are equal need no reading.
 struct Pieces {
   std::vector<std::string_view> tools, messages;
@@ -73,7 +71,7 @@ std::vector<Hash128> values(const std::vector<std::string_view>& pieces, const b
   std::vector<Hash128> out;
   for (const std::string_view piece : pieces)
     if (const auto tape = llm::Tape::parse(piece)) out.push_back(value_hash(hash, {*tape, piece}, true));
-  std::sort(out.begin(), out.end(), before);
+  std::sort(out.begin(), out.end());
   return out;
 }
 

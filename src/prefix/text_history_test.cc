@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "prefix/hash_fixture.h"
+
 namespace payonce::prefix {
 namespace {
-
-const base::KeyedHash kHash("test");
 
 class TextHistoryTest : public ::testing::Test {
  protected:

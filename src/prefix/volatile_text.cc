@@ -2,15 +2,17 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
+
+#include "base/ascii.h"
 
 namespace payonce::prefix {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+using base::is_digit;
+using base::is_letter;
+using base::lower;
+
 bool is_id(char c) { return is_digit(c) || is_letter(c) || c == '-' || c == '_'; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 // Words that stand in dates, in lower case and in their order.
 constexpr std::array<std::string_view, 43> kCalendar = {
@@ -51,7 +53,7 @@ bool is_uuid(std::string_view word) {
   for (size_t at = 0; at + 36 <= word.size(); ++at) {
     bool fits = true;
     for (size_t i = 0; fits && i < 36; ++i)
-      fits = i == 8 || i == 13 || i == 18 || i == 23 ? word[at + i] == '-' : std::isxdigit(word[at + i]) != 0;
+      fits = i == 8 || i == 13 || i == 18 || i == 23 ? word[at + i] == '-' : base::hex_value(word[at + i]) >= 0;
     if (fits) return true;
   }
   return false;
@@ -147,8 +149,7 @@ bool is_git_state(std::string_view segment, bool below_another) {
   while (!segment.empty() && (segment.back() == '\n' || segment.back() == '\r' || segment.back() == ' '))
     segment.remove_suffix(1);
   if (segment.size() > kMaxGitLine_bytes) return false;
-  std::string small(segment);
-  std::transform(small.begin(), small.end(), small.begin(), lower);
+  const std::string small = base::lowered(segment);
   if (std::find(kGitLabels.begin(), kGitLabels.end(), small) != kGitLabels.end()) return true;
   const size_t space = segment.find(' ');
   if (space == std::string_view::npos || space + 1 == segment.size()) return false;

@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "prefix/hash_fixture.h"
+
 namespace payonce::prefix {
 namespace {
-
-const base::KeyedHash kHash("test");
 
 TEST(VolatileTextTest, SegmentsInARowAreTheText) {
   const std::string text = "You are a bot. The time is 10:42. Be kind!\n\n  def f(x):\n    return 1.5 \nlast";

@@ -22,11 +22,6 @@ bool is_under(std::string_view host, std::string_view name) {
   return matches(name, host) || matches(std::string("*.").append(name), host);
 }
 
-std::string_view own_name(std::string_view model) {
-  const size_t slash = model.rfind('/');
-  return slash == std::string_view::npos ? model : model.substr(slash + 1);
-}
-
 // The number after "gpt-": 5.6 → {5, 6}; {0, 0} for other models.
 std::pair<int, int> gpt_version(std::string_view model) {
   model = own_name(model);

@@ -1,23 +1,19 @@
 #include "prompt_cache/rules.h"
 
-#include <cctype>
-
+#include "base/ascii.h"
 #include "base/wildcard.h"
 
 namespace payonce::prompt_cache {
 namespace {
 
-bool equal_letters(char a, char b) {
-  return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
-}
+bool equal_letters(char a, char b) { return base::lower(a) == base::lower(b); }
 
-// "openrouter/anthropic/claude-…" → "claude-…": rules go by the model's own name.
+}  // namespace
+
 std::string_view own_name(std::string_view model) {
   const size_t slash = model.rfind('/');
   return slash == std::string_view::npos ? model : model.substr(slash + 1);
 }
-
-}  // namespace
 
 bool matches(std::string_view pattern, std::string_view text) {
   return base::matches_wildcard(pattern, text, equal_letters);

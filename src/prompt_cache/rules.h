@@ -143,6 +143,9 @@ std::string providers_markdown();
 // '*' stands for any characters, also none. Case of letters counts not.
 bool matches(std::string_view pattern, std::string_view text);
 
+// "openrouter/anthropic/claude-…" → "claude-…": rules go by the model's own name.
+std::string_view own_name(std::string_view model);
+
 std::string_view match_name(Match match);
 std::string_view marker_name(Marker marker);  // as it is spelled in a request; "none"
 std::string_view level_name(Level level);

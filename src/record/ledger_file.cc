@@ -163,7 +163,7 @@ base::Status LedgerFile::prepare_tables(const seal::Protection& protection) {
 }
 
 base::Status LedgerFile::rewrite(const std::string& path, const seal::Protection& protection) {
-  const std::string unfinished = path + ".new";
+  const std::string unfinished = path + std::string(base::kUnfinished);
   base::PosixEnv files;
   for (const char* end : {"", "-wal", "-shm", "-journal"}) {
     if (files.exists(unfinished + end)) PAYONCE_CHECK_OK(files.remove(unfinished + end));

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/ascii.h"
 #include "identity/canonical_json.h"
 #include "llm/json_view.h"
 #include "route/routes.h"
@@ -26,13 +27,6 @@ std::string one_spelling(const JsonView& body, uint32_t node, uint32_t elided = 
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
-int digit(char c) {
-  return c >= '0' && c <= '9'   ? c - '0'
-         : c >= 'a' && c <= 'f' ? c - 'a' + 10
-         : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                : -1;
-}
-
 // The decoded segments; nothing for a path that a server might read as another one ("//", "..", "%2F").
 std::optional<std::vector<std::string>> segments_of(std::string_view path) {
   std::vector<std::string> out;
@@ -40,13 +34,7 @@ std::optional<std::vector<std::string>> segments_of(std::string_view path) {
   path.remove_prefix(1);
   while (true) {
     const size_t end = path.find('/');
-    const std::string_view raw = path.substr(0, end);
-    std::string segment;
-    for (size_t i = 0; i < raw.size(); ++i) {
-      const bool escaped = raw[i] == '%' && i + 2 < raw.size() && digit(raw[i + 1]) >= 0 && digit(raw[i + 2]) >= 0;
-      segment += escaped ? static_cast<char>(digit(raw[i + 1]) * 16 + digit(raw[i + 2])) : raw[i];
-      if (escaped) i += 2;
-    }
+    std::string segment = base::percent_decoded(path.substr(0, end));
     if (segment.empty() || segment == "." || segment == ".." || segment.find('/') != std::string::npos)
       return std::nullopt;
     out.push_back(std::move(segment));

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/ascii.h"
 #include "base/hash.h"
 #include "seal/sealer.h"
 
@@ -37,16 +38,9 @@ struct Secret {
   std::string text;
 };
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 bool read_hex(std::string_view word, KeyBytes& out) {
   for (size_t i = 0; i < out.size(); ++i) {
-    const int high = hex_digit(word[2 * i]), low = hex_digit(word[2 * i + 1]);
+    const int high = base::hex_value(word[2 * i]), low = base::hex_value(word[2 * i + 1]);
     if (high < 0 || low < 0) return false;
     out[i] = static_cast<uint8_t>(high * 16 + low);
   }

@@ -21,10 +21,10 @@ namespace {
 using base::Code;
 using base::Env;
 using base::fail;
+using base::kUnfinished;
 
 constexpr size_t kCopyBytes = 1 << 20;
 constexpr std::chrono::seconds kSayEvery{2};
-constexpr std::string_view kUnfinished = ".new";
 
 std::vector<std::string> names_in(const Env& env, const std::string& root, const Places& places) {
   std::vector<std::string> out = places.files;

@@ -5,11 +5,8 @@
 #include <utility>
 
 namespace payonce::seal {
-namespace {
 
-constexpr std::string_view kUnfinished = ".new";
-
-}  // namespace
+using base::kUnfinished;
 
 SealedEnv::SealedEnv(base::Env& under, std::string root, KeysPtr keys, base::Metrics& metrics)
     : under_(under),

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/temporary_directory.h"
+#include "seal/hex_fixture.h"
 #include "seal/sealed_env.h"
 
 namespace payonce::seal {
@@ -25,13 +26,6 @@ constexpr std::string_view kGolden =
     "4f12eeb4e958b4590f"
     "506146310e0000000500000000000000a1a2a3a4a5a6a7a8a9aaabacb12e3c30ac33b28f8a6cd4a2c7869260c07580df77ce200a56ace3e5"
     "b70de2e535b0fbe53fafb582a15a0fc5a261";
-
-std::string from_hex(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i + 1 < text.size(); i += 2)
-    out.push_back(static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
-  return out;
-}
 
 KeysPtr keys_of(const std::string& text) { return Keys::parse(text, "test").value(); }
 const std::string kFirst = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";

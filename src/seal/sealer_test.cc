@@ -3,15 +3,10 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "seal/hex_fixture.h"
+
 namespace payonce::seal {
 namespace {
-
-std::string from_hex(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i + 1 < text.size(); i += 2)
-    out.push_back(static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
-  return out;
-}
 
 // RFC 5869, appendix A, test cases 1 and 3: the first 32 bytes of the output.
 TEST(Derive, IsHkdfAsTheRfcHasIt) {

@@ -7,15 +7,13 @@
 //   - without faults and pressure, what was flushed is there.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
 #include <set>
 #include <string>
 
-#include "base/log.h"
 #include "crash_env.h"
 #include "kv/store_fixture.h"
-#include "sealed_disk.h"
+#include "seeds.h"
 
 namespace payonce::crash {
 namespace {
@@ -148,21 +146,12 @@ class KvWorkload {
   std::unique_ptr<kv::BlockStore> store_;
 };
 
-uint64_t from_environment(const char* name, uint64_t otherwise) {
-  const char* value = std::getenv(name);
-  return value ? std::strtoull(value, nullptr, 10) : otherwise;
-}
+constexpr int kKvSteps = 300;
 
-void run_seeds(Disk disk) {
-  base::configure_log(base::LogLevel::kOff, base::LogFormat::kText);
-  if (const uint64_t seed = from_environment("PAYONCE_CRASH_SEED", 0); seed != 0)
-    return KvWorkload(seed, disk).run(300);
-  const uint64_t seeds = from_environment("PAYONCE_CRASH_SEEDS", 60);
-  for (uint64_t seed = 1; seed <= seeds && !testing::Test::HasFailure(); ++seed) KvWorkload(seed, disk).run(300);
+TEST(KvStoreCrash, NothingWrongIsServedAfterAnyCrash) { run_seeds<KvWorkload>(Disk::kPlain, kKvSteps); }
+TEST(KvStoreCrash, NothingWrongIsServedAfterAnyCrashOfASealedStore) {
+  run_seeds<KvWorkload>(Disk::kSealed, kKvSteps);
 }
-
-TEST(KvStoreCrash, NothingWrongIsServedAfterAnyCrash) { run_seeds(Disk::kPlain); }
-TEST(KvStoreCrash, NothingWrongIsServedAfterAnyCrashOfASealedStore) { run_seeds(Disk::kSealed); }
 
 }  // namespace
 }  // namespace payonce::crash

@@ -8,17 +8,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "base/log.h"
 #include "cache/store_fixture.h"
 #include "crash_env.h"
-#include "sealed_disk.h"
+#include "seeds.h"
 
 namespace payonce::crash {
 namespace {
@@ -38,9 +36,9 @@ struct KeyModel {
 
 std::string shortened(const std::string& body) { return body.substr(0, 12); }
 
-class Workload {
+class ResponseWorkload {
  public:
-  Workload(uint64_t seed, Disk disk)
+  ResponseWorkload(uint64_t seed, Disk disk)
       : seed_(seed), random_(seed), env_(seed * 31 + 7, directory_.path() + "/deleted") {
     if (disk == Disk::kSealed) sealed_ = sealed_env(env_, directory_.path(), metrics_);
     options_.directory = directory_.path() + "/data";
@@ -222,25 +220,14 @@ class Workload {
   std::unique_ptr<cache::ResponseStore> store_;
 };
 
-uint64_t from_environment(const char* name, uint64_t otherwise) {
-  const char* value = std::getenv(name);
-  return value ? std::strtoull(value, nullptr, 10) : otherwise;
+constexpr int kStoreSteps = 400;
+
+TEST(StoreCrash, NothingWrongOrPurgedIsServedAfterAnyCrash) {
+  run_seeds<ResponseWorkload>(Disk::kPlain, kStoreSteps);
 }
-
-class StoreCrash : public testing::Test {
- protected:
-  void SetUp() override { base::configure_log(base::LogLevel::kOff, base::LogFormat::kText); }
-};
-
-void run_seeds(Disk disk) {
-  if (const uint64_t seed = from_environment("PAYONCE_CRASH_SEED", 0); seed != 0)
-    return Workload(seed, disk).run(400);
-  const uint64_t seeds = from_environment("PAYONCE_CRASH_SEEDS", 60);
-  for (uint64_t seed = 1; seed <= seeds && !testing::Test::HasFailure(); ++seed) Workload(seed, disk).run(400);
+TEST(StoreCrash, NothingWrongOrPurgedIsServedAfterAnyCrashOfASealedStore) {
+  run_seeds<ResponseWorkload>(Disk::kSealed, kStoreSteps);
 }
-
-TEST_F(StoreCrash, NothingWrongOrPurgedIsServedAfterAnyCrash) { run_seeds(Disk::kPlain); }
-TEST_F(StoreCrash, NothingWrongOrPurgedIsServedAfterAnyCrashOfASealedStore) { run_seeds(Disk::kSealed); }
 
 }  // namespace
 }  // namespace payonce::crash

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
+
 namespace payonce::agent {
 namespace {
 
-bool is_token_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
+bool is_token_character(char c) { return base::is_alphanumeric(c) || c == '-' || c == '_'; }
 
 struct Token {
   std::string_view prefix;
@@ -28,7 +28,7 @@ bool has_token(std::string_view text, const Token& token) {
     size_t end = at + token.prefix.size();
     bool digit = false;  // names in words ("sk-some-long-branch-name…") have none
     while (end < text.size() && is_token_character(text[end])) {
-      digit = digit || (text[end] >= '0' && text[end] <= '9');
+      digit = digit || base::is_digit(text[end]);
       ++end;
     }
     if (end - at - token.prefix.size() >= token.length && digit) return true;

@@ -4,12 +4,11 @@
 #include <array>
 #include <set>
 
-#include "engine/api/api_fixture.h"
+#include "engine/api/chat_fixture.h"
 
 namespace payonce::engine {
 namespace {
 
-const std::string kChat(kChatBody);
 constexpr std::array<std::string_view, 5> kPosts = {"/v1/chat/completions", "/v1/completions", "/v1/messages",
                                                     "/v1/messages/count_tokens", "/v1/responses"};
 

@@ -14,7 +14,7 @@ namespace {
 namespace json = boost::json;
 using Delta = MessageStream::Delta;
 
-struct Choice {
+struct ChatChoice {
   MessageStream message;
   json::array logprobs;  // whole: all of them; streams: those not sent yet
   bool begun = false;    // the chunk with the role was sent
@@ -45,7 +45,7 @@ class ChatAnswer final : public AnswerWriter {
 
   const AnswerIdentity identity_;
   const ChatAnswerOptions options_;
-  std::vector<Choice> choices_;
+  std::vector<ChatChoice> choices_;
 };
 
 json::object ChatAnswer::top(std::string_view object) const {
@@ -103,7 +103,7 @@ void ChatAnswer::send_deltas(size_t index, const std::vector<Delta>& deltas, std
 
 void ChatAnswer::piece(Piece piece, std::string& out) {
   const auto index = static_cast<size_t>(piece.choice);
-  Choice& choice = choices_[index];
+  ChatChoice& choice = choices_[index];
   choice.message.add(valid_utf8(piece.text));
   choice.changed = true;
   if (options_.logprobs)
@@ -119,7 +119,7 @@ void ChatAnswer::flush(std::string& out) {
 
 void ChatAnswer::finished(const Finished& finished, std::string& out) {
   const auto index = static_cast<size_t>(finished.choice);
-  Choice& choice = choices_[index];
+  ChatChoice& choice = choices_[index];
   const std::vector<Delta> deltas = choice.message.finish(finished.why);
   choice.changed = false;
   const bool called = !choice.message.message().tool_calls.empty();
@@ -131,7 +131,7 @@ void ChatAnswer::finished(const Finished& finished, std::string& out) {
 }
 
 json::object ChatAnswer::whole_choice(size_t index) {
-  Choice& choice = choices_[index];
+  ChatChoice& choice = choices_[index];
   const ChatMessage& said = choice.message.message();
   json::object message{{"role", "assistant"}, {"content", said.content}, {"refusal", nullptr}};
   if (!said.reasoning.empty()) message["reasoning_content"] = said.reasoning;

@@ -2,24 +2,16 @@
 #include <cmath>
 #include <map>
 
-#include "engine/api/api_fixture.h"
+#include "engine/api/chat_fixture.h"
 
 namespace payonce::engine {
 namespace {
-
-constexpr const char* kPath = "/v1/chat/completions";
-const std::string kChat(kChatBody);
-const std::string kUser = "<|im_start|>user\nHi<|im_end|>\n";
-const std::string kAssistant = "<|im_start|>assistant\n";
-
-std::string chat_with(std::string_view name, std::string_view value) { return with(kChat, name, value); }
-std::string tools_body() { return chat_with("tools", "[" + std::string(kWeatherTool) + "]"); }
 
 class ChatAnswerTest : public ApiTest {
  protected:
   json::object whole(const std::string& body, const std::string& text, Finish why = Finish::kStop) {
     engine.requests.clear();
-    const auto received = send(kPath, body);
+    const auto received = send(kChatPath, body);
     EXPECT_EQ(engine.requests.size(), 1u) << received->body();
     if (engine.requests.empty()) return {};
     engine.answer(0, text, why);
@@ -31,7 +23,7 @@ class ChatAnswerTest : public ApiTest {
 };
 
 TEST_F(ChatAnswerTest, AWholeAnswerLooksAsTheApiSays) {
-  const auto received = send(kPath, kChat);
+  const auto received = send(kChatPath, kChat);
   engine.say(0, "Hel");
   engine.say(0, "lo \xE2\x98\x83");
   run();
@@ -51,7 +43,7 @@ TEST_F(ChatAnswerTest, AWholeAnswerLooksAsTheApiSays) {
 }
 
 TEST_F(ChatAnswerTest, AStreamSendsEachPieceAtOnce) {
-  const auto received = send(kPath, chat_with("stream", "true"));
+  const auto received = send(kChatPath, chat_with("stream", "true"));
   engine.say(0, "Hel");
   run();
   const std::vector<json::object> first = received->events();
@@ -76,14 +68,15 @@ TEST_F(ChatAnswerTest, AStreamSendsEachPieceAtOnce) {
 }
 
 TEST_F(ChatAnswerTest, UsageIsAChunkOfItsOwnWhenAskedFor) {
-  const auto received = send(kPath, with(chat_with("stream", "true"), "stream_options", R"({"include_usage":true})"));
+  const auto received =
+      send(kChatPath, with(chat_with("stream", "true"), "stream_options", R"({"include_usage":true})"));
   engine.answer(0, "Hi");
   run();
   const std::vector<json::object> all = received->events();
   for (size_t i = 0; i + 1 < all.size(); ++i) EXPECT_TRUE(all[i].at("usage").is_null());
   EXPECT_EQ(all.back().at("choices"), json::array());
   EXPECT_EQ(all.back().at("usage").at("completion_tokens"), 2);
-  EXPECT_NE(refusal(kPath, chat_with("stream_options", R"({"include_usage":true})")).find("stream"),
+  EXPECT_NE(refusal(kChatPath, chat_with("stream_options", R"({"include_usage":true})")).find("stream"),
             std::string::npos);
 }
 
@@ -116,7 +109,7 @@ TEST_F(ChatAnswerTest, ACallThatIsCutOffStaysACall) {
 }
 
 TEST_F(ChatAnswerTest, ToolCallsSplitOverPiecesAreSentOnceAndInOrder) {
-  const auto received = send(kPath, with(tools_body(), "stream", "true"));
+  const auto received = send(kChatPath, with(tools_body(), "stream", "true"));
   const std::string text =
       R"(Well <b>.<tool_call>{"name": "weather", "arguments": {"city":"Bonn"}}</tool_call><tool_call>{"name": "other", "arguments": {"a":[1,2]}}</tool_call>)";
   answer_byte_by_byte(text);
@@ -164,14 +157,14 @@ TEST_F(ChatAnswerTest, LogprobsHaveBytesAndTheLikeliest) {
     engine.done(engine.requests.size() - 1, {});
     run();
   };
-  const auto whole_answer = send(kPath, body);
+  const auto whole_answer = send(kChatPath, body);
   give();
   const json::value expected = J(
       R"([{"token":"A","logprob":-0.5,"bytes":[65],"top_logprobs":[{"token":"A","logprob":-0.5,"bytes":[65]},{"token":"B","logprob":-9999.0,"bytes":[66]}]},
       {"token":"\ufffd","logprob":-1.0,"bytes":[195],"top_logprobs":[]},{"token":"\ufffd","logprob":-2.0,
         "bytes":[164],"top_logprobs":[]}])");
   EXPECT_EQ(whole_answer->object().at("choices").at(0).at("logprobs").at("content"), expected);
-  const auto streamed = send(kPath, with(body, "stream", "true"));
+  const auto streamed = send(kChatPath, with(body, "stream", "true"));
   give();
   const auto events = streamed->events();
   EXPECT_TRUE(events[0].at("choices").at(0).at("logprobs").is_null());
@@ -179,7 +172,7 @@ TEST_F(ChatAnswerTest, LogprobsHaveBytesAndTheLikeliest) {
 }
 
 TEST_F(ChatAnswerTest, EveryChoiceHasItsOwnIndex) {
-  const auto received = send(kPath, with(chat_with("n", "2"), "stream", "true"));
+  const auto received = send(kChatPath, with(chat_with("n", "2"), "stream", "true"));
   engine.say(0, "b", 1);
   engine.say(0, "a", 0);
   engine.end(0, Finish::kStop, "", 1);
@@ -199,7 +192,7 @@ TEST_F(ChatAnswerTest, EveryChoiceHasItsOwnIndex) {
 }
 
 TEST_F(ChatAnswerTest, AnAnswerWithoutTextIsStillWhole) {
-  const auto received = send(kPath, chat_with("stream", "true"));
+  const auto received = send(kChatPath, chat_with("stream", "true"));
   engine.end(0);
   engine.done(0, {});
   run();

@@ -1,27 +1,19 @@
 // Requests of POST /v1/chat/completions: what reaches template and engine, and what is refused.
-#include "engine/api/api_fixture.h"
+#include "engine/api/chat_fixture.h"
 
 namespace payonce::engine {
 namespace {
 
-constexpr const char* kPath = "/v1/chat/completions";
-const std::string kChat(kChatBody);
-const std::string kUser = "<|im_start|>user\nHi<|im_end|>\n";
-const std::string kAssistant = "<|im_start|>assistant\n";
-
-std::string chat_with(std::string_view name, std::string_view value) { return with(kChat, name, value); }
-std::string tools_body() { return chat_with("tools", "[" + std::string(kWeatherTool) + "]"); }
-
 class ChatRequestTest : public ApiTest {
  protected:
   std::string refused(std::string_view name, std::string_view value) {
-    return refusal(kPath, chat_with(name, value));
+    return refusal(kChatPath, chat_with(name, value));
   }
 };
 
 TEST_F(ChatRequestTest, RolesAndPartsReachTheTemplate) {
   send(
-      kPath,
+      kChatPath,
       R"({"messages":[{"role":"developer","content":"D"},{"role":"user","name":"bob","content":[{"type":"text","text":"a"},
     {"type":"text","text":"b"}]},{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function",
         "function":
@@ -38,7 +30,7 @@ TEST_F(ChatRequestTest, WhatThisModelCannotReadIsNamed) {
   EXPECT_EQ(refused("messages", R"([{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}])"),
             "'messages[0].content[0].type' is \"image_url\": this model reads text only");
   EXPECT_EQ(refused("messages", "[]"), "'messages' must be a list of at least one message");
-  EXPECT_EQ(refusal(kPath, "{}"), "'messages' must be a list of at least one message");
+  EXPECT_EQ(refusal(kChatPath, "{}"), "'messages' must be a list of at least one message");
   EXPECT_NE(refused("messages", R"(["x"])").find("'messages[0]' must be an object"), std::string::npos);
   EXPECT_NE(refused("messages", R"([{"role":"king","content":"x"}])").find("'messages[0].role'"), std::string::npos);
   EXPECT_NE(refused("messages", R"([{"role":"user"}])").find("'messages[0].content' is missing"), std::string::npos);
@@ -46,7 +38,7 @@ TEST_F(ChatRequestTest, WhatThisModelCannotReadIsNamed) {
 }
 
 TEST_F(ChatRequestTest, SamplingReachesTheEngine) {
-  send(kPath, R"({"messages":[{"role":"user","content":"x"}],"temperature":0.5,"top_p":0.9,"top_k":-1,"min_p":0.1,
+  send(kChatPath, R"({"messages":[{"role":"user","content":"x"}],"temperature":0.5,"top_p":0.9,"top_k":-1,"min_p":0.1,
     "presence_penalty":1,"frequency_penalty":-1,"repetition_penalty":1.1,"logit_bias":{"7":-100,"8":2.5},"seed":42,
     "stop":["a","b"],"stop_token_ids":[3],"min_tokens":2,"ignore_eos":true,"n":3,"best_of":5,"max_completion_tokens":9,
     "logprobs":true,"top_logprobs":4,"unknown":{"x":1},"user":"u"})");
@@ -71,7 +63,7 @@ TEST_F(ChatRequestTest, SamplingReachesTheEngine) {
 }
 
 TEST_F(ChatRequestTest, DefaultsAreThoseOfTheApi) {
-  send(kPath, with(with(kChat, "temperature", "null"), "stop", "null"));
+  send(kChatPath, with(with(kChat, "temperature", "null"), "stop", "null"));
   EXPECT_EQ(asked().sampling.temperature, 1);
   EXPECT_EQ(asked().sampling.seed, std::nullopt);
   EXPECT_EQ(asked().stopping.max_tokens, 0) << "as much as the context leaves";
@@ -133,7 +125,7 @@ TEST_F(ChatRequestTest, ValuesOutOfRangeNameTheirField) {
     EXPECT_TRUE(message.starts_with("'" + std::string(name)) || message.find(name) != std::string::npos)
         << name << ": " << value << " -> " << message;
   }
-  const auto received = send(kPath, chat_with("temperature", "-1"));
+  const auto received = send(kChatPath, chat_with("temperature", "-1"));
   EXPECT_EQ(received->object().at("error"),
             J(R"({"message":"'temperature' must be a number from 0 to 100, but is -1","type":"invalid_request_error",
         "param":"temperature","code":"invalid_request"})"));
@@ -153,13 +145,13 @@ TEST_F(ChatRequestTest, FieldsThatContradictEachOtherAreRefused) {
       {with(tools_body(), "grammar", "\"root ::= \\\"a\\\"\""), "grammar"},
       {with(chat_with("continue_final_message", "true"), "add_generation_prompt", "true"), "add_generation_prompt"},
       {with(tools_body(), "tool_choice", R"({"type":"function","function":{"name":"nobody"}})"), "nobody"}};
-  for (const auto& [body, word] : kWrong) EXPECT_NE(refusal(kPath, body).find(word), std::string::npos) << body;
+  for (const auto& [body, word] : kWrong) EXPECT_NE(refusal(kChatPath, body).find(word), std::string::npos) << body;
 }
 
 TEST_F(ChatRequestTest, BeamsAreCountedByEitherName) {
-  send(kPath, with(with(chat_with("use_beam_search", "true"), "best_of", "4"), "n", "2"));
-  send(kPath, with(with(with(chat_with("use_beam_search", "true"), "beam_width", "6"), "length_penalty", "0.5"),
-                   "early_stopping", "true"));
+  send(kChatPath, with(with(chat_with("use_beam_search", "true"), "best_of", "4"), "n", "2"));
+  send(kChatPath, with(with(with(chat_with("use_beam_search", "true"), "beam_width", "6"), "length_penalty", "0.5"),
+                       "early_stopping", "true"));
   EXPECT_TRUE(asked(0).beam_search);
   EXPECT_EQ(asked(0).beams, 4);
   EXPECT_EQ(asked(0).n, 2);
@@ -172,72 +164,72 @@ TEST_F(ChatRequestTest, BeamsAreCountedByEitherName) {
 TEST_F(ChatRequestTest, APromptBeyondTheContextIsToldWithItsNumbers) {
   context_tokens = 100;
   make();
-  const auto received = send(kPath, chat_with("max_tokens", "90"));
+  const auto received = send(kChatPath, chat_with("max_tokens", "90"));
   EXPECT_EQ(received->head.status, 400);
   const json::object error = received->object().at("error").as_object();
   EXPECT_EQ(error.at("code"), "context_length_exceeded");
   const size_t prompt = byte_tokens(kUser + kAssistant).size();
   for (const size_t number : {size_t{100}, prompt, prompt + 90})
     EXPECT_NE(std::string_view(error.at("message").as_string()).find(std::to_string(number)), std::string::npos);
-  EXPECT_EQ(send(kPath, chat_with("max_tokens", std::to_string(100 - prompt)))->heads, 0) << "it fits exactly";
+  EXPECT_EQ(send(kChatPath, chat_with("max_tokens", std::to_string(100 - prompt)))->heads, 0) << "it fits exactly";
   const std::string longer = R"([{"role":"user","content":")" + std::string(100, 'x') + R"("}])";
   EXPECT_NE(refused("messages", longer).find("the prompt alone has"), std::string::npos);
 }
 
 TEST_F(ChatRequestTest, AChosenToolBindsTheGrammarAndLeavesThePromptAlone) {
   const std::string two = "[" + std::string(kWeatherTool) + R"(,{"type":"function","function":{"name":"other"}}])";
-  send(kPath, chat_with("tools", two));
-  send(kPath, with(chat_with("tools", two), "tool_choice", R"({"type":"function","function":{"name":"other"}})"));
+  send(kChatPath, chat_with("tools", two));
+  send(kChatPath, with(chat_with("tools", two), "tool_choice", R"({"type":"function","function":{"name":"other"}})"));
   EXPECT_EQ(asked(0).prompt, asked(1).prompt);
   EXPECT_NE(asked(1).grammar.gbnf.find("other"), std::string::npos);
   EXPECT_EQ(asked(1).grammar.gbnf.find("weather"), std::string::npos);
   send(
-      kPath,
+      kChatPath,
       with(
           chat_with("tools", two), "tool_choice",
           R"({"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"other"}}]}})"));
   EXPECT_EQ(json::parse(chat.inputs.back().tools_json).as_array().size(), 1u);
   EXPECT_EQ(chat.inputs.back().tool_choice, "auto");
-  send(kPath, with(chat_with("tools", two), "tool_choice", "\"none\""));
+  send(kChatPath, with(chat_with("tools", two), "tool_choice", "\"none\""));
   EXPECT_EQ(chat.inputs.back().tool_choice, "none");
 }
 
 TEST_F(ChatRequestTest, FormatsBecomeASchemaOrAGrammar) {
-  send(kPath, chat_with("response_format", R"({"type":"json_object"})"));
+  send(kChatPath, chat_with("response_format", R"({"type":"json_object"})"));
   EXPECT_EQ(asked().grammar.gbnf, R"(schema:{"type":"object"})");
-  send(kPath,
+  send(kChatPath,
        chat_with("response_format",
                  R"({"type":"json_schema","json_schema":{"name":"x","strict":true,"schema":{"type":"integer"}}})"));
   EXPECT_EQ(asked(1).grammar.gbnf, R"(schema:{"type":"integer"})");
-  send(kPath, chat_with("guided_json", R"("{\"type\":\"null\"}")"));
+  send(kChatPath, chat_with("guided_json", R"("{\"type\":\"null\"}")"));
   EXPECT_EQ(asked(2).grammar.gbnf, R"(schema:{"type":"null"})");
-  send(kPath, chat_with("guided_grammar", R"("root ::= [a-z]")"));
+  send(kChatPath, chat_with("guided_grammar", R"("root ::= [a-z]")"));
   EXPECT_EQ(asked(3).grammar.gbnf, "root ::= [a-z]");
-  send(kPath, chat_with("response_format", R"({"type":"text"})"));
+  send(kChatPath, chat_with("response_format", R"({"type":"text"})"));
   EXPECT_EQ(asked(4).grammar.gbnf, "");
 }
 
 TEST_F(ChatRequestTest, TheLastMessageMayBeContinued) {
-  send(kPath,
+  send(kChatPath,
        with(chat_with("messages", R"([{"role":"user","content":"Hi"},{"role":"assistant","content":"Once upon"}])"),
             "continue_final_message", "true"));
   EXPECT_EQ(asked().prompt, byte_tokens(kUser + kAssistant + "Once upon"));
 }
 
 TEST_F(ChatRequestTest, TemplateSwitchesAreHandedOver) {
-  send(kPath, with(chat_with("chat_template_kwargs", R"({"enable_thinking":false,"x":[1]})"), "add_generation_prompt",
-                   "false"));
+  send(kChatPath, with(chat_with("chat_template_kwargs", R"({"enable_thinking":false,"x":[1]})"),
+                       "add_generation_prompt", "false"));
   EXPECT_FALSE(chat.inputs[0].enable_thinking);
   EXPECT_FALSE(chat.inputs[0].add_generation_prompt);
   EXPECT_EQ(chat.inputs[0].kwargs,
             (std::vector<std::pair<std::string, std::string>>{{"enable_thinking", "false"}, {"x", "[1]"}}));
-  send(kPath, chat_with("reasoning_effort", "\"none\""));
+  send(kChatPath, chat_with("reasoning_effort", "\"none\""));
   EXPECT_FALSE(chat.inputs[1].enable_thinking);
 }
 
 TEST_F(ChatRequestTest, CacheControlOnPartsMarksThePrompt) {
   send(
-      kPath,
+      kChatPath,
       chat_with(
           "messages",
           R"([{"role":"system","content":[{"type":"text","text":"S","cache_control":{"type":"ephemeral"}},{"type":"text","text":"T"}]},
@@ -245,7 +237,7 @@ TEST_F(ChatRequestTest, CacheControlOnPartsMarksThePrompt) {
   ASSERT_EQ(asked().marks.size(), 1u);
   EXPECT_EQ(asked().marks[0].tokens, static_cast<int32_t>(byte_tokens("<|im_start|>system\nS").size()));
   EXPECT_EQ(asked().marks[0].ttl_s, 300);
-  send(kPath, chat_with("messages", R"([{"role":"user","content":[{"type":"text","text":"Hi",
+  send(kChatPath, chat_with("messages", R"([{"role":"user","content":[{"type":"text","text":"Hi",
     "prompt_cache_breakpoint":{"mode":"explicit"}}]}])"));
   ASSERT_EQ(asked(1).marks.size(), 1u);
   EXPECT_EQ(asked(1).marks[0].ttl_s, 1800);
@@ -253,7 +245,7 @@ TEST_F(ChatRequestTest, CacheControlOnPartsMarksThePrompt) {
 
 TEST_F(ChatRequestTest, ABosThatTheTemplateWroteIsNotDoubled) {
   make(/*with_bos=*/true);
-  send(kPath, kChat);
+  send(kChatPath, kChat);
   EXPECT_EQ(asked().prompt.front(), kBosToken);
   EXPECT_NE(asked().prompt[1], kBosToken);
 }

@@ -48,7 +48,7 @@ json::object Logprobs::take() {
           {"text_offset", std::exchange(offsets, {})}};
 }
 
-struct Choice {
+struct CompletionChoice {
   std::string text;  // streams: not sent yet
   Logprobs logprobs;
   bool changed = false;
@@ -82,7 +82,7 @@ class CompletionsAnswer final : public AnswerWriter {
 
   const AnswerIdentity identity_;
   const CompletionsAnswerOptions options_;
-  std::vector<Choice> choices_;
+  std::vector<CompletionChoice> choices_;
 };
 
 json::object CompletionsAnswer::top() const {
@@ -94,7 +94,7 @@ json::object CompletionsAnswer::top() const {
 }
 
 json::object CompletionsAnswer::choice_object(size_t index, json::value finish_reason) {
-  Choice& choice = choices_[index];
+  CompletionChoice& choice = choices_[index];
   return {{"index", index},
           {"text", std::exchange(choice.text, {})},
           {"logprobs", options_.logprobs ? json::value(choice.logprobs.take()) : json::value(nullptr)},
@@ -117,7 +117,7 @@ void CompletionsAnswer::prompt_logprobs(size_t prompt, std::vector<TokenLogprob>
   const size_t skipped = tokens.size() - std::min(tokens.size(), of_tokens.size());
   static const std::vector<TokenLogprob> kNone;
   for (size_t i = 0; i < static_cast<size_t>(options_.n); ++i) {
-    Choice& choice = choices_[prompt * static_cast<size_t>(options_.n) + i];
+    CompletionChoice& choice = choices_[prompt * static_cast<size_t>(options_.n) + i];
     for (size_t at = 0; at < tokens.size(); ++at) {
       const TokenLogprob* of = at == 0 || at < skipped ? nullptr : &of_tokens[at - skipped];
       const bool known = of != nullptr && at - skipped < likeliest.size();
@@ -129,7 +129,7 @@ void CompletionsAnswer::prompt_logprobs(size_t prompt, std::vector<TokenLogprob>
 void CompletionsAnswer::piece(Piece piece, std::string& out) {
   (void)out;
   if (options_.prompt_only) return;
-  Choice& choice = choices_[static_cast<size_t>(piece.choice)];
+  CompletionChoice& choice = choices_[static_cast<size_t>(piece.choice)];
   choice.text += valid_utf8(piece.text);
   choice.changed = true;
   static const std::vector<TokenLogprob> kNone;

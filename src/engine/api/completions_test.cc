@@ -4,15 +4,15 @@
 namespace payonce::engine {
 namespace {
 
-constexpr const char* kPath = "/v1/completions";
+constexpr const char* kCompletionsPath = "/v1/completions";
 
 class CompletionsTest : public ApiTest {
  protected:
-  std::string refused(const std::string& body) { return refusal(kPath, body); }
+  std::string refused(const std::string& body) { return refusal(kCompletionsPath, body); }
 };
 
 TEST_F(CompletionsTest, AWholeAnswerLooksAsTheApiSays) {
-  const auto received = send(kPath, R"({"model":"m","prompt":"<|im_start|>Once"})");
+  const auto received = send(kCompletionsPath, R"({"model":"m","prompt":"<|im_start|>Once"})");
   EXPECT_EQ(asked().prompt, byte_tokens("<|im_start|>Once")) << "special tokens are read in raw text";
   EXPECT_EQ(asked().stopping.max_tokens, 16);
   engine.say(0, " upon");
@@ -30,7 +30,7 @@ TEST_F(CompletionsTest, AWholeAnswerLooksAsTheApiSays) {
 TEST_F(CompletionsTest, AllFormsOfPromptsAreRead) {
   const auto prompts = [&](const std::string& prompt) {
     engine.requests.clear();
-    const auto received = send(kPath, R"({"prompt":)" + prompt + "}");
+    const auto received = send(kCompletionsPath, R"({"prompt":)" + prompt + "}");
     std::vector<std::vector<int32_t>> out;
     for (const auto& request : engine.requests) out.push_back(request.asked.prompt);
     return out;
@@ -55,12 +55,12 @@ TEST_F(CompletionsTest, PromptsThatCannotBeReadAreNamed) {
 
 TEST_F(CompletionsTest, AnEmptyPromptIsTheBeginningOfATextWhereTheModelHasOne) {
   make(/*with_bos=*/true);
-  send(kPath, R"({"prompt":""})");
+  send(kCompletionsPath, R"({"prompt":""})");
   EXPECT_EQ(asked().prompt, std::vector<int32_t>{kBosToken});
 }
 
 TEST_F(CompletionsTest, ChoicesAreNumberedPromptByPrompt) {
-  const auto received = send(kPath, R"({"prompt":["a","b"],"n":2,"temperature":1})");
+  const auto received = send(kCompletionsPath, R"({"prompt":["a","b"],"n":2,"temperature":1})");
   ASSERT_EQ(engine.requests.size(), 2u);
   EXPECT_EQ(asked(1).n, 2);
   for (const size_t prompt : {1U, 0U})
@@ -102,14 +102,14 @@ TEST_F(CompletionsTest, OneRefusedPromptEndsThemAll) {
                  .pool = *pool,
                  .clock = clock},
       limits, context_tokens);
-  const auto refused_answer = send(kPath, R"({"prompt":["a","b","c"]})");
+  const auto refused_answer = send(kCompletionsPath, R"({"prompt":["a","b","c"]})");
   EXPECT_EQ(refused_answer->head.status, 429);
   EXPECT_EQ(engine.cancelled, std::vector<RequestId>{1});
   EXPECT_EQ(taken, 2);
 }
 
 TEST_F(CompletionsTest, EchoBeginsWithThePrompt) {
-  const auto received = send(kPath, R"({"prompt":["ab",[99]],"echo":true})");
+  const auto received = send(kCompletionsPath, R"({"prompt":["ab",[99]],"echo":true})");
   engine.answer(0, "X");
   engine.answer(1, "Y");
   run();
@@ -118,7 +118,7 @@ TEST_F(CompletionsTest, EchoBeginsWithThePrompt) {
 }
 
 TEST_F(CompletionsTest, LogprobsOfPromptAndAnswerHaveOffsetsInTheText) {
-  const auto received = send(kPath, R"({"prompt":"aä","echo":true,"logprobs":1})");
+  const auto received = send(kCompletionsPath, R"({"prompt":"aä","echo":true,"logprobs":1})");
   EXPECT_EQ(asked().logprobs, 1);
   EXPECT_EQ(asked().prompt_logprobs, 1);
   Sink& sink = *engine.requests[0].sink;
@@ -133,7 +133,7 @@ TEST_F(CompletionsTest, LogprobsOfPromptAndAnswerHaveOffsetsInTheText) {
 }
 
 TEST_F(CompletionsTest, ZeroTokensScoreThePromptAlone) {
-  const auto received = send(kPath, R"({"prompt":"ab","echo":true,"logprobs":0,"max_tokens":0})");
+  const auto received = send(kCompletionsPath, R"({"prompt":"ab","echo":true,"logprobs":0,"max_tokens":0})");
   EXPECT_EQ(asked().stopping.max_tokens, 1);
   engine.requests[0].sink->prompt_logprobs({{'a', 0.F}, {'b', -2.F}}, {{}, {}});
   engine.answer(0, "X", Finish::kLength);
@@ -146,8 +146,8 @@ TEST_F(CompletionsTest, ZeroTokensScoreThePromptAlone) {
 }
 
 TEST_F(CompletionsTest, AStreamCarriesIndexesAndUsage) {
-  const auto received =
-      send(kPath, R"({"prompt":["a","b"],"stream":true,"echo":true,"stream_options":{"include_usage":true}})");
+  const auto received = send(
+      kCompletionsPath, R"({"prompt":["a","b"],"stream":true,"echo":true,"stream_options":{"include_usage":true}})");
   engine.say(1, "Y");
   run();
   EXPECT_EQ(received->events().at(0).at("choices").at(0),
@@ -167,7 +167,7 @@ TEST_F(CompletionsTest, AStreamCarriesIndexesAndUsage) {
 TEST_F(CompletionsTest, TheDefaultLengthShrinksWithTheContext) {
   context_tokens = 10;
   make();
-  send(kPath, R"({"prompt":"12345678"})");
+  send(kCompletionsPath, R"({"prompt":"12345678"})");
   EXPECT_EQ(asked().stopping.max_tokens, 2);
   EXPECT_NE(refused(R"({"prompt":"1234567890"})").find("10"), std::string::npos);
   EXPECT_FALSE(refused(R"({"prompt":"12345678","max_tokens":3})").empty());
@@ -183,9 +183,9 @@ TEST_F(CompletionsTest, WhatIsNotServedIsSaid) {
 }
 
 TEST_F(CompletionsTest, AGrammarIsHandedOver) {
-  send(kPath, R"({"prompt":"a","grammar":"root ::= [0-9]"})");
+  send(kCompletionsPath, R"({"prompt":"a","grammar":"root ::= [0-9]"})");
   EXPECT_EQ(asked().grammar.gbnf, "root ::= [0-9]");
-  send(kPath, R"({"prompt":"a","guided_json":{"type":"boolean"}})");
+  send(kCompletionsPath, R"({"prompt":"a","guided_json":{"type":"boolean"}})");
   EXPECT_NE(asked(1).grammar.gbnf.find("root ::="), std::string::npos);
 }
 

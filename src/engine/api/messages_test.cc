@@ -5,23 +5,23 @@
 namespace payonce::engine {
 namespace {
 
-constexpr const char* kPath = "/v1/messages";
-const std::string kBody(kMessagesBody);
-constexpr std::string_view kTools =
+constexpr const char* kMessagesPath = "/v1/messages";
+const std::string kMessage(kMessagesBody);
+constexpr std::string_view kMessagesTools =
     R"([{"name":"weather","description":"d","input_schema":{"type":"object","properties":{}}}])";
 
-std::string body_with(std::string_view name, std::string_view value) { return with(kBody, name, value); }
+std::string body_with(std::string_view name, std::string_view value) { return with(kMessage, name, value); }
 
 class MessagesTest : public ApiTest {
  protected:
   std::string refused(std::string_view name, std::string_view value) {
-    return refusal(kPath, body_with(name, value));
+    return refusal(kMessagesPath, body_with(name, value));
   }
   json::value rendered() const { return json::parse(chat.inputs.at(0).messages_json); }
   json::object whole(const std::string& body, const std::string& text, Finish why = Finish::kStop,
                      const std::string& stop = "") {
     engine.requests.clear();
-    const auto received = send(kPath, body);
+    const auto received = send(kMessagesPath, body);
     EXPECT_EQ(engine.requests.size(), 1u) << received->body();
     if (engine.requests.empty()) return {};
     engine.say(0, text);
@@ -33,7 +33,7 @@ class MessagesTest : public ApiTest {
 };
 
 TEST_F(MessagesTest, AWholeAnswerLooksAsTheApiSays) {
-  const auto received = send(kPath, kBody);
+  const auto received = send(kMessagesPath, kMessage);
   EXPECT_EQ(asked().stopping.max_tokens, 64);
   engine.say(0, "Hello");
   engine.end(0);
@@ -49,7 +49,7 @@ TEST_F(MessagesTest, AWholeAnswerLooksAsTheApiSays) {
 }
 
 TEST_F(MessagesTest, AStreamHasTheExactSequenceOfEvents) {
-  const auto received = send(kPath, body_with("stream", "true"));
+  const auto received = send(kMessagesPath, body_with("stream", "true"));
   engine.start(0, {.prompt_tokens = 9, .cached_tokens = 8});
   engine.say(0, "Hel");
   run();
@@ -79,7 +79,8 @@ TEST_F(MessagesTest, AStreamHasTheExactSequenceOfEvents) {
 }
 
 TEST_F(MessagesTest, BlocksBecomeTurns) {
-  send(kPath, R"({"max_tokens":5,"system":[{"type":"text","text":"S1"},{"type":"text","text":"S2"}],"messages":[
+  send(kMessagesPath,
+       R"({"max_tokens":5,"system":[{"type":"text","text":"S1"},{"type":"text","text":"S2"}],"messages":[
     {"role":"user","content":"a"},{"role":"user","content":[{"type":"text","text":"b"}]},
     {"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"c"},
       {"type":"tool_use","id":"t1","name":"f","input":{"x":1}},{"type":"tool_use","id":"t2","name":"g","input":{}}]},
@@ -95,12 +96,13 @@ TEST_F(MessagesTest, BlocksBecomeTurns) {
 }
 
 TEST_F(MessagesTest, AnAssistantsLastMessageIsContinued) {
-  send(kPath, body_with("messages", R"([{"role":"user","content":"Hi"},{"role":"assistant","content":"I am"}])"));
+  send(kMessagesPath,
+       body_with("messages", R"([{"role":"user","content":"Hi"},{"role":"assistant","content":"I am"}])"));
   EXPECT_EQ(asked().prompt, byte_tokens("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nI am"));
 }
 
 TEST_F(MessagesTest, WhatIsWrongIsNamed) {
-  EXPECT_EQ(refusal(kPath, R"({"messages":[{"role":"user","content":"x"}]})"), "'max_tokens' is missing");
+  EXPECT_EQ(refusal(kMessagesPath, R"({"messages":[{"role":"user","content":"x"}]})"), "'max_tokens' is missing");
   EXPECT_NE(refused("max_tokens", "0").find("max_tokens"), std::string::npos);
   EXPECT_NE(refused("messages", "[]").find("messages"), std::string::npos);
   EXPECT_NE(refused("messages", R"([{"role":"user","content":[{"type":"image","source":{}}]}])").find("image"),
@@ -116,20 +118,20 @@ TEST_F(MessagesTest, WhatIsWrongIsNamed) {
   EXPECT_NE(refused("tool_choice", R"({"type":"any"})").find("tool_choice"), std::string::npos);
   EXPECT_NE(refused("thinking", R"({"type":"loud"})").find("thinking.type"), std::string::npos);
   EXPECT_NE(refused("system", "7").find("system"), std::string::npos);
-  const auto received = send(kPath, body_with("temperature", "-1"));
+  const auto received = send(kMessagesPath, body_with("temperature", "-1"));
   EXPECT_EQ(received->object().at("error").at("type"), "invalid_request_error");
 }
 
 TEST_F(MessagesTest, StopReasonsAreToldApart) {
   const std::string stops = body_with("stop_sequences", R"(["END"])");
-  EXPECT_EQ(whole(kBody, "a").at("stop_reason"), "end_turn");
-  EXPECT_EQ(whole(kBody, "a", Finish::kLength).at("stop_reason"), "max_tokens");
+  EXPECT_EQ(whole(kMessage, "a").at("stop_reason"), "end_turn");
+  EXPECT_EQ(whole(kMessage, "a", Finish::kLength).at("stop_reason"), "max_tokens");
   const json::object stopped = whole(stops, "a", Finish::kStop, "END");
   EXPECT_EQ(stopped.at("stop_reason"), "stop_sequence");
   EXPECT_EQ(stopped.at("stop_sequence"), "END");
   EXPECT_EQ(whole(stops, "a", Finish::kStop, "<|template_stop|>").at("stop_reason"), "end_turn");
-  const json::object called =
-      whole(body_with("tools", kTools), R"(<tool_call>{"name": "weather", "arguments": {"a":1}}</tool_call>)");
+  const json::object called = whole(body_with("tools", kMessagesTools),
+                                    R"(<tool_call>{"name": "weather", "arguments": {"a":1}}</tool_call>)");
   EXPECT_EQ(called.at("stop_reason"), "tool_use");
   json::object block = called.at("content").at(0).as_object();
   EXPECT_TRUE(std::string_view(block["id"].as_string()).starts_with("toolu_"));
@@ -138,7 +140,7 @@ TEST_F(MessagesTest, StopReasonsAreToldApart) {
 }
 
 TEST_F(MessagesTest, ToolUseStreamsAsItsOwnBlock) {
-  const auto received = send(kPath, with(body_with("tools", kTools), "stream", "true"));
+  const auto received = send(kMessagesPath, with(body_with("tools", kMessagesTools), "stream", "true"));
   const std::string text = R"(Well.<tool_call>{"name": "weather", "arguments": {"city":"Bonn"}}</tool_call>)";
   for (size_t i = 0; i < text.size(); i += 3) {
     engine.say(0, text.substr(i, 3));
@@ -172,7 +174,7 @@ TEST_F(MessagesTest, ToolUseStreamsAsItsOwnBlock) {
 
 TEST_F(MessagesTest, ToolChoiceHasAnthropicsWords) {
   const auto choose = [&](std::string_view choice) {
-    send(kPath, with(body_with("tools", kTools), "tool_choice", choice));
+    send(kMessagesPath, with(body_with("tools", kMessagesTools), "tool_choice", choice));
     return chat.inputs.back();
   };
   EXPECT_EQ(choose(R"({"type":"auto"})").tool_choice, "auto");
@@ -181,7 +183,8 @@ TEST_F(MessagesTest, ToolChoiceHasAnthropicsWords) {
   EXPECT_FALSE(chat.inputs.back().parallel_tool_calls);
   EXPECT_EQ(choose(R"({"type":"tool","name":"weather"})").tool_choice, "required");
   EXPECT_NE(
-      refusal(kPath, with(body_with("tools", kTools), "tool_choice", R"({"type":"tool","name":"x"})")).find("'x'"),
+      refusal(kMessagesPath, with(body_with("tools", kMessagesTools), "tool_choice", R"({"type":"tool","name":"x"})"))
+          .find("'x'"),
       std::string::npos);
   EXPECT_EQ(json::parse(chat.inputs[0].tools_json),
             J(R"([{"type":"function","function":{"name":"weather","description":"d",
@@ -189,7 +192,7 @@ TEST_F(MessagesTest, ToolChoiceHasAnthropicsWords) {
 }
 
 TEST_F(MessagesTest, ThinkingIsShownOnlyWhenItWasAskedFor) {
-  EXPECT_EQ(whole(kBody, "<think>hm</think>Yes").at("content"), J(R"([{"type":"text","text":"Yes"}])"));
+  EXPECT_EQ(whole(kMessage, "<think>hm</think>Yes").at("content"), J(R"([{"type":"text","text":"Yes"}])"));
   EXPECT_FALSE(chat.inputs.back().enable_thinking);
   const std::string thinking = body_with("thinking", R"({"type":"enabled","budget_tokens":1024})");
   EXPECT_EQ(whole(thinking, "<think>hm</think>Yes").at("content"),
@@ -200,7 +203,7 @@ TEST_F(MessagesTest, ThinkingIsShownOnlyWhenItWasAskedFor) {
 }
 
 TEST_F(MessagesTest, StructuredOutputsBecomeASchema) {
-  send(kPath, body_with("output_config", R"({"format":{"type":"json_schema","schema":{"type":"integer"}}})"));
+  send(kMessagesPath, body_with("output_config", R"({"format":{"type":"json_schema","schema":{"type":"integer"}}})"));
   EXPECT_EQ(asked().grammar.gbnf, R"(schema:{"type":"integer"})");
 }
 
@@ -211,7 +214,7 @@ TEST_F(MessagesTest, CacheControlMarksTheTokenWhereItsBlockEnds) {
     "messages":[{"role":"user","content":[{"type":"text","text":"long","cache_control":{"type":"ephemeral"}},
       {"type":"text","text":"question"}]},{"role":"assistant","content":"answer"},
       {"role":"user","content":[{"type":"text","text":"last","cache_control":{"type":"ephemeral","ttl":"5m"}}]}]})";
-  send(kPath, body);
+  send(kMessagesPath, body);
   const Generate& request = asked();
   EXPECT_EQ(chat.inputs.front().tools_json.find("cache_control"), std::string::npos);
   std::string text;
@@ -235,7 +238,7 @@ TEST_F(MessagesTest, CacheControlMarksTheTokenWhereItsBlockEnds) {
 }
 
 TEST_F(MessagesTest, TheRequestsOwnMarkStandsAfterItsLastBlock) {
-  send(kPath, body_with("cache_control", R"({"type":"ephemeral","ttl":"1h"})"));
+  send(kMessagesPath, body_with("cache_control", R"({"type":"ephemeral","ttl":"1h"})"));
   ASSERT_EQ(asked().marks.size(), 1u);
   EXPECT_EQ(asked().marks[0].ttl_s, 3600);
   EXPECT_EQ(asked().marks[0].tokens, static_cast<int32_t>(byte_tokens("<|im_start|>user\nHi<|im_end|>\n").size()));
@@ -252,11 +255,12 @@ TEST_F(MessagesTest, WrongMarksAreRefused) {
             "A maximum of 4 blocks with cache_control may be provided. Found 5.");
   EXPECT_NE(refused("messages", blocks(1, R"({"type":"persistent"})")).find("cache_control.type"), std::string::npos);
   EXPECT_NE(refused("messages", blocks(1, R"({"type":"ephemeral","ttl":"2h"})")).find("ttl"), std::string::npos);
-  EXPECT_NE(refusal(kPath, with(body_with("messages", blocks(1, R"({"type":"ephemeral","ttl":"1h"})")), "system",
-                                R"([{"type":"text","text":"S","cache_control":{"type":"ephemeral"}}])"))
-                .find("1h"),
-            std::string::npos);
-  EXPECT_EQ(send(kPath, body_with("messages", blocks(4, R"({"type":"ephemeral"})")))->heads, 0);
+  EXPECT_NE(
+      refusal(kMessagesPath, with(body_with("messages", blocks(1, R"({"type":"ephemeral","ttl":"1h"})")), "system",
+                                  R"([{"type":"text","text":"S","cache_control":{"type":"ephemeral"}}])"))
+          .find("1h"),
+      std::string::npos);
+  EXPECT_EQ(send(kMessagesPath, body_with("messages", blocks(4, R"({"type":"ephemeral"})")))->heads, 0);
 }
 
 TEST_F(MessagesTest, WrittenTokensAreSplitByTheirTtl) {
@@ -292,9 +296,9 @@ TEST_F(MessagesTest, ATooLongPromptSpeaksAnthropicsWords) {
 }
 
 TEST_F(MessagesTest, AnEmptyAnswerHasNoBlocks) {
-  EXPECT_EQ(whole(kBody, "").at("content"), json::array());
+  EXPECT_EQ(whole(kMessage, "").at("content"), json::array());
   engine.requests.clear();
-  const auto received = send(kPath, body_with("stream", "true"));
+  const auto received = send(kMessagesPath, body_with("stream", "true"));
   engine.end(0);
   engine.done(0, {});
   run();

@@ -5,20 +5,21 @@
 namespace payonce::engine {
 namespace {
 
-constexpr const char* kPath = "/v1/responses";
-const std::string kBody = R"({"model":"m","input":"Hi"})";
-constexpr std::string_view kTools =
+constexpr const char* kResponsesPath = "/v1/responses";
+const std::string kResponsesBody = R"({"model":"m","input":"Hi"})";
+constexpr std::string_view kResponsesTools =
     R"([{"type":"function","name":"weather","description":"d","parameters":{"type":"object"},"strict":true}])";
 
 class ResponsesTest : public ApiTest {
  protected:
   std::string refused(std::string_view name, std::string_view value) {
-    return refusal(kPath, with(kBody, name, value));
+    return refusal(kResponsesPath, with(kResponsesBody, name, value));
   }
 };
 
 TEST_F(ResponsesTest, AWholeAnswerLooksAsTheApiSays) {
-  const auto received = send(kPath, with(with(kBody, "instructions", "\"Be brief\""), "max_output_tokens", "9"));
+  const auto received =
+      send(kResponsesPath, with(with(kResponsesBody, "instructions", "\"Be brief\""), "max_output_tokens", "9"));
   EXPECT_EQ(json::parse(chat.inputs[0].messages_json),
             J(R"([{"role":"system","content":"Be brief"},{"role":"user","content":"Hi"}])"));
   EXPECT_EQ(asked().stopping.max_tokens, 9);
@@ -44,7 +45,7 @@ TEST_F(ResponsesTest, AWholeAnswerLooksAsTheApiSays) {
 }
 
 TEST_F(ResponsesTest, AStreamHasTheOfficialOrder) {
-  const auto received = send(kPath, with(kBody, "stream", "true"));
+  const auto received = send(kResponsesPath, with(kResponsesBody, "stream", "true"));
   engine.say(0, "Hel");
   run();
   engine.say(0, "lo");
@@ -75,7 +76,7 @@ TEST_F(ResponsesTest, AStreamHasTheOfficialOrder) {
 }
 
 TEST_F(ResponsesTest, FunctionCallsAreItemsOfTheirOwn) {
-  const auto received = send(kPath, with(with(kBody, "tools", kTools), "stream", "true"));
+  const auto received = send(kResponsesPath, with(with(kResponsesBody, "tools", kResponsesTools), "stream", "true"));
   const std::string text = R"(Well.<tool_call>{"name": "weather", "arguments": {"city":"Bonn"}}</tool_call>)";
   answer_byte_by_byte(text);
   std::string arguments, call_id;
@@ -93,13 +94,13 @@ TEST_F(ResponsesTest, FunctionCallsAreItemsOfTheirOwn) {
   EXPECT_EQ(last.at("output").at(1).at("arguments"), json::value(arguments));
   EXPECT_EQ(last.at("output").at(1).at("call_id"), json::value(call_id));
   EXPECT_TRUE(call_id.starts_with("call_"));
-  EXPECT_EQ(last.at("tools"), J(kTools));
+  EXPECT_EQ(last.at("tools"), J(kResponsesTools));
 }
 
 TEST_F(ResponsesTest, AnAnswerThatIsCutIsIncomplete) {
   for (const bool stream : {false, true}) {
     engine.requests.clear();
-    const auto received = send(kPath, with(kBody, "stream", stream ? "true" : "false"));
+    const auto received = send(kResponsesPath, with(kResponsesBody, "stream", stream ? "true" : "false"));
     engine.answer(0, "Hel", Finish::kLength);
     run();
     const json::object body = stream ? received->events().back().at("response").as_object() : received->object();
@@ -111,7 +112,8 @@ TEST_F(ResponsesTest, AnAnswerThatIsCutIsIncomplete) {
 }
 
 TEST_F(ResponsesTest, ItemsBecomeTurns) {
-  send(kPath, with(kBody, "input", R"([{"role":"developer","content":"D"},{"type":"message","role":"user","content":[
+  send(kResponsesPath, with(kResponsesBody, "input",
+                            R"([{"role":"developer","content":"D"},{"type":"message","role":"user","content":[
     {"type":"input_text","text":"a"}]},{"type":"reasoning","id":"rs","summary":[]},{"role":"assistant","content":[
     {"type":"output_text","text":"b","annotations":[]}]},{"type":"function_call","call_id":"c1","name":"f",
         "arguments":"{}"},
@@ -127,11 +129,13 @@ TEST_F(ResponsesTest, ItemsBecomeTurns) {
 }
 
 TEST_F(ResponsesTest, FormatAndChoiceReachTheTemplate) {
-  send(kPath, with(kBody, "text", R"({"format":{"type":"json_schema","name":"x","schema":{"type":"integer"}}})"));
+  send(kResponsesPath,
+       with(kResponsesBody, "text", R"({"format":{"type":"json_schema","name":"x","schema":{"type":"integer"}}})"));
   EXPECT_EQ(asked().grammar.gbnf, R"(schema:{"type":"integer"})");
-  send(kPath, with(with(kBody, "tools", kTools), "tool_choice", R"({"type":"function","name":"weather"})"));
+  send(kResponsesPath, with(with(kResponsesBody, "tools", kResponsesTools), "tool_choice",
+                            R"({"type":"function","name":"weather"})"));
   EXPECT_EQ(chat.inputs.back().tool_choice, "required");
-  send(kPath, with(kBody, "reasoning", R"({"effort":"none"})"));
+  send(kResponsesPath, with(kResponsesBody, "reasoning", R"({"effort":"none"})"));
   EXPECT_FALSE(chat.inputs.back().enable_thinking);
 }
 
@@ -146,7 +150,8 @@ TEST_F(ResponsesTest, WhatIsNotStoredOrServedIsSaid) {
   EXPECT_NE(refused("tools", R"([{"type":"web_search"}])").find("tools[0].type"), std::string::npos);
   for (const char* value : {"7", "[]", "null", "[7]", R"([{"role":"user"}])"})
     EXPECT_NE(refused("input", value).find("input"), std::string::npos) << value;
-  EXPECT_EQ(send(kPath, with(kBody, "store", "true"))->heads, 0) << "accepted, and answered as not stored";
+  EXPECT_EQ(send(kResponsesPath, with(kResponsesBody, "store", "true"))->heads, 0)
+      << "accepted, and answered as not stored";
 }
 
 }  // namespace

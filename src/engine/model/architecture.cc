@@ -30,10 +30,6 @@ constexpr int64_t kMaxContext = int64_t{1} << 30;
 constexpr int64_t kGemmaPattern = 6;     // every sixth layer attends to everything
 constexpr int32_t kGemma27bLayers = 62;  // the one size whose scores are scaled by width / heads
 
-auto invalid(const GgufFile& file, const std::string& what) {
-  return base::fail(base::Code::kInvalid, fmt::format("{}: {}", file.path(), what));
-}
-
 class Reader {
  public:
   Reader(const GgufFile& file, const Architecture& architecture) : file_(file) { out_.architecture = &architecture; }
@@ -57,9 +53,8 @@ class Reader {
     PAYONCE_TRY(const int64_t value, file_.integer(key(rest), absent));
     if (value < least || value > most) {
       const bool missing = !file_.has(key(rest));
-      return invalid(file_, missing
-                                ? fmt::format("key '{}' is missing", key(rest))
-                                : fmt::format("key '{}' is {}, expected {} to {}", key(rest), value, least, most));
+      return file_.invalid(missing ? fmt::format("key '{}' is missing", key(rest))
+                                   : fmt::format("key '{}' is {}, expected {} to {}", key(rest), value, least, most));
     }
     out = static_cast<int32_t>(value);
     return {};
@@ -67,7 +62,7 @@ class Reader {
 
   base::Status real(float& out, const char* rest, float absent, float least, float most) {
     PAYONCE_TRY(out, file_.real(key(rest), absent));
-    if (!(out >= least && out <= most)) return invalid(file_, fmt::format("key '{}' is {}", key(rest), out));
+    if (!(out >= least && out <= most)) return file_.invalid(fmt::format("key '{}' is {}", key(rest), out));
     return {};
   }
 
@@ -79,7 +74,7 @@ class Reader {
     PAYONCE_CHECK_OK(real(out_.norm_epsilon, "attention.layer_norm_rms_epsilon", -1, 0, 1));
     PAYONCE_CHECK_OK(real(out_.final_softcap, "final_logit_softcapping", 0, 0, 1e6F));
     PAYONCE_TRY(const int64_t experts, file_.integer(key("expert_count"), 0));
-    if (experts > 0) return invalid(file_, "a mixture of experts is not supported");
+    if (experts > 0) return file_.invalid("a mixture of experts is not supported");
     return {};
   }
 
@@ -87,23 +82,23 @@ class Reader {
     PAYONCE_CHECK_OK(integer(out_.q_heads, "attention.head_count", 0, 1, kMaxHeads));
     PAYONCE_CHECK_OK(integer(out_.kv_heads, "attention.head_count_kv", out_.q_heads, 1, out_.q_heads));
     if (out_.q_heads % out_.kv_heads) {
-      return invalid(file_, fmt::format("{} heads do not divide by {} KV heads", out_.q_heads, out_.kv_heads));
+      return file_.invalid(fmt::format("{} heads do not divide by {} KV heads", out_.q_heads, out_.kv_heads));
     }
     const int32_t by_width = out_.width / out_.q_heads;
     PAYONCE_CHECK_OK(integer(out_.head_dim, "attention.key_length", by_width, 8, kMaxHeadDim));
     int32_t value_dim = 0;
     PAYONCE_CHECK_OK(integer(value_dim, "attention.value_length", by_width, 8, kMaxHeadDim));
     if (value_dim != out_.head_dim) {
-      return invalid(file_, fmt::format("keys of {} and values of {} dimensions: equal ones are supported",
-                                        out_.head_dim, value_dim));
+      return file_.invalid(
+          fmt::format("keys of {} and values of {} dimensions: equal ones are supported", out_.head_dim, value_dim));
     }
-    if (out_.head_dim % 8) return invalid(file_, fmt::format("head_dim {} is no multiple of 8", out_.head_dim));
+    if (out_.head_dim % 8) return file_.invalid(fmt::format("head_dim {} is no multiple of 8", out_.head_dim));
     return {};
   }
 
   base::Status rope() {
     PAYONCE_CHECK_OK(integer(out_.rope_dims, "rope.dimension_count", out_.head_dim, 2, out_.head_dim));
-    if (out_.rope_dims % 2) return invalid(file_, fmt::format("RoPE over {} dimensions", out_.rope_dims));
+    if (out_.rope_dims % 2) return file_.invalid(fmt::format("RoPE over {} dimensions", out_.rope_dims));
     PAYONCE_CHECK_OK(integer(out_.rope_original_context, "rope.scaling.original_context_length", out_.context_tokens,
                              1, kMaxContext));
     PAYONCE_CHECK_OK(real(out_.rope.base, "rope.freq_base", 10000, 1, 1e12F));
@@ -113,7 +108,7 @@ class Reader {
     PAYONCE_CHECK_OK(real(factor, "rope.scaling.factor", factor, 0, 1e6F));
     PAYONCE_TRY(const std::string kind, file_.text(key("rope.scaling.type"), "linear"));
     if (kind != "none" && kind != "linear" && kind != "yarn") {
-      return invalid(file_, fmt::format("RoPE scaling '{}' is not supported (known: none, linear, yarn)", kind));
+      return file_.invalid(fmt::format("RoPE scaling '{}' is not supported (known: none, linear, yarn)", kind));
     }
     out_.rope.scale = kind == "none" || factor == 0 ? 1.0F : 1.0F / factor;
     PAYONCE_CHECK_OK(real(out_.rope_attention_factor, "rope.scaling.attn_factor", 1, 0, 1e6F));
@@ -134,13 +129,12 @@ class Reader {
     if (!out_.window) return {};
     PAYONCE_TRY(const std::vector<int64_t> listed, file_.integers(key("attention.sliding_window_pattern")));
     if (!listed.empty() && listed.size() != out_.layer_is_sliding.size()) {
-      return invalid(file_,
-                     fmt::format("{} layers, but sliding_window_pattern lists {}", out_.layers, listed.size()));
+      return file_.invalid(fmt::format("{} layers, but sliding_window_pattern lists {}", out_.layers, listed.size()));
     }
     int64_t pattern = kGemmaPattern;
     if (listed.empty()) {
       PAYONCE_TRY(pattern, file_.integer(key("attention.sliding_window_pattern"), kGemmaPattern));
-      if (pattern < 0) return invalid(file_, fmt::format("sliding_window_pattern is {}", pattern));
+      if (pattern < 0) return file_.invalid(fmt::format("sliding_window_pattern is {}", pattern));
     }
     for (size_t i = 0; i < out_.layer_is_sliding.size(); ++i) {
       const bool by_pattern = pattern == 0 || static_cast<int64_t>(i) % pattern < pattern - 1;
@@ -163,7 +157,7 @@ base::Result<const Architecture*> find_architecture(const GgufFile& file) {
     if (each.name == name) return &each;
     known += fmt::format("{}{}", known.empty() ? "" : ", ", each.name);
   }
-  return invalid(file, fmt::format("architecture '{}' is not supported (known: {})", name, known));
+  return file.invalid(fmt::format("architecture '{}' is not supported (known: {})", name, known));
 }
 
 int32_t Hyper::sliding_layers() const {

@@ -23,16 +23,15 @@ constexpr size_t kSampleBytes = 64 << 10;
 constexpr size_t kSamples = 256;
 constexpr size_t kMinAlignmentBytes = 8;  // less would leave F32 tensors misaligned
 
-auto invalid(const std::string& path, const std::string& what) {
-  return base::fail(base::Code::kInvalid, fmt::format("{}: {}", path, what));
-}
-
 auto wrong_type(const GgufFile& file, const std::string& key, const char* expected, gguf_type found) {
-  return invalid(file.path(),
-                 fmt::format("key '{}' is of type {}, expected {}", key, gguf_type_name(found), expected));
+  return file.invalid(fmt::format("key '{}' is of type {}, expected {}", key, gguf_type_name(found), expected));
 }
 
 }  // namespace
+
+tl::unexpected<base::Error> GgufFile::invalid(const std::string& what) const {
+  return base::fail(base::Code::kInvalid, fmt::format("{}: {}", path_, what));
+}
 
 // Q8_1 and Q8_K are for activations alone, NVFP4 needs a scale beside each matrix.
 bool GgufFile::Tensor::has_floats() const {
@@ -80,20 +79,20 @@ base::Status GgufFile::map() {
     error = mapping == MAP_FAILED ? errno : 0;
   }
   close(fd);
-  if (error) return invalid(path_, std::strerror(error));
-  if (mapping == MAP_FAILED) return invalid(path_, "not a regular file, or an empty one; expected a GGUF file");
+  if (error) return invalid(std::strerror(error));
+  if (mapping == MAP_FAILED) return invalid("not a regular file, or an empty one; expected a GGUF file");
   bytes_ = {static_cast<const char*>(mapping), static_cast<size_t>(found.st_size)};
   return {};
 }
 
 base::Status GgufFile::read() {
-  if (auto scanned = scan_gguf_header(bytes_); !scanned) return invalid(path_, scanned.error().message);
+  if (auto scanned = scan_gguf_header(bytes_); !scanned) return invalid(scanned.error().message);
   const LibraryErrors errors;
   keys_ = gguf_init_from_buffer(bytes_.data(), bytes_.size(), {/*no_alloc=*/true, /*ctx=*/nullptr});
-  if (!keys_) return invalid(path_, "damaged header: " + errors.first());
-  if (gguf_get_alignment(keys_) < kMinAlignmentBytes) return invalid(path_, "tensors are not aligned to 8 bytes");
+  if (!keys_) return invalid("damaged header: " + errors.first());
+  if (gguf_get_alignment(keys_) < kMinAlignmentBytes) return invalid("tensors are not aligned to 8 bytes");
   PAYONCE_TRY(const int64_t parts, integer("split.count", 0));
-  if (parts > 1) return invalid(path_, fmt::format("one of {} parts of a split model; merge them first", parts));
+  if (parts > 1) return invalid(fmt::format("one of {} parts of a split model; merge them first", parts));
 
   const uint64_t base_offset = gguf_get_data_offset(keys_);
   tensors_.reserve(static_cast<size_t>(gguf_get_n_tensors(keys_)));
@@ -105,8 +104,8 @@ base::Status GgufFile::read() {
     tensor.bytes = gguf_get_tensor_size(keys_, i);
     const uint64_t offset = base_offset + gguf_get_tensor_offset(keys_, i);
     if (offset > bytes_.size() || tensor.bytes > bytes_.size() - offset) {
-      return invalid(path_, fmt::format("truncated: tensor '{}' lies at bytes {} to {}, the file has {}", tensor.name,
-                                        offset, offset + tensor.bytes, bytes_.size()));
+      return invalid(fmt::format("truncated: tensor '{}' lies at bytes {} to {}, the file has {}", tensor.name,
+                                 offset, offset + tensor.bytes, bytes_.size()));
     }
     tensor.data = bytes_.data() + offset;
     tensors_.push_back(std::move(tensor));
@@ -131,7 +130,7 @@ base::Result<int64_t> GgufFile::integer(const std::string& key, int64_t absent) 
     case GGUF_TYPE_UINT64: {
       const uint64_t value = gguf_get_val_u64(keys_, id);
       if (value <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return static_cast<int64_t>(value);
-      return invalid(path_, fmt::format("key '{}' is {}, too large", key, value));
+      return invalid(fmt::format("key '{}' is {}, too large", key, value));
     }
     default: return wrong_type(*this, key, "an integer", type);
   }

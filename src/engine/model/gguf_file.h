@@ -49,6 +49,8 @@ class GgufFile {
   const std::vector<Tensor>& tensors() const { return tensors_; }
 
   const std::string& path() const { return path_; }
+  // "PATH: what", kInvalid: for who reads the file's contents.
+  tl::unexpected<base::Error> invalid(const std::string& what) const;
   std::string_view bytes() const { return bytes_; }
   // Names these weights without reading them all: SHA-256 over the file's size, its header (every key, the
   // vocabulary, names, shapes and types of the tensors) and 64 KiB of the weights at each of 256 even steps. Files

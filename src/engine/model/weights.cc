@@ -11,10 +11,6 @@ namespace payonce::engine {
 
 namespace {
 
-auto invalid(const GgufFile& file, const std::string& what) {
-  return base::fail(base::Code::kInvalid, fmt::format("{}: {}", file.path(), what));
-}
-
 std::string shape_text(const int64_t* shape) {
   std::string out = fmt::format("[{}", shape[0]);
   int last = GGML_MAX_DIMS - 1;
@@ -29,10 +25,10 @@ class Finder {
 
   base::Status find() {
     const GgufFile::Tensor* embedding = file_.find("token_embd.weight");
-    if (!embedding) return invalid(file_, "tensor 'token_embd.weight' is missing");
+    if (!embedding) return file_.invalid("tensor 'token_embd.weight' is missing");
     constexpr int64_t kMaxVocab = 1 << 24;
     if (embedding->shape[1] < 2 || embedding->shape[1] > kMaxVocab) {
-      return invalid(file_, fmt::format("tensor 'token_embd.weight' is {}", shape_text(embedding->shape)));
+      return file_.invalid(fmt::format("tensor 'token_embd.weight' is {}", shape_text(embedding->shape)));
     }
     const int64_t vocab = embedding->shape[1], width = hyper_.width;
     out_.vocab_size = static_cast<int32_t>(vocab);
@@ -43,7 +39,7 @@ class Finder {
     PAYONCE_CHECK_OK(optional_vector(out_.output_bias, "output.bias", vocab));
     PAYONCE_CHECK_OK(optional_vector(out_.rope_factors, "rope_freqs.weight", hyper_.rope_dims / 2));
     if (file_.find("rope_factors_long.weight") || file_.find("blk.0.rope_factors_long.weight")) {
-      return invalid(file_, "LongRoPE is not supported");
+      return file_.invalid("LongRoPE is not supported");
     }
     out_.layers.resize(static_cast<size_t>(hyper_.layers));
     for (size_t i = 0; i < out_.layers.size(); ++i)
@@ -103,15 +99,15 @@ class Finder {
 
   base::Status take(ggml_tensor*& out, const std::string& name, int64_t in_width, int64_t out_width, bool is_matrix) {
     const GgufFile::Tensor* found = file_.find(name);
-    if (!found) return invalid(file_, fmt::format("tensor '{}' is missing", name));
+    if (!found) return file_.invalid(fmt::format("tensor '{}' is missing", name));
     const int64_t expected[4] = {in_width, out_width, 1, 1};
     if (!std::equal(expected, expected + 4, found->shape)) {
-      return invalid(
-          file_, fmt::format("tensor '{}' is {}, expected {}", name, shape_text(found->shape), shape_text(expected)));
+      return file_.invalid(
+          fmt::format("tensor '{}' is {}, expected {}", name, shape_text(found->shape), shape_text(expected)));
     }
     if (is_matrix ? !found->has_floats() : found->type != GGML_TYPE_F32) {
-      return invalid(file_, fmt::format("tensor '{}' has type {}, which is not supported there", name,
-                                        ggml_type_name(found->type)));
+      return file_.invalid(
+          fmt::format("tensor '{}' has type {}, which is not supported there", name, ggml_type_name(found->type)));
     }
     out = ggml_new_tensor_2d(out_.context.get(), found->type, in_width, out_width);
     ggml_set_name(out, name.c_str());

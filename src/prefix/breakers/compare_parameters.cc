@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "prefix/breakers/breaks.h"
 #include "prefix/breakers/entities.h"
 #include "prefix/breakers/json_place.h"
@@ -106,7 +107,7 @@ std::string_view base_model(std::string_view model) {
 // Without the date of a snapshot, which names the same model.
 std::string_view without_snapshot(std::string_view model) {
   size_t end = model.size();
-  while (end > 0 && ((model[end - 1] >= '0' && model[end - 1] <= '9') || model[end - 1] == '-')) --end;
+  while (end > 0 && (base::is_digit(model[end - 1]) || model[end - 1] == '-')) --end;
   return model.size() - end >= 9 ? model.substr(0, end) : model;
 }
 

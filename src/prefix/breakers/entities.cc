@@ -4,15 +4,18 @@
 #include <array>
 #include <cmath>
 
+#include "base/ascii.h"
+
 namespace payonce::prefix {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-bool is_word(char c) { return is_digit(c) || is_lower(c) || is_upper(c); }
-bool is_id_char(char c) { return is_word(c) || c == '-' || c == '_' || c == '+'; }
+using base::is_alphanumeric;
+using base::is_digit;
+using base::is_lower;
+using base::is_upper;
+
+bool is_hex(char c) { return base::hex_value(c) >= 0; }
+bool is_id_char(char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '+'; }
 
 bool has_uuid(std::string_view word) {
   constexpr std::string_view kShape = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
@@ -44,14 +47,16 @@ bool is_dense(std::string_view piece) {
 }
 
 size_t email_length(std::string_view text, size_t at) {
-  if (at > 0 && (is_word(text[at - 1]) || text[at - 1] == '.')) return 0;
-  const auto local = [](char c) { return is_word(c) || c == '.' || c == '_' || c == '+' || c == '-' || c == '%'; };
+  if (at > 0 && (is_alphanumeric(text[at - 1]) || text[at - 1] == '.')) return 0;
+  const auto local = [](char c) {
+    return is_alphanumeric(c) || c == '.' || c == '_' || c == '+' || c == '-' || c == '%';
+  };
   size_t end = at;
   while (end < text.size() && local(text[end])) ++end;
   if (end == at || end >= text.size() || text[end] != '@') return 0;
   const size_t domain = ++end;
   size_t dot = 0;
-  while (end < text.size() && (is_word(text[end]) || text[end] == '.' || text[end] == '-')) {
+  while (end < text.size() && (is_alphanumeric(text[end]) || text[end] == '.' || text[end] == '-')) {
     if (text[end] == '.') dot = end;
     ++end;
   }
@@ -61,19 +66,19 @@ size_t email_length(std::string_view text, size_t at) {
 
 size_t path_length(std::string_view text, size_t at) {
   const char before = at > 0 ? text[at - 1] : ' ';
-  if (is_word(before) || before == '/' || before == '.' || before == '<') return 0;
+  if (is_alphanumeric(before) || before == '/' || before == '.' || before == '<') return 0;
   size_t end = at;
   if (text.substr(at).starts_with("~/") || text.substr(at).starts_with("./"))
     end += 2;
   else if (at + 2 < text.size() && is_upper(text[at]) && text[at + 1] == ':' &&
            (text[at + 2] == '\\' || text[at + 2] == '/'))
     end += 3;
-  else if (text[at] == '/' && at + 1 < text.size() && is_word(text[at + 1]))
+  else if (text[at] == '/' && at + 1 < text.size() && is_alphanumeric(text[at + 1]))
     end += 1;
   else
     return 0;
   const auto inside = [](char c) {
-    return is_word(c) || c == '/' || c == '\\' || c == '.' || c == '_' || c == '-' || c == '@' || c == '+' ||
+    return is_alphanumeric(c) || c == '/' || c == '\\' || c == '.' || c == '_' || c == '-' || c == '@' || c == '+' ||
            c == '~';
   };
   while (end < text.size() && inside(text[end])) ++end;
@@ -85,7 +90,7 @@ size_t id_length(std::string_view text, size_t at) {
   if (at > 0 && is_id_char(text[at - 1])) return 0;
   size_t end = at;
   while (end < text.size() && is_id_char(text[end])) ++end;
-  while (end > at && !is_word(text[end - 1])) --end;
+  while (end > at && !is_alphanumeric(text[end - 1])) --end;
   while (end > at && end < text.size() && text[end] == '=') ++end;  // base64's padding
   return end > at && looks_random(text.substr(at, end - at)) ? end - at : 0;
 }
@@ -98,7 +103,7 @@ bool looks_random(std::string_view word) {
   // The pieces between separators: "req_01HZX4…", "build-7f3a9c21".
   size_t begin = 0;
   for (size_t i = 0; i <= word.size(); ++i) {
-    if (i < word.size() && is_word(word[i])) continue;
+    if (i < word.size() && is_alphanumeric(word[i])) continue;
     if (i > begin && is_dense(word.substr(begin, i - begin))) return true;
     begin = i + 1;
   }
@@ -120,7 +125,7 @@ std::vector<Entity> entities_in(std::string_view text) {
     bool date_only = false;
     size_t length = 0;
     EntityType type = EntityType::kTime;
-    if (is_word(text[at]) || text[at] == '/' || text[at] == '~' || text[at] == '.') {
+    if (is_alphanumeric(text[at]) || text[at] == '/' || text[at] == '~' || text[at] == '.') {
       if (length = time_length(text, at, date_only); length == 0) {
         if (length = email_length(text, at); length > 0)
           type = EntityType::kEmail;
@@ -139,7 +144,7 @@ std::vector<Entity> entities_in(std::string_view text) {
       continue;
     }
     const size_t before = at;
-    while (at < text.size() && is_word(text[at])) ++at;
+    while (at < text.size() && is_alphanumeric(text[at])) ++at;
     if (at == before) ++at;
   }
   return out;

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/ascii.h"
 #include "prefix/breakers/json_place.h"
 
 namespace payonce::prefix {
@@ -175,9 +176,7 @@ class MessageLeaves {
 void message_leaves(BreakList& list, const Unit& was, const Unit& is) { MessageLeaves(list, was, is).run(); }
 
 bool is_summary(std::string_view text) {
-  std::string head(text.substr(0, 600));
-  std::transform(head.begin(), head.end(), head.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const std::string head = base::lowered(text.substr(0, 600));
   for (const std::string_view word : {"summar", "compact", "previous conversation", "conversation so far",
                                       "continued from", "earlier conversation", "recap", "condensed"})
     if (head.find(word) != std::string::npos) return true;

@@ -4,13 +4,14 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace payonce::prefix {
 namespace {
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '$';
+    return base::is_alphanumeric(c) || c == '_' || c == '-' || c == '$';
   });
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <span>
 
+#include "base/ascii.h"
 #include "prefix/breakers/slots.h"
 
 namespace payonce::prefix {
@@ -11,9 +12,9 @@ namespace {
 
 constexpr size_t kLineBytes = 80, kLabelBytes = 24, kToldBytes = 48;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c < 0; }
+using base::is_digit;
+using base::is_utf8_letter;
+using base::lower;
 
 constexpr std::array<std::string_view, 9> kClockWords = {"time",      "date", "now",   "today",   "clock",
                                                          "timestamp", "utc",  "epoch", "datetime"};
@@ -43,7 +44,7 @@ size_t last_of(std::string_view text, std::span<const std::string_view> words) {
          at = at == 0 ? std::string_view::npos : text.rfind(word, at - 1)) {
       const size_t end = at + word.size();
       if (end <= best) break;
-      if ((at > 0 && is_letter(text[at - 1])) || (end < text.size() && is_letter(text[end]))) continue;
+      if ((at > 0 && is_utf8_letter(text[at - 1])) || (end < text.size() && is_utf8_letter(text[end]))) continue;
       best = end;
       break;
     }
@@ -55,9 +56,9 @@ size_t unicode_escape(std::string_view text, size_t at, std::string& out) {
   if (at + 5 >= text.size() || text[at] != '\\' || text[at + 1] != 'u') return 0;
   unsigned code = 0;
   for (size_t i = at + 2; i < at + 6; ++i) {
-    const char c = lower(text[i]);
-    if (!is_digit(c) && (c < 'a' || c > 'f')) return 0;
-    code = code * 16 + static_cast<unsigned>(is_digit(c) ? c - '0' : c - 'a' + 10);
+    const int digit = base::hex_value(text[i]);
+    if (digit < 0) return 0;
+    code = code * 16 + static_cast<unsigned>(digit);
   }
   if (code < 0x80) {
     out += static_cast<char>(code);
@@ -118,8 +119,8 @@ bool is_number(std::string_view text) {
   size_t digits = 0, letters = 0;
   for (const char c : text) {
     digits += is_digit(c) ? 1 : 0;
-    letters += is_letter(c) ? 1 : 0;
-    if (!is_digit(c) && !is_letter(c) && std::string_view(".,%-+/ $_'").find(c) == std::string_view::npos)
+    letters += is_utf8_letter(c) ? 1 : 0;
+    if (!is_digit(c) && !is_utf8_letter(c) && std::string_view(".,%-+/ $_'").find(c) == std::string_view::npos)
       return false;
   }
   return digits > 0 && letters <= 2;
@@ -132,9 +133,10 @@ bool looks_like_name(std::string_view text) {
       ++at;
       continue;
     }
-    if (text[at] >= 0 && !(text[at] >= 'A' && text[at] <= 'Z')) return false;
+    if (base::is_ascii(text[at]) && !base::is_upper(text[at])) return false;
     const size_t begin = at;
-    while (at < text.size() && (is_letter(text[at]) || text[at] == '\'' || text[at] == '-' || text[at] == '.')) ++at;
+    while (at < text.size() && (is_utf8_letter(text[at]) || text[at] == '\'' || text[at] == '-' || text[at] == '.'))
+      ++at;
     if (at == begin) return false;
     ++words;
   }
@@ -167,8 +169,7 @@ Guess guess_by_label(std::string_view label) {
   // The sentence that leads to the place; what was said before it is about something else.
   if (const size_t stop = label.rfind(". "); stop != std::string_view::npos) label.remove_prefix(stop + 2);
   if (label.size() > kToldBytes) label.remove_prefix(label.size() - kToldBytes);
-  std::string text(label);
-  std::transform(text.begin(), text.end(), text.begin(), lower);
+  const std::string text = base::lowered(label);
   const std::pair<size_t, Guess> found[] = {{last_of(text, kClockWords), Guess::kClock},
                                             {last_of(text, kIdWords), Guess::kId},
                                             {last_of(text, kUserWords), Guess::kUser},

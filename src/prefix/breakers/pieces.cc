@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/ascii.h"
+
 namespace payonce::prefix {
 namespace {
 
@@ -10,12 +12,11 @@ constexpr size_t kMinPieceBytes = 24;  // shorter ones say nothing about order
 constexpr size_t kMaxPieces = 4096;
 constexpr size_t kSentencesOfALine = 3;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c < 0; }
+using base::is_digit;
 
 // FNV-1a, 64 bits.
 uint64_t hash_of(std::string_view text) {
-  while (!text.empty() && !is_letter(text.front())) text.remove_prefix(1);
+  while (!text.empty() && !base::is_utf8_letter(text.front())) text.remove_prefix(1);
   uint64_t hash = 14695981039346656037u;
   bool in_number = false;
   for (const char c : text) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/ascii.h"
 #include "prefix/breakers/differences.h"
 #include "prefix/breakers/entities.h"
 #include "prefix/breakers/labels.h"
@@ -18,9 +19,7 @@ struct Token {
   bool space;
 };
 
-bool is_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c < 0;
-}
+bool is_word(char c) { return base::is_utf8_letter(c) || base::is_digit(c) || c == '_'; }
 
 std::vector<Token> tokens_of(std::string_view text, size_t from, size_t to) {
   std::vector<Token> out;

@@ -2,14 +2,15 @@
 #include <array>
 #include <string>
 
+#include "base/ascii.h"
 #include "prefix/breakers/entities.h"
 
 namespace payonce::prefix {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+using base::is_digit;
+using base::is_letter;
+using base::lower;
 
 // What has been read of a time so far.
 struct Seen {
@@ -174,8 +175,7 @@ class TimeReader {
     size_t letters = 0;
     while (is_letter(peek(ahead + letters))) ++letters;
     if (letters < 3) return 0;
-    std::string word(text_.substr(at_ + ahead, letters));
-    std::transform(word.begin(), word.end(), word.begin(), lower);
+    const std::string word = base::lowered(text_.substr(at_ + ahead, letters));
     for (const std::string_view name : names)
       if (word == name || (letters == 3 && name.starts_with(word)) || (word == "sept" && name == "september"))
         return letters;

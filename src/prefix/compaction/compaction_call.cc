@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
+
 namespace payonce::prefix {
 namespace {
 
@@ -26,9 +28,7 @@ std::string lower_ends(std::string_view text) {
     out.append("\n").append(text.substr(text.size() - kLook_bytes));
   else if (text.size() > kLook_bytes)
     out.append(text.substr(kLook_bytes));
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
+  return base::lowered(out);
 }
 
 template <size_t N>
@@ -56,7 +56,7 @@ std::string_view without_role(std::string_view line, bool* only_role) {
   while (!rest.empty() && (rest[0] == ' ' || rest[0] == '#' || rest[0] == '[' || rest[0] == '<' || rest[0] == '*'))
     rest.remove_prefix(1);
   size_t end = 0;
-  while (end < rest.size() && end < 24 && ((rest[end] | 0x20) >= 'a' && (rest[end] | 0x20) <= 'z')) ++end;
+  while (end < rest.size() && end < 24 && base::is_letter(rest[end])) ++end;
   std::string word(rest.substr(0, end));
   for (char& c : word) c = static_cast<char>(c | 0x20);
   if (std::find(kRoles.begin(), kRoles.end(), word) == kRoles.end()) return line;

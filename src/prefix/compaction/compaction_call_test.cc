@@ -7,48 +7,48 @@
 namespace payonce::prefix {
 namespace {
 
+using fixture::Shape;
 using llm::Dialect;
-using testing::Shape;
 
 std::optional<CompactionCall> found(const Shape& shape) {
   const base::KeyedHash hash("test");
-  const auto request = llm::parse_request(shape.dialect, base::Bytes(testing::body_of(shape)));
+  const auto request = llm::parse_request(shape.dialect, base::Bytes(fixture::body_of(shape)));
   EXPECT_TRUE(request.has_value());
   return compaction_of(read_prompt(*request, hash).value());
 }
 
 TEST(CompactionCall, TheShapesOfAgentsAreFoundInEachDialect) {
   for (const Dialect dialect : {Dialect::kAnthropicMessages, Dialect::kOpenAiChat, Dialect::kOpenAiResponses}) {
-    for (const auto& make : {testing::as_messages, testing::without_tools, testing::in_place}) {
+    for (const auto& make : {fixture::as_messages, fixture::without_tools, fixture::in_place}) {
       const auto call = found(make(dialect));
       ASSERT_TRUE(call) << static_cast<int>(dialect);
       EXPECT_FALSE(call->rendered);
     }
-    const auto text = found(testing::as_text(dialect));
+    const auto text = found(fixture::as_text(dialect));
     ASSERT_TRUE(text);
     EXPECT_TRUE(text->rendered);
-    EXPECT_FALSE(found(testing::live_session(dialect)));
+    EXPECT_FALSE(found(fixture::live_session(dialect)));
   }
 }
 
 TEST(CompactionCall, AHistoryInTheSystemTextCounts) {
-  Shape shape = testing::as_text(Dialect::kOpenAiChat);
+  Shape shape = fixture::as_text(Dialect::kOpenAiChat);
   shape.system = shape.turns[0].second;
   shape.turns = {{"user", "Please summarize the conversation history provided in the system prompt."}};
   EXPECT_TRUE(found(shape) && found(shape)->rendered);
 }
 
 TEST(CompactionCall, OtherRequestsAreNone) {
-  Shape title = testing::as_messages(Dialect::kOpenAiChat);
+  Shape title = fixture::as_messages(Dialect::kOpenAiChat);
   title.system = "Write a title that summarizes the conversation.";
   title.turns.back().second = "Write a title of five words for our conversation.";
   EXPECT_FALSE(found(title));
 
-  Shape person = testing::live_session(Dialect::kOpenAiChat);
+  Shape person = fixture::live_session(Dialect::kOpenAiChat);
   person.turns.back().second = "Summarize our conversation so far.";  // one sentence to an agent with tools
   EXPECT_FALSE(found(person));
 
-  Shape essay = testing::live_session(Dialect::kOpenAiChat);
+  Shape essay = fixture::live_session(Dialect::kOpenAiChat);
   essay.tools = false;
   essay.turns.back().second =
       "Summarize chapter two of the novel, please, and the history of its making is welcome too.";

@@ -12,7 +12,7 @@
 #include "llm/dialect.h"
 #include "llm/json_edit.h"
 
-namespace payonce::prefix::testing {
+namespace payonce::prefix::fixture {
 
 using Turns = std::vector<std::pair<std::string, std::string>>;  // role, text
 
@@ -116,4 +116,4 @@ inline Shape in_place(llm::Dialect dialect) {
   return out;
 }
 
-}  // namespace payonce::prefix::testing
+}  // namespace payonce::prefix::fixture

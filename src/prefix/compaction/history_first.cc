@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "llm/json_edit.h"
 #include "prefix/prompt/tokens.h"
 #include "prefix/prompt/value_hash.h"
@@ -13,22 +14,16 @@
 namespace payonce::prefix {
 namespace {
 
+using base::trimmed;
 using llm::Dialect;
 using llm::JsonType;
 using llm::Tape;
 
-constexpr size_t kMinLine_bytes = 24;
 constexpr uint32_t kMinShared = 2;  // the session's prefix is at least one in so many tokens
 constexpr std::string_view kNoTools = "\n\nAnswer with text alone: calls of tools will be rejected.";
 constexpr std::string_view kCacheKey = "prompt_cache_key";
 constexpr std::string_view kAbove = "(The conversation above.)";
 constexpr std::string_view kNotAbove = "\n\nWhat was said besides:\n";
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
 
 std::vector<std::string_view> lines_of(std::string_view text) {
   std::vector<std::string_view> out;

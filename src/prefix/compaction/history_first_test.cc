@@ -8,8 +8,8 @@
 namespace payonce::prefix {
 namespace {
 
+using fixture::Shape;
 using llm::Dialect;
-using testing::Shape;
 
 constexpr Dialect kDialects[] = {Dialect::kAnthropicMessages, Dialect::kOpenAiChat, Dialect::kOpenAiResponses};
 
@@ -27,12 +27,12 @@ class HistoryFirstTest : public ::testing::Test {
     return out;
   }
   void remember(const Shape& shape, std::string_view owner = "o") {
-    const Read live = read(testing::body_of(shape), shape.dialect);
+    const Read live = read(fixture::body_of(shape), shape.dialect);
     sessions_.remember(hash_(owner), live.prompt, hash_);
   }
   HistoryFirst rewrite(const Shape& shape, std::string_view owner = "o",
                        const prompt_cache::Invalidates& invalidates = {}) {
-    return rewrite(testing::body_of(shape), shape.dialect, owner, invalidates);
+    return rewrite(fixture::body_of(shape), shape.dialect, owner, invalidates);
   }
   HistoryFirst rewrite(const std::string& body, Dialect dialect, std::string_view owner = "o",
                        const prompt_cache::Invalidates& invalidates = {}) {
@@ -61,16 +61,16 @@ class HistoryFirstTest : public ::testing::Test {
 
 TEST_F(HistoryFirstTest, TheCallGetsTheSessionsWholePrefix) {
   for (const Dialect dialect : kDialects) {
-    const Shape live = testing::live_session(dialect);
+    const Shape live = fixture::live_session(dialect);
     remember(live);
-    const size_t blocks = read(testing::body_of(live), dialect).prompt.blocks.size();
+    const size_t blocks = read(fixture::body_of(live), dialect).prompt.blocks.size();
     for (const Shape& call :
-         {testing::as_messages(dialect), testing::without_tools(dialect), testing::as_text(dialect)}) {
-      EXPECT_EQ(shared(testing::body_of(live), testing::body_of(call), dialect), 0u);
+         {fixture::as_messages(dialect), fixture::without_tools(dialect), fixture::as_text(dialect)}) {
+      EXPECT_EQ(shared(fixture::body_of(live), fixture::body_of(call), dialect), 0u);
       const HistoryFirst made = rewrite(call);
       EXPECT_EQ(made.fault, "");
       ASSERT_NE(made.body, "") << static_cast<int>(dialect);
-      EXPECT_EQ(shared(testing::body_of(live), made.body, dialect), blocks);
+      EXPECT_EQ(shared(fixture::body_of(live), made.body, dialect), blocks);
       EXPECT_NE(made.body.find(R"("tool_choice")"), std::string::npos);
     }
   }
@@ -78,8 +78,8 @@ TEST_F(HistoryFirstTest, TheCallGetsTheSessionsWholePrefix) {
 
 TEST_F(HistoryFirstTest, EveryTextOfTheCallIsInIt) {
   for (const Dialect dialect : kDialects) {
-    remember(testing::live_session(dialect));
-    const HistoryFirst made = rewrite(testing::as_text(dialect));
+    remember(fixture::live_session(dialect));
+    const HistoryFirst made = rewrite(fixture::as_text(dialect));
     const Read sent = read(made.body, dialect);
     const std::string said = text_of_unit(sent.prompt, sent.prompt.units.back());
     EXPECT_NE(said.find("You are a context summarization assistant."), std::string::npos);
@@ -91,39 +91,39 @@ TEST_F(HistoryFirstTest, EveryTextOfTheCallIsInIt) {
 }
 
 TEST_F(HistoryFirstTest, WhereTheChoiceOfToolsCutsThePrefixWordsForbidThem) {
-  remember(testing::live_session(Dialect::kAnthropicMessages));
+  remember(fixture::live_session(Dialect::kAnthropicMessages));
   const HistoryFirst made =
-      rewrite(testing::as_messages(Dialect::kAnthropicMessages), "o", {.messages = {"tool_choice"}});
+      rewrite(fixture::as_messages(Dialect::kAnthropicMessages), "o", {.messages = {"tool_choice"}});
   EXPECT_EQ(made.body.find("tool_choice"), std::string::npos);
   EXPECT_NE(made.body.find("calls of tools will be rejected"), std::string::npos);
 }
 
 TEST_F(HistoryFirstTest, NothingIsDoneWithoutGainOrCertainty) {
   const Dialect dialect = Dialect::kOpenAiChat;
-  EXPECT_EQ(rewrite(testing::as_messages(dialect)).body, "") << "no session";
-  remember(testing::live_session(dialect));
-  EXPECT_EQ(rewrite(testing::as_messages(dialect), "another").body, "") << "another's session";
-  EXPECT_EQ(rewrite(testing::in_place(dialect)).body, "") << "it has the prefix";
-  std::string other_model = testing::body_of(testing::as_messages(dialect));
+  EXPECT_EQ(rewrite(fixture::as_messages(dialect)).body, "") << "no session";
+  remember(fixture::live_session(dialect));
+  EXPECT_EQ(rewrite(fixture::as_messages(dialect), "another").body, "") << "another's session";
+  EXPECT_EQ(rewrite(fixture::in_place(dialect)).body, "") << "it has the prefix";
+  std::string other_model = fixture::body_of(fixture::as_messages(dialect));
   other_model.replace(other_model.find("\"m\""), 3, "\"n\"");
   EXPECT_EQ(rewrite(other_model, dialect).body, "");
-  std::string effort = testing::body_of(testing::as_messages(dialect));
+  std::string effort = fixture::body_of(fixture::as_messages(dialect));
   effort.insert(1, R"("reasoning_effort":"low",)");
   EXPECT_EQ(rewrite(effort, dialect, "o", {.messages = {"reasoning_effort"}}).body, "") << "another cache";
   EXPECT_NE(rewrite(effort, dialect).body, "");
-  Shape other = testing::as_text(dialect);
+  Shape other = fixture::as_text(dialect);
   other.turns[0].second =
       "[User]: quite another talk about quite other things\n[Assistant]: which nobody has had here\n" +
-      testing::lines("Nothing of it", 20) + "Summarize the conversation above.";
+      fixture::lines("Nothing of it", 20) + "Summarize the conversation above.";
   EXPECT_EQ(rewrite(other).body, "");
 }
 
 TEST_F(HistoryFirstTest, SessionsAreForgottenWhenTheirBytesAreSpent) {
   LiveSessions few(8000);
   for (int i = 0; i < 9; ++i) {
-    Shape live = testing::live_session(Dialect::kOpenAiChat);
+    Shape live = fixture::live_session(Dialect::kOpenAiChat);
     live.turns[0].second += std::to_string(i);
-    const Read one = read(testing::body_of(live), live.dialect);
+    const Read one = read(fixture::body_of(live), live.dialect);
     few.remember(hash_("o"), one.prompt, hash_);
   }
   EXPECT_LE(few.size(), 2u);

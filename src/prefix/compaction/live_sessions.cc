@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/ascii.h"
 #include "prefix/compaction/compaction_call.h"
 
 namespace payonce::prefix {
@@ -12,21 +13,14 @@ namespace {
 
 using base::Hash128;
 
-constexpr size_t kMinLine_bytes = 24;  // a shorter one says nothing of where it is from
-constexpr size_t kMinLines = 3;        // that a text and a session have in common
-constexpr double kMinShare = 0.8;      // of the session's lines, up to the last that is in the text
-
-std::string_view trimmed(std::string_view line) {
-  while (!line.empty() && (line.front() == ' ' || line.front() == '\t')) line.remove_prefix(1);
-  while (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r')) line.remove_suffix(1);
-  return line;
-}
+constexpr size_t kMinLines = 3;    // that a text and a session have in common
+constexpr double kMinShare = 0.8;  // of the session's lines, up to the last that is in the text
 
 template <typename Do>
 void for_each_long_line(std::string_view text, Do&& what) {
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = trimmed(text.substr(at, end - at));
+    const std::string_view line = base::trimmed(text.substr(at, end - at));
     if (line.size() >= kMinLine_bytes) what(std::hash<std::string_view>()(line));
     at = end + 1;
   }

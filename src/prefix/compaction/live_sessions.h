@@ -17,6 +17,8 @@
 
 namespace payonce::prefix {
 
+inline constexpr size_t kMinLine_bytes = 24;  // a shorter line says nothing of where it is from
+
 class LiveSessions {
  public:
   explicit LiveSessions(size_t max_bytes) : sessions_(max_bytes) {}

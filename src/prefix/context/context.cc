@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/ascii.h"
 #include "prefix/context/documents.h"
 #include "prefix/context/words.h"
 #include "prefix/prompt/value_hash.h"
@@ -311,7 +312,7 @@ class Planner {
         for (uint32_t block = unit.first_block; block < unit.first_block + unit.blocks; ++block) {
           std::string text(texts_.of(block));
           if (const auto run = documents_of(text)) text.erase(run->begin, run->end - run->begin);
-          std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
+          std::erase_if(text, base::is_digit);
           front = hash_.parts<2>({base::bytes_of(front), text});
         }
       }

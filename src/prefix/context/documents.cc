@@ -4,8 +4,13 @@
 #include <array>
 #include <cctype>
 
+#include "base/ascii.h"
+
 namespace payonce::prefix {
 namespace {
+
+using base::lowered;
+using base::trimmed;
 
 constexpr size_t kMaxDocuments = 256;
 constexpr size_t kMaxName_bytes = 60;
@@ -23,21 +28,7 @@ bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; 
 bool is_blank(std::string_view text) { return std::all_of(text.begin(), text.end(), is_space); }
 bool is_line_start(std::string_view text, size_t at) { return at == 0 || text[at - 1] == '\n'; }
 bool is_digits(std::string_view text) {
-  return !text.empty() && text.size() <= 4 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
+  return !text.empty() && text.size() <= 4 && std::ranges::all_of(text, base::is_digit);
 }
 
 // "### Context:" → "context"
@@ -45,7 +36,7 @@ std::string heading_words(std::string_view line) {
   line = trimmed(line);
   while (!line.empty() && (line.front() == '#' || line.front() == '*')) line.remove_prefix(1);
   while (!line.empty() && (line.back() == ':' || line.back() == '*')) line.remove_suffix(1);
-  return lower(trimmed(line));
+  return lowered(trimmed(line));
 }
 
 template <size_t N>
@@ -196,9 +187,9 @@ std::string label_of(std::string_view line) {
   }
   while (text.starts_with('#') || text.starts_with('*') || text.starts_with(' ')) text.remove_prefix(1);
   const size_t space = text.find(' ');
-  if (space == text.npos || !is_one_of(kLabels, lower(text.substr(0, space)))) return {};
+  if (space == text.npos || !is_one_of(kLabels, lowered(text.substr(0, space)))) return {};
   size_t end = space + 1;
-  while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+  while (end < text.size() && base::is_digit(text[end])) ++end;
   if (!is_digits(text.substr(space + 1, end - space - 1))) return {};
   if (end < text.size() && text[end] != ':' && text[end] != '*' && text[end] != '.') return {};
   return std::string(text.substr(0, end));

@@ -1,21 +1,16 @@
 #include "semantic/verifier/lexicon.h"
 
+#include "base/ascii.h"
 #include "semantic/verifier/lexicon_words.h"
 
 namespace payonce::semantic {
 namespace {
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\n')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\n')) text.remove_suffix(1);
-  return text;
-}
-
 template <typename Visit>
 void each(std::string_view list, char separator, const Visit& visit) {
   while (!list.empty()) {
     const size_t end = std::min(list.find(separator), list.size());
-    const std::string_view item = trimmed(list.substr(0, end));
+    const std::string_view item = base::trimmed(list.substr(0, end));
     if (!item.empty()) visit(item);
     list.remove_prefix(std::min(end + 1, list.size()));
   }

@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 
+#include "base/ascii.h"
 #include "semantic/verifier/lexicon.h"
 #include "semantic/verifier/words.h"
 
@@ -17,9 +18,7 @@ uint32_t hash_of(std::string_view bytes, uint32_t start = 2166136261u) {
   return start;
 }
 
-bool has_digit(std::string_view form) {
-  return std::any_of(form.begin(), form.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
+bool has_digit(std::string_view form) { return std::any_of(form.begin(), form.end(), base::is_digit); }
 
 bool is_roman(const RawWord& word) {
   return word.upper && word.form.size() <= 4 && word.form.find_first_not_of("ivx") == std::string::npos;

@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "semantic/verifier/text.h"
 
 namespace payonce::semantic {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_letter(char c) { return is_upper(c) || (c >= 'a' && c <= 'z') || static_cast<unsigned char>(c) >= 0x80; }
-bool is_word(char c) { return is_digit(c) || is_letter(c); }
-char lower(char c) { return is_upper(c) ? static_cast<char>(c + 32) : c; }
+using base::is_digit;
+using base::is_upper;
+
+bool is_word(char c) { return is_digit(c) || base::is_utf8_letter(c); }
 
 // Typographic apostrophes, dashes and blanks become their ASCII forms.
 std::string plain(std::string_view text) {
@@ -68,7 +68,7 @@ std::string lowered(std::string_view word) {
   const bool grouped =
       std::all_of(word.begin(), word.end(), [](char c) { return is_digit(c) || c == ',' || c == '.'; });
   for (const char c : word)
-    if (!(grouped && c == ',')) out.push_back(lower(c));
+    if (!(grouped && c == ',')) out.push_back(base::lower(c));
   return out;
 }
 
