@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "base/ascii.h"
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -45,6 +46,29 @@ TEST(Bytes, ASliceKeepsItsOwnerAlive) {
     part = whole.slice(1000, 4);
   }
   EXPECT_EQ(part.view(), "tail");
+}
+
+TEST(Ascii, ClassesAreOfAsciiAloneWhateverTheByte) {
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    EXPECT_EQ(is_digit(c), byte >= '0' && byte <= '9') << byte;
+    EXPECT_EQ(is_upper(c), byte >= 'A' && byte <= 'Z') << byte;
+    EXPECT_EQ(is_lower(c), byte >= 'a' && byte <= 'z') << byte;
+    EXPECT_EQ(is_utf8_letter(c), is_letter(c) || byte >= 0x80) << byte;
+    EXPECT_EQ(hex_value(c) >= 0, is_digit(c) || std::string_view("abcdefABCDEF").find(c) != std::string_view::npos)
+        << byte;
+    EXPECT_EQ(lower(c) == c, !is_upper(c)) << byte;
+  }
+  EXPECT_EQ(hex_value('9') + hex_value('a') + hex_value('F'), 9 + 10 + 15);
+  EXPECT_EQ(lowered("ÀB-c"), "Àb-c");
+}
+
+TEST(Ascii, TrimsAndDecodes) {
+  EXPECT_EQ(trimmed(" \r\n a b\t"), "a b");
+  EXPECT_EQ(trimmed(" \n "), "");
+  EXPECT_EQ(trimmed("\n a ", " "), "\n a");
+  EXPECT_EQ(percent_decoded("a%20b%2f%C3%A9"), "a b/é");
+  EXPECT_EQ(percent_decoded("%%41%4%zz%"), "%A%4%zz%");
 }
 
 TEST(Assert, AFailureThrowsWithThePlace) { EXPECT_THROW(PAYONCE_ASSERT(1 == 2), AssertionFailed); }

@@ -1,5 +1,7 @@
 #include "gateway/query.h"
 
+#include <algorithm>
+
 #include "base/ascii.h"
 
 namespace payonce::gateway {

@@ -11,6 +11,7 @@
 #include "payonce/commands.h"
 #include "payonce/explanation_text.h"
 #include "payonce/remote.h"
+#include "payonce/run.h"
 
 namespace payonce {
 namespace {
