@@ -18,12 +18,6 @@ namespace {
 constexpr size_t kTicketBytes = 16;
 constexpr size_t kRecalled = 10'000'000;  // entries read at a start, at most
 
-bool has_item(std::string_view list, std::string_view wanted) {
-  bool found = false;
-  net::for_each_item(list, [&](std::string_view item) { found = found || item == wanted; });
-  return found;
-}
-
 // What differs says why: another version of the same, another scope, or other parts.
 Reason reason_of(const Nearest& nearest) {
   if (!nearest.entry) return Reason::kCold;
@@ -51,12 +45,12 @@ bool depends_on(const Entry& entry, std::string_view path) {
 
 bool selects(const Selection& selection, const Entry& entry) {
   if (!selection.id.empty()) return entry.id() == selection.id;
-  if (!selection.version.empty()) return has_item(entry.versions, selection.version);
+  if (!selection.version.empty()) return net::has_item(entry.versions, selection.version);
   if (!selection.path.empty()) return depends_on(entry, selection.path);
   if (selection.kind) return entry.kind == *selection.kind;
   bool all = !selection.scope_name.empty();
   net::for_each_item(selection.scope_name,
-                     [&](std::string_view name) { all = all && has_item(entry.scope_names, name); });
+                     [&](std::string_view name) { all = all && net::has_item(entry.scope_names, name); });
   return all;
 }
 

@@ -186,11 +186,8 @@ std::vector<std::string> EntryIndex::select(std::string_view credential,
 }
 
 void EntryIndex::demote(std::string_view credential, std::string_view scope_name) {
-  const auto keys = select(credential, [&](const Entry& entry) {
-    bool named = false;
-    net::for_each_item(entry.scope_names, [&](std::string_view name) { named = named || name == scope_name; });
-    return named;
-  });
+  const auto keys =
+      select(credential, [&](const Entry& entry) { return net::has_item(entry.scope_names, scope_name); });
   const std::unique_lock lock(mutex_);
   for (const std::string& key : keys)
     if (const auto found = nodes_.find(key); found != nodes_.end())

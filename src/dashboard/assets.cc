@@ -49,12 +49,10 @@ const Asset* find(std::string_view path) {
 }
 
 bool has_it(const net::Headers& headers, std::string_view etag) {
-  bool found = false;
-  net::for_each_item(headers.joined("if-none-match"), [&](std::string_view tag) {
+  return net::any_item(headers.joined("if-none-match"), [&](std::string_view tag) {
     if (tag.starts_with("W/")) tag.remove_prefix(2);
-    found = found || tag == etag || tag == "*";
+    return tag == etag || tag == "*";
   });
-  return found;
 }
 
 }  // namespace

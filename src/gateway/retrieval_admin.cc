@@ -60,9 +60,8 @@ base::Status invalidate_store(RetrievalProxy* proxy, std::string_view body) {
 uint64_t purge_lists(RetrievalProxy* proxy, const cache::PurgeFilter& filter, int64_t now_ms) {
   if (proxy == nullptr || !filter.key.empty() || !filter.model.empty()) return 0;
   return proxy->stage().purge([&](std::string_view scope, std::string_view versions, int64_t created_ms) {
-    bool tagged = filter.version.empty();
-    net::for_each_item(versions, [&](std::string_view tag) { tagged = tagged || tag == filter.version; });
-    return tagged && (filter.scope.empty() || filter.scope == scope) &&
+    return (filter.version.empty() || net::has_item(versions, filter.version)) &&
+           (filter.scope.empty() || filter.scope == scope) &&
            (filter.older_than_s < 0 || now_ms - created_ms >= filter.older_than_s * 1000);
   });
 }

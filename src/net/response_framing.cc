@@ -20,19 +20,8 @@ base::Error bad_framing(std::string_view why) {
   return {base::Code::kUnavailable, fmt::format("bad framing: {}", why)};
 }
 
-// visit(element) → true stops. Elements of a comma-separated list, trimmed.
-template <typename Visit>
-bool any_element(std::string_view list, Visit&& visit) {
-  while (!list.empty()) {
-    const size_t comma = std::min(list.find(','), list.size());
-    if (const std::string_view element = trim(list.substr(0, comma)); !element.empty() && visit(element)) return true;
-    list.remove_prefix(std::min(comma + 1, list.size()));
-  }
-  return false;
-}
-
 bool names(std::string_view list, std::string_view name) {
-  return any_element(list, [&](std::string_view element) { return equals_ignoring_case(element, name); });
+  return any_item(list, [&](std::string_view item) { return equals_ignoring_case(item, name); });
 }
 
 base::Result<uint64_t> content_length(const Headers& raw) {
