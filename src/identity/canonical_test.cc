@@ -36,11 +36,11 @@ constexpr std::string_view kResponses =
     R"({"model":"gpt-5","input":[{"role":"user","content":"Hi"},{"type":"function_call","call_id":"call_1","name":"f","arguments":"{}","id":"fc_1"},)"
     R"({"type":"function_call_output","call_id":"call_1","output":"42"}],"instructions":"Be kind.","store":false,"reasoning":{"effort":"low"}})";
 
-struct Case {
+struct DialectCase {
   Dialect dialect;
   std::string_view body;
 };
-constexpr Case kCases[] = {
+constexpr DialectCase kDialectCases[] = {
     {Dialect::kOpenAiChat, kChat}, {Dialect::kAnthropicMessages, kMessages}, {Dialect::kOpenAiResponses, kResponses}};
 
 // Writes a value in another spelling: member order, white space, escapes and number forms drawn from `random`.
@@ -97,7 +97,7 @@ void respell(const json::value& value, std::mt19937& random, std::string& out) {
 TEST(Canonical, SpellingDoesNotMatter) {
   rc::check([](unsigned seed) {
     std::mt19937 random(seed);
-    for (const Case& one : kCases) {
+    for (const DialectCase& one : kDialectCases) {
       std::string other;
       respell(json::parse(one.body), random, other);
       RC_ASSERT(form(one.dialect, other) == form(one.dialect, one.body));
@@ -126,7 +126,7 @@ bool is_free(const std::string& path) {
 }
 
 TEST(Canonical, AnyOtherValueAnywhereGivesAnotherKey) {
-  for (const Case& one : kCases) {
+  for (const DialectCase& one : kDialectCases) {
     const std::string original = form(one.dialect, one.body);
     json::value document = json::parse(one.body);
     size_t changes = 0;
@@ -148,7 +148,7 @@ TEST(Canonical, AnyOtherValueAnywhereGivesAnotherKey) {
 }
 
 TEST(Canonical, AFieldThatNobodyKnowsYetCountsEverywhere) {
-  for (const Case& one : kCases) {
+  for (const DialectCase& one : kDialectCases) {
     const std::string original = form(one.dialect, one.body);
     const auto add_to = [&](size_t wanted,
                             int value) {  // the form with the field added to the wanted-th object; "" past the last
