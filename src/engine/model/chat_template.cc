@@ -6,6 +6,7 @@
 #include <llama.h>
 
 #include <exception>
+#include <mutex>
 
 #include "engine/model/json_depth.h"
 #include "engine/model/library_log.h"
@@ -117,6 +118,13 @@ bool knows_tools(const common_chat_templates* templates) {
   return found != caps.end() && found->second;
 }
 
+// Templates are told the date, which the library reads by std::localtime(): one struct for the whole process.
+common_chat_params apply(const common_chat_templates* templates, const common_chat_templates_inputs& inputs) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
+  return common_chat_templates_apply(templates, inputs);
+}
+
 class LlamaChatTemplate final : public ChatTemplate {
  public:
   LlamaChatTemplate(const Vocab& vocab, common_chat_templates_ptr templates, common_chat_templates_ptr with_tools)
@@ -139,7 +147,7 @@ class LlamaChatTemplate final : public ChatTemplate {
       if (with_tools && !knows_tools(templates)) {
         return base::fail(base::Code::kInvalid, "tools: this model's chat template has no place for them");
       }
-      return rendered(common_chat_templates_apply(templates, inputs), input, with_tools);
+      return rendered(apply(templates, inputs), input, with_tools);
     });
   }
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <thread>
 
 #include "engine/model/chat_template.h"
 #include "engine/model/grammar.h"
@@ -155,6 +156,18 @@ TEST_F(Text, ToolResultsAndCallsOfEarlierTurnsAreWritten) {
   ASSERT_TRUE(rendered.has_value()) << rendered.error().message;
   EXPECT_THAT(rendered->prompt, HasSubstr("{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Rome\"}}"));
   EXPECT_THAT(rendered->prompt, HasSubstr("<tool_response>\nsunny\n</tool_response>"));
+}
+
+// With ThreadSanitizer: the library reads the clock of the process for each.
+TEST_F(Text, SeveralThreadsRenderAtOnce) {
+  const auto shared = chat("{{ date_string }} {{ messages[0]['content'] }}");
+  const auto render = [&] {
+    for (int i = 0; i < 20; ++i)
+      EXPECT_THAT(shared->render({.messages_json = R"([{"role":"user","content":"Hi"}])"})->prompt, HasSubstr(" Hi"));
+  };
+  std::thread other(render);
+  render();
+  other.join();
 }
 
 TEST_F(Text, WhatATemplateRefusesIsAnErrorInItsWords) {
