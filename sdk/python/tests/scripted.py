@@ -42,7 +42,8 @@ class Scripted:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
         self._listener.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def _accept(self) -> None:
         while True:
@@ -71,4 +72,7 @@ class Scripted:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # A thread that still waits in accept() would take the connections of the next listener with this number.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join()
         self._listener.close()
