@@ -3,7 +3,7 @@ lacks. Syntax alone, with the options of a build directory that was configured w
 
     check_includes.py BUILD           what the working tree or the last 10 commits changed, headers through who has
                                       their name
-    check_includes.py BUILD --all     every source (two cores: some 8 minutes)
+    check_includes.py BUILD --all     every source, at two seconds of CPU time each
 """
 
 import concurrent.futures

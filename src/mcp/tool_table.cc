@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include "base/ascii.h"
 #include "base/hash.h"
@@ -28,7 +27,7 @@ bool says_path(const MessageLine& line, uint32_t schema) {
   if (format == "path" || format == "file-path" || format == "directory-path" || format == "file") return true;
   std::string word;
   for (const char c : line.text(line.member(schema, "description")) + " ") {
-    if (std::isalpha(static_cast<unsigned char>(c)) != 0) {
+    if (base::is_letter(c)) {
       word += base::lower(c);
       continue;
     }
@@ -44,14 +43,12 @@ bool is_path_name(std::string_view name) {
   std::string word;
   bool was_lower = false;
   for (const char c : std::string(name) + "_") {
-    const bool is_upper = std::isupper(static_cast<unsigned char>(c)) != 0;
-    const bool is_letter = std::isalpha(static_cast<unsigned char>(c)) != 0;
-    if (!is_letter || (is_upper && was_lower)) {  // snake_case, kebab-case, camelCase
+    if (!base::is_letter(c) || (base::is_upper(c) && was_lower)) {  // snake_case, kebab-case, camelCase
       if (is_path_word(word)) return true;
       word.clear();
     }
-    if (is_letter) word += base::lower(c);
-    was_lower = is_letter && !is_upper;
+    if (base::is_letter(c)) word += base::lower(c);
+    was_lower = base::is_lower(c);
   }
   return false;
 }
