@@ -16,6 +16,7 @@ using Phrases = std::vector<std::vector<std::string_view>>;
 constexpr std::string_view kBlanks = " \t\r\n\f\v";
 constexpr size_t kFewWords = 3;  // a full stop behind fewer may be what is asked for
 
+using base::is_ascii;
 using base::is_letter;
 using base::is_upper;
 using base::lowered;
@@ -40,8 +41,7 @@ bool is_layout(std::string_view text) {
     const char c = text[at];
     const bool apostrophe =
         c == '\'' && at > 0 && at + 1 < text.size() && is_letter(text[at - 1]) && is_letter(text[at + 1]);
-    if (c == '"' || c == '`' || c == '\n' || (c == '\'' && !apostrophe) || static_cast<unsigned char>(c) >= 0x80)
-      return true;
+    if (c == '"' || c == '`' || c == '\n' || (c == '\'' && !apostrophe) || !is_ascii(c)) return true;
   }
   return false;
 }

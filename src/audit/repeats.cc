@@ -6,6 +6,8 @@
 #include <unordered_map>
 
 #include "audit/summarise.h"
+#include "base/ascii.h"
+#include "base/utf8.h"
 #include "llm/question.h"
 
 namespace payonce::audit {
@@ -17,12 +19,8 @@ constexpr size_t kListed = 50;  // groups and pairs that a report lists
 constexpr size_t kExample_bytes = 240;
 
 std::string shortened(std::string text) {
-  for (char& c : text)
-    if (c >= 0 && c < ' ') c = ' ';
-  if (text.size() <= kExample_bytes) return text;
-  size_t end = kExample_bytes;
-  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xC0U) == 0x80U) --end;
-  return text.substr(0, end) + "…";
+  std::ranges::replace_if(text, base::is_control, ' ');
+  return base::excerpt(text, kExample_bytes);
 }
 
 std::string asked(const history::Call& call) {

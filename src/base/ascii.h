@@ -8,6 +8,8 @@
 namespace payonce::base {
 
 constexpr bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
+constexpr bool is_control(char c) { return (c >= 0 && c < ' ') || c == 0x7F; }
+constexpr bool is_graphic(char c) { return c > ' ' && c < 0x7F; }
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 constexpr bool is_lower(char c) { return c >= 'a' && c <= 'z'; }

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/terminal.h"
+#include "base/utf8.h"
 
 namespace payonce::base {
 namespace {
@@ -30,8 +31,8 @@ spdlog::logger& logger() {
 
 void append_escaped(std::string& out, std::string_view text) {
   while (!text.empty()) {
-    uint32_t code = 0;
-    const size_t size = character_bytes(text, code);
+    const size_t size = character_size(text);
+    const uint32_t code = size > 0 ? code_of(text.substr(0, size)) : 0;
     if (size == 0)
       out += "\\ufffd";
     else if (is_acting(code))

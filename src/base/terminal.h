@@ -8,9 +8,6 @@
 
 namespace payonce::base {
 
-// Bytes of the character at the front of `text`, and which it is; 0: it is not well-formed UTF-8 (RFC 3629).
-size_t character_bytes(std::string_view text, uint32_t& code);
-
 // What a terminal acts on, or what makes a line read otherwise than it was written: controls, C1 too, line and
 // paragraph separators, and marks that turn the direction of the text.
 bool is_acting(uint32_t code);

@@ -32,7 +32,7 @@ bool is_scope(std::string_view part) {
     if (!part.starts_with(kind) || part.size() == kind.size() || part.size() > kMaxPartBytes) continue;
     // A star stands for any ID when it follows a colon; elsewhere it would be a plain letter, which no one means.
     const std::string_view id = part.ends_with(":*") ? part.substr(0, part.size() - 1) : part;
-    return std::ranges::all_of(id, [](char c) { return c > ' ' && c != 0x7F && c != ',' && c != '*'; });
+    return std::ranges::all_of(id, [](char c) { return base::is_graphic(c) && c != ',' && c != '*'; });
   }
   return false;
 }

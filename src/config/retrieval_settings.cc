@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "base/ascii.h"
 #include "config/upstream_settings.h"
 
 namespace payonce::config {
@@ -86,7 +87,7 @@ void read_prefix(const TableReader& reader, VectorStoreSettings& out) {
     return out.prefix == path || (path.size() > 1 && out.prefix.starts_with(fmt::format("{}/", path)));
   });
   const bool printable =
-      std::ranges::all_of(out.prefix, [](char c) { return c > ' ' && c < 0x7F && c != '?' && c != '#' && c != '%'; });
+      std::ranges::all_of(out.prefix, [](char c) { return base::is_graphic(c) && c != '?' && c != '#' && c != '%'; });
   if (!out.prefix.starts_with('/') || taken || !printable)
     reader.wrong(reader.has("prefix") ? "prefix" : "kind",
                  fmt::format("expected a path of its own such as \"/retrieval/docs\", found \"{}\"", out.prefix));

@@ -47,7 +47,7 @@ base::Result<std::string> checked_url(std::string_view text) {
   const size_t scheme = text.starts_with("https://") ? 8 : text.starts_with("http://") ? 7 : 0;
   const std::string_view rest = text.substr(scheme);
   const std::string_view authority = rest.substr(0, rest.find('/'));
-  const bool printable = std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7F; });
+  const bool printable = std::ranges::all_of(text, base::is_graphic);
   if (authority.find('@') != std::string_view::npos)  // it would show in logs, and be part of cache keys
     return base::fail(base::Code::kInvalid, "a URL must not hold a credential; use key_env or key_file");
   if (scheme == 0 || authority.empty() || !printable || text.find_first_of("?#") != std::string_view::npos)
@@ -90,7 +90,7 @@ void set_anthropic_url(route::Upstream& out, const std::string& url) {
 base::Result<std::string> key_in(std::string_view text, std::string_view from) {
   const std::string_view key = base::trimmed(text);
   if (key.empty()) return base::fail(base::Code::kInvalid, fmt::format("{} is empty", from));
-  if (!std::ranges::all_of(key, [](char c) { return c > ' ' && c < 0x7F; }))  // it becomes a header
+  if (!std::ranges::all_of(key, base::is_graphic))  // it becomes a header
     return base::fail(base::Code::kInvalid, fmt::format("{} must hold one key and nothing else", from));
   return std::string(key);
 }

@@ -2,18 +2,12 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace payonce::dashboard {
 namespace {
 
 constexpr size_t kMaxModelBytes = 160;
-
-// The first bytes of a name, whole characters of UTF-8.
-std::string_view shortened(std::string_view text) {
-  if (text.size() <= kMaxModelBytes) return text;
-  size_t end = kMaxModelBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end);
-}
 
 }  // namespace
 
@@ -29,7 +23,7 @@ void RecentRequests::add(const Names& names, const Facts& facts) {
   slot.sequence = sequence;
   slot.facts = facts;
   slot.scope.assign(names.scope);
-  slot.model.assign(shortened(names.model));
+  slot.model.assign(base::beginning(names.model, kMaxModelBytes));
   slot.upstream.assign(names.upstream);
   last_hour_.add(facts.at_ms, {.hit = facts.outcome == "hit",
                                .failed = facts.status >= 400,

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace payonce::embed {
 
 namespace {
@@ -16,23 +18,15 @@ constexpr size_t kMaxBytesPerToken = 32;  // more than nearly any text has
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
-size_t letters_of(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
 // Canonical decomposition of Hangul syllables to Jamo (Unicode 15, section 3.12), of which libllama keeps only the
 // first.
 std::string with_jamo(std::string_view text) {
   constexpr uint32_t kFirst = 0xAC00, kCount = 11172, kVowels = 21, kFinals = 28;
   std::string out;
-  const auto add = [&](uint32_t code) {  // U+0800 to U+FFFF
-    out += {static_cast<char>(0xE0U | code >> 12U), static_cast<char>(0x80U | (code >> 6U & 0x3FU)),
-            static_cast<char>(0x80U | (code & 0x3FU))};
-  };
-  const auto bits = [&](size_t i) { return static_cast<unsigned char>(text[i]) & 0x3FU; };
+  const auto add = [&](uint32_t code) { base::append_character(out, code); };
   for (size_t i = 0; i < text.size();) {
-    const bool three = (static_cast<unsigned char>(text[i]) & 0xF0U) == 0xE0U && i + 2 < text.size();
-    const uint32_t code = three ? (bits(i) & 0xFU) << 12U | bits(i + 1) << 6U | bits(i + 2) : 0;
+    const size_t size = base::character_size(text.substr(i));
+    const uint32_t code = size > 0 ? base::code_of(text.substr(i, size)) : 0;
     if (code < kFirst || code >= kFirst + kCount) {
       out += text[i++];
       continue;
@@ -71,7 +65,7 @@ base::Result<std::unique_ptr<WordPieces>> WordPieces::load(const std::string& gg
     if (begins) text.remove_prefix(kWordMark.size());
     const Piece::Place inside = begins ? Piece::kBegins : Piece::kContinues;
     out->pieces_.push_back({.place = out->vocab_->is_control(token) ? Piece::kAlone : inside,
-                            .letters = static_cast<uint8_t>(std::min<size_t>(letters_of(text), 255))});
+                            .letters = static_cast<uint8_t>(std::min<size_t>(base::count_characters(text), 255))});
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
 #include "net/field_list.h"
 
 namespace payonce::identity {
@@ -49,7 +50,7 @@ bool is_part(std::string_view part) {
   if (part.size() > kMaxPartBytes) return false;
   for (const std::string_view kind : {"team:", "user:", "session:"})
     if (part.starts_with(kind) && part.size() > kind.size())
-      return std::all_of(part.begin(), part.end(), [](char c) { return c > ' ' && c != 0x7F; });
+      return std::all_of(part.begin(), part.end(), base::is_graphic);
   return false;
 }
 

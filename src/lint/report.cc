@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "base/ascii.h"
+#include "base/utf8.h"
 #include "prefix/breakers/finding_json.h"
 
 namespace payonce::lint {
@@ -13,12 +15,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr size_t kShortBytes = 80, kLongBytes = 400, kMaxSkippedShown = 20;
-
-bool is_tail(char c) { return (static_cast<uint8_t>(c) & 0xC0) == 0x80; }
-
-size_t width(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !is_tail(c); }));
-}
 
 // The bytes around a finding and a caret line under them.
 std::string excerpt(const Told& told, const Show& show) {
@@ -29,21 +25,22 @@ std::string excerpt(const Told& told, const Show& show) {
   if (const size_t newline = body.substr(begin, told.finding.byte_offset - begin).rfind('\n');
       newline != std::string_view::npos)
     begin += newline + 1;
-  while (begin < told.finding.byte_offset && is_tail(body[begin])) ++begin;
+  while (begin < told.finding.byte_offset && base::continues_character(body[begin])) ++begin;
   size_t end = std::min(begin + room, body.size());
-  while (end < body.size() && is_tail(body[end])) ++end;
+  while (end < body.size() && base::continues_character(body[end])) ++end;
   end = std::min(end, body.find('\n', told.finding.byte_offset));
   std::string line(body.substr(begin, end - begin));
-  std::replace_if(line.begin(), line.end(), [](char c) { return c >= 0 && c < ' '; }, ' ');
-  const size_t before = width(body.substr(begin, told.finding.byte_offset - begin));
+  std::replace_if(line.begin(), line.end(), base::is_control, ' ');
+  const size_t before = base::count_characters(body.substr(begin, told.finding.byte_offset - begin));
   const size_t marked = std::min(told.finding.bytes, end - std::min(end, told.finding.byte_offset));
   std::string caret = std::string(before, ' ') + "^";
-  if (marked > 1) caret += std::string(width(body.substr(told.finding.byte_offset, marked)) - 1, '~');
+  if (marked > 1)
+    caret += std::string(base::count_characters(body.substr(told.finding.byte_offset, marked)) - 1, '~');
   return fmt::format("    {}\n    {}\n", line, caret);
 }
 
 std::string one_line(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](char c) { return c >= 0 && c < ' '; }, ' ');
+  std::replace_if(text.begin(), text.end(), base::is_control, ' ');
   return text;
 }
 

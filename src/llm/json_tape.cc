@@ -9,6 +9,7 @@
 #include <emmintrin.h>
 
 #include "base/ascii.h"
+#include "base/utf8.h"
 #endif
 
 namespace payonce::llm {
@@ -50,45 +51,6 @@ size_t skip_plain(std::string_view text, size_t at) {
   return at;
 }
 #endif
-
-// Length of the UTF-8 sequence at `text`, 0 when it is not well-formed (RFC 3629: no overlong form, no surrogate, at
-// most U+10FFFF).
-size_t utf8_sequence(const unsigned char* text, size_t available) {
-  const unsigned char first = text[0];
-  const auto continues = [&](size_t index) { return index < available && (text[index] & 0xC0) == 0x80; };
-  if (first >= 0xC2 && first <= 0xDF) return continues(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    if (!continues(1) || !continues(2)) return 0;
-    if (first == 0xE0 && text[1] < 0xA0) return 0;
-    if (first == 0xED && text[1] > 0x9F) return 0;
-    return 3;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    if (!continues(1) || !continues(2) || !continues(3)) return 0;
-    if (first == 0xF0 && text[1] < 0x90) return 0;
-    if (first == 0xF4 && text[1] > 0x8F) return 0;
-    return 4;
-  }
-  return 0;
-}
-
-void append_utf8(std::string& out, uint32_t code) {
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xC0 | (code >> 6));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xE0 | (code >> 12));
-    out += static_cast<char>(0x80 | ((code >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | (code >> 18));
-    out += static_cast<char>(0x80 | ((code >> 12) & 0x3F));
-    out += static_cast<char>(0x80 | ((code >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  }
-}
 
 class Parser {
  public:
@@ -234,7 +196,7 @@ base::Status Parser::string() {
     } else if (c < 0x80) {
       ++at_;
     } else {
-      const size_t size = utf8_sequence(reinterpret_cast<const unsigned char*>(data) + at_, text_.size() - at_);
+      const size_t size = base::character_size(text_.substr(at_));
       if (size == 0) return fail("valid UTF-8");
       at_ += size;
     }
@@ -337,7 +299,7 @@ std::string Tape::decoded(std::string_view text, uint32_t index) const {
             i += 6;
           }
         }
-        append_utf8(out, code);
+        base::append_character(out, code);
         break;
       }
       default: out += raw[i];

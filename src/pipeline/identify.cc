@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ascii.h"
+#include "base/utf8.h"
 #include "identity/canonical.h"
 #include "llm/question.h"
 #include "llm/request.h"
@@ -106,10 +107,8 @@ constexpr size_t kNameBytes = 200;
 
 // A model's name as books, lists and pages have it: the caller chose it.
 std::string shown_name(std::string_view name) {
-  size_t size = std::min(name.size(), kNameBytes);
-  while (size > 0 && size < name.size() && (static_cast<uint8_t>(name[size]) & 0xC0) == 0x80) --size;
-  std::string out(name.substr(0, size));
-  std::ranges::replace_if(out, [](char c) { return (c >= 0 && c < ' ') || c == 0x7F; }, '?');
+  std::string out(base::beginning(name, kNameBytes));
+  std::ranges::replace_if(out, base::is_control, '?');
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "base/utf8.h"
 #include "prefix/prompt/value_hash.h"
 
 namespace payonce::prefix {
@@ -13,15 +14,10 @@ namespace {
 
 constexpr size_t kShown_bytes = 40;  // on either side of a difference
 
-// Not in the middle of a character.
-size_t at_character(std::string_view text, size_t at) {
-  while (at > 0 && at < text.size() && (text[at] & 0xC0) == 0x80) --at;
-  return at;
-}
-
 std::string around(std::string_view text, size_t at) {
-  const size_t begin = at_character(text, at > kShown_bytes ? at - kShown_bytes : 0);
-  return std::string(text.substr(begin, at_character(text, std::min(text.size(), at + kShown_bytes)) - begin));
+  const size_t begin = base::character_start(text, at > kShown_bytes ? at - kShown_bytes : 0);
+  return std::string(
+      text.substr(begin, base::character_start(text, std::min(text.size(), at + kShown_bytes)) - begin));
 }
 
 class Comparer {

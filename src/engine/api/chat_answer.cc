@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/utf8.h"
 #include "engine/api/errors.h"
 #include "engine/api/message_stream.h"
 #include "engine/api/token_text.h"
@@ -104,7 +105,7 @@ void ChatAnswer::send_deltas(size_t index, const std::vector<Delta>& deltas, std
 void ChatAnswer::piece(Piece piece, std::string& out) {
   const auto index = static_cast<size_t>(piece.choice);
   ChatChoice& choice = choices_[index];
-  choice.message.add(valid_utf8(piece.text));
+  choice.message.add(base::with_replacements(piece.text));
   choice.changed = true;
   if (options_.logprobs)
     for (json::value& token : chat_logprobs(options_.vocab, piece)) choice.logprobs.push_back(std::move(token));

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "base/utf8.h"
 #include "engine/api/chat_answer.h"
 #include "engine/api/errors.h"
 #include "engine/api/token_text.h"
@@ -24,10 +25,10 @@ struct Logprobs {
 
 void Logprobs::add(const VocabPort& vocab, int32_t token, const TokenLogprob* of,
                    const std::vector<TokenLogprob>& likeliest) {
-  const std::string text = valid_utf8(vocab.piece(token, true));
+  const std::string text = base::with_replacements(vocab.piece(token, true));
   tokens.emplace_back(text);
   offsets.emplace_back(offset);
-  offset += characters(vocab.piece(token, false));
+  offset += base::count_characters(vocab.piece(token, false));
   if (of == nullptr) {
     values.emplace_back(nullptr);
     top.emplace_back(nullptr);
@@ -36,7 +37,7 @@ void Logprobs::add(const VocabPort& vocab, int32_t token, const TokenLogprob* of
   values.emplace_back(finite(of->logprob));
   json::object others;
   for (const TokenLogprob& other : likeliest)
-    others.emplace(valid_utf8(vocab.piece(other.token, true)), finite(other.logprob));
+    others.emplace(base::with_replacements(vocab.piece(other.token, true)), finite(other.logprob));
   others.emplace(text, finite(of->logprob));  // the chosen one is among them, likely or not
   top.emplace_back(std::move(others));
 }
@@ -130,7 +131,7 @@ void CompletionsAnswer::piece(Piece piece, std::string& out) {
   (void)out;
   if (options_.prompt_only) return;
   CompletionChoice& choice = choices_[static_cast<size_t>(piece.choice)];
-  choice.text += valid_utf8(piece.text);
+  choice.text += base::with_replacements(piece.text);
   choice.changed = true;
   static const std::vector<TokenLogprob> kNone;
   for (size_t i = 0; options_.logprobs && i < piece.logprobs.size(); ++i)

@@ -2,6 +2,7 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "base/utf8.h"
 #include "engine/api/cache_control.h"
 #include "engine/api/chat_answer.h"
 #include "engine/api/errors.h"
@@ -134,7 +135,7 @@ void MessagesAnswer::send_deltas(const std::vector<Delta>& deltas, std::string& 
 }
 
 void MessagesAnswer::piece(Piece piece, std::string& out) {
-  message_.add(valid_utf8(piece.text));
+  message_.add(base::with_replacements(piece.text));
   changed_ = true;
   if (streams()) begin(out);
 }

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "engine/api/chat_answer.h"
 #include "engine/api/errors.h"
 #include "engine/api/message_stream.h"
@@ -160,7 +161,7 @@ void ResponsesAnswer::take(const std::vector<Delta>& deltas, std::string& out) {
 }
 
 void ResponsesAnswer::piece(Piece piece, std::string& out) {
-  message_.add(valid_utf8(piece.text));
+  message_.add(base::with_replacements(piece.text));
   changed_ = true;
   begin(out);
 }

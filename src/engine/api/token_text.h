@@ -13,11 +13,6 @@
 
 namespace payonce::engine {
 
-// Valid UTF-8: each byte that is part of no character becomes U+FFFD.
-std::string valid_utf8(std::string_view bytes);
-// Characters that begin in `bytes`.
-size_t characters(std::string_view bytes);
-
 // The elements of chat's logprobs.content, one a token of the piece: {token, logprob, bytes, top_logprobs}.
 boost::json::array chat_logprobs(const VocabPort& vocab, const Piece& piece);
 // The log probability as JSON can hold it.

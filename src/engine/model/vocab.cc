@@ -6,6 +6,7 @@
 #include <exception>
 #include <limits>
 
+#include "base/utf8.h"
 #include "engine/model/architecture.h"
 #include "engine/model/gguf_file.h"
 #include "engine/model/library_log.h"
@@ -19,29 +20,11 @@ namespace {
 constexpr int64_t kBertUnknown = 100;      // libllama's default for [UNK], which it does not tell
 constexpr size_t kMaxTextBytes = 1 << 30;  // libllama counts in int32
 
-// The length of the UTF-8 sequence that starts at `text[place]`; 0: none that RFC 3629 allows.
-size_t utf8_length(std::string_view text, size_t place) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const auto follows = [&](size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  const unsigned lead = byte(place);
-  const unsigned next = byte(place + 1);
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2 || lead > 0xF4 || !follows(place + 1)) return 0;
-  if (lead < 0xE0) return 2;
-  if (!follows(place + 2)) return 0;
-  if (lead < 0xF0) {
-    const bool overlong = lead == 0xE0 && next < 0xA0;
-    const bool surrogate = lead == 0xED && next >= 0xA0;
-    return overlong || surrogate ? 0 : 3;
-  }
-  const bool outside = (lead == 0xF0 && next < 0x90) || (lead == 0xF4 && next >= 0x90);
-  return outside || !follows(place + 3) ? 0 : 4;
-}
-
 base::Status check_utf8(std::string_view text) {
   for (size_t place = 0; place < text.size();) {
-    const size_t length = utf8_length(text, place);
-    if (!length) return base::fail(base::Code::kInvalid, fmt::format("the text is not UTF-8 (at byte {})", place));
+    const size_t length = base::character_size(text.substr(place));
+    if (length == 0)
+      return base::fail(base::Code::kInvalid, fmt::format("the text is not UTF-8 (at byte {})", place));
     place += length;
   }
   return {};

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/ascii.h"
+#include "base/utf8.h"
 #include "prefix/breakers/slots.h"
 
 namespace payonce::prefix {
@@ -60,16 +61,7 @@ size_t unicode_escape(std::string_view text, size_t at, std::string& out) {
     if (digit < 0) return 0;
     code = code * 16 + static_cast<unsigned>(digit);
   }
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xC0 | (code >> 6));
-    out += static_cast<char>(0x80 | (code & 63));
-  } else {
-    out += static_cast<char>(0xE0 | (code >> 12));
-    out += static_cast<char>(0x80 | ((code >> 6) & 63));
-    out += static_cast<char>(0x80 | (code & 63));
-  }
+  base::append_character(out, code);
   return 6;
 }
 
@@ -158,12 +150,7 @@ std::string without_spelling(std::string_view text) {
   return out;
 }
 
-std::string excerpt(std::string_view text) {
-  if (text.size() <= kExcerptBytes) return std::string(text);
-  size_t end = kExcerptBytes;
-  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
-  return std::string(text.substr(0, end)) + "…";
-}
+std::string excerpt(std::string_view text) { return base::excerpt(text, kExcerptBytes); }
 
 Guess guess_by_label(std::string_view label) {
   // The sentence that leads to the place; what was said before it is about something else.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace payonce::prefix {
 namespace {
 
@@ -14,12 +16,8 @@ std::string_view first_words(std::string_view text) {
   const size_t begin = std::min(text.find_first_not_of(" \t\r\n"), text.size());
   text = text.substr(begin, text.find('\n', begin) - begin);
   if (text.size() <= kFirstWords_bytes) return text;
-  size_t end = text.rfind(' ', kFirstWords_bytes);
-  if (end == text.npos || end == 0) {
-    end = kFirstWords_bytes;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  }
-  return text.substr(0, end);
+  const size_t end = text.rfind(' ', kFirstWords_bytes);
+  return end == text.npos || end == 0 ? base::beginning(text, kFirstWords_bytes) : text.substr(0, end);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "net/client.h"
 #include "net/event_loop.h"
 
@@ -23,23 +24,15 @@ constexpr int kOk = 200;
 constexpr std::string_view kTask =
     "You compare two answers that were given to one question. Reply with one word. SAME: whoever asked is served "
     "equally well by either, whatever their wording, order or length. DIFFERENT: a fact, number, name, instruction "
-    "or "
-    "conclusion differs, or one of them does not answer the question.";
-
-// A reference implementation of UTF-8 truncation: no character is cut in two.
-std::string_view beginning(std::string_view text) {
-  if (text.size() <= kMaxTextBytes) return text;
-  size_t end = kMaxTextBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end);
-}
+    "or conclusion differs, or one of them does not answer the question.";
 
 }  // namespace
 
 std::string judge_request(std::string_view model, std::string_view question, std::string_view one,
                           std::string_view other) {
   const std::string asked = fmt::format("Question:\n{}\n\nFirst answer:\n{}\n\nSecond answer:\n{}",
-                                        beginning(question), beginning(one), beginning(other));
+                                        base::beginning(question, kMaxTextBytes), base::beginning(one, kMaxTextBytes),
+                                        base::beginning(other, kMaxTextBytes));
   return json::serialize(json::object{{"model", model},
                                       {"temperature", 0},
                                       {"max_tokens", 4},

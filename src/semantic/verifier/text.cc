@@ -166,8 +166,8 @@ class Analyser {
   static bool is_english(const std::vector<RawWord>& words) {
     size_t foreign = 0, functional = 0;
     for (const RawWord& word : words) {
-      const auto high = static_cast<size_t>(std::count_if(
-          word.form.begin(), word.form.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }));
+      const auto high = static_cast<size_t>(
+          std::count_if(word.form.begin(), word.form.end(), [](char c) { return !base::is_ascii(c); }));
       if (2 * high > word.form.size()) ++foreign;
       const LexiconEntry* entry = Lexicon::english().find(word.form);
       if (entry != nullptr && (entry->classes & (kStop | kWh | kModal | kRole | kNegation)) != 0) ++functional;

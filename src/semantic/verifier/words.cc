@@ -29,7 +29,7 @@ std::string plain(std::string_view text) {
   while (!text.empty()) {
     const auto form =
         std::find_if(kForms.begin(), kForms.end(), [&](const auto& f) { return text.starts_with(f.first); });
-    const bool found = static_cast<unsigned char>(text[0]) >= 0x80 && form != kForms.end();
+    const bool found = !base::is_ascii(text[0]) && form != kForms.end();
     out.push_back(found ? form->second : text[0]);
     text.remove_prefix(found ? form->first.size() : 1);
   }
