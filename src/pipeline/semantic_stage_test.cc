@@ -255,8 +255,12 @@ struct Comparing : SemanticStageTest, testing::WithParamInterface<Compare> {
   }
   double equal() { return metrics.counter("payonce_semantic_labels_total", {{"equal", "yes"}}).value(); }
 };
-INSTANTIATE_TEST_SUITE_P(Ways, Comparing,
-                         testing::Values(Compare::kExact, Compare::kNormalised, Compare::kEmbedding));
+INSTANTIATE_TEST_SUITE_P(Ways, Comparing, testing::Values(Compare::kExact, Compare::kNormalised, Compare::kEmbedding),
+                         [](const auto& test) {
+                           return test.param == Compare::kExact        ? "exact"
+                                  : test.param == Compare::kNormalised ? "normalised"
+                                                                       : "embedding";
+                         });
 
 TEST_P(Comparing, TellsEqualAnswersFromOthers) {
   const auto label = [&](std::string_view first, std::string_view second) {

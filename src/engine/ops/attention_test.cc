@@ -1,5 +1,6 @@
 #include "engine/ops/attention.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -139,7 +140,14 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionCases,
                                          Case{2, 1, 24, KvType::kF16, 0}, Case{2, 2, 8, KvType::kF16, 5},
                                          Case{6, 3, 128, KvType::kQ8_0, 0}, Case{9, 3, 64, KvType::kQ8_0, 0},
                                          Case{4, 1, 256, KvType::kQ8_0, 512}, Case{71, 1, 64, KvType::kF16, 0},
-                                         Case{5, 1, 32, KvType::kQ8_0, 100}));
+                                         Case{5, 1, 32, KvType::kQ8_0, 100}),
+                         [](const auto& test) {
+                           const Case& of = test.param;
+                           const std::string name =
+                               fmt::format("{}_heads_{}_for_kv_of_{}", of.q_heads, of.kv_heads, of.head_dim);
+                           return name + (of.type == KvType::kQ8_0 ? "_q8_0" : "_f16") +
+                                  (of.window > 0 ? fmt::format("_window_{}", of.window) : "");
+                         });
 
 TEST(Attention, IsExactOverALongFlatContext) {
   Scene scene({.q_heads = 3, .kv_heads = 1, .head_dim = 64, .pool_blocks = 2048, .key_scale = 0.05F});
