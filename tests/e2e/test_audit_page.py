@@ -19,7 +19,9 @@ def chrome():
 def report(tmp_path_factory):
     """The demo's report. PAYONCE_KEEP_SCREENSHOTS=FOLDER keeps pictures of it there (docs/images)."""
     folder = tmp_path_factory.mktemp("demo")
-    flags = ["--model", os.environ["PAYONCE_MODEL"]] if "PAYONCE_MODEL" in os.environ else ["--no-model"]
+    # The model's answers make no other page, only better pictures, in a minute.
+    model = os.environ.get("PAYONCE_MODEL") if "PAYONCE_KEEP_SCREENSHOTS" in os.environ else None
+    flags = ["--model", model] if model else ["--no-model"]
     embedder = {"PAYONCE_SEMANTIC_EMBEDDER": os.environ.get("PAYONCE_EMBEDDER", "")}
     ended = run_cli("demo", "--no-open", "--out", folder, *flags, home=folder, env=embedder, timeout_s=300)
     assert ended.returncode == 0, ended.stderr
