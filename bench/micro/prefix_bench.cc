@@ -13,7 +13,7 @@ using fixture::Session;
 // An agent's session whose body has about that many bytes.
 std::string session_body(size_t bytes, int turns) {
   Session session;
-  session.system = testing::rules_text(static_cast<int>(bytes / 2 / 56));
+  session.system = fixture::rules_text(static_cast<int>(bytes / 2 / 56));
   for (int i = 0; i < 20; ++i) session.tools.push_back("tool_" + std::to_string(i));
   const std::string body = session.body(turns);
   return body;
