@@ -17,13 +17,13 @@ newcomer=("${inside[@]}" setpriv --reuid=newcomer --regid=newcomer --init-groups
 
 declare -A seen=()
 SECONDS=0
-"${newcomer[@]}" git clone --quiet /payonce.bundle /home/newcomer/payonce
+"${newcomer[@]}" git -c advice.detachedHead=false clone --quiet /payonce.bundle /home/newcomer/payonce
 "${newcomer[@]}" sh -c 'cd ~/payonce && exec ./dev run' >"$root/run.log" 2>&1 &
 run=$!
 until curl -sf -o /dev/null "$url/readyz"; do
   kill -0 "$run" 2>/dev/null || { tail -n 40 "$root/run.log" >&2; die "./dev run ended"; }
   ((SECONDS < 3600)) || die "not ready after an hour"
-  for step in 'installing:' 'building libs of llama.cpp' 'Building CXX object src/'; do
+  for step in 'installing:' 'building .* of llama.cpp' 'Building CXX object src/'; do
     if [[ -z ${seen[$step]:-} ]] && grep -q "$step" "$root/run.log"; then seen[$step]=1; say "$SECONDS s: $step"; fi
   done
   sleep 1
