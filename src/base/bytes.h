@@ -1,5 +1,6 @@
 // Bytes: an immutable, ref-counted slice. A body is read once into memory and then travels (to the key builder, the
 // upstream, the store, several clients) without a copy.  Threads: distinct objects may be used by distinct threads.
+// And bytes as libraries of C take them.
 #pragma once
 
 #include <cstddef>
@@ -35,5 +36,9 @@ class Bytes {
   std::shared_ptr<const void> owner_;
   std::string_view view_;
 };
+
+inline const unsigned char* unsigned_bytes(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
 
 }  // namespace payonce::base

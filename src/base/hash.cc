@@ -14,6 +14,7 @@
 #endif
 
 #include "base/assert.h"
+#include "base/bytes.h"
 
 namespace payonce::base {
 namespace {
@@ -27,10 +28,6 @@ const EVP_MD* fetched_sha256() {
 EVP_MAC* fetched_hmac() {
   static EVP_MAC* const kMethod = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
   return kMethod;
-}
-
-const unsigned char* unsigned_bytes(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
 }
 
 }  // namespace

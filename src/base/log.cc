@@ -31,8 +31,7 @@ spdlog::logger& logger() {
 
 void append_escaped(std::string& out, std::string_view text) {
   while (!text.empty()) {
-    const size_t size = character_size(text);
-    const uint32_t code = size > 0 ? code_of(text.substr(0, size)) : 0;
+    const auto [size, code] = front_character(text);
     if (size == 0)
       out += "\\ufffd";
     else if (is_acting(code))

@@ -17,8 +17,7 @@ std::string for_terminal(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const size_t size = character_size(text);
-    const uint32_t code = size > 0 ? code_of(text.substr(0, size)) : 0;
+    const auto [size, code] = front_character(text);
     if (size == 0)
       out += "\\ufffd";
     else if (code != '\n' && code != '\t' && is_acting(code))

@@ -48,12 +48,19 @@ constexpr bool is_unfinished_character(std::string_view text) {
   return begun > 0 && begun == text.size() && begun < announced_size(text[0]);
 }
 
-// Which character it is that the whole of `character` is: character_size(character) == character.size().
-constexpr uint32_t code_of(std::string_view character) {
-  uint32_t code = static_cast<unsigned char>(character[0]);
-  if (character.size() > 1) code &= 0x7FU >> character.size();
-  for (const char c : character.substr(1)) code = code << 6U | (static_cast<unsigned char>(c) & 0x3FU);
-  return code;
+struct Character {
+  size_t size = 0;    // in bytes; 0: none
+  uint32_t code = 0;  // 0 for none, too
+};
+
+// The character at the front of `text`; none where character_size() is 0.
+constexpr Character front_character(std::string_view text) {
+  const size_t size = character_size(text);
+  if (size == 0) return {};
+  uint32_t code = static_cast<unsigned char>(text[0]);
+  if (size > 1) code &= 0x7FU >> size;
+  for (const char c : text.substr(1, size - 1)) code = code << 6U | (static_cast<unsigned char>(c) & 0x3FU);
+  return {size, code};
 }
 
 // A lone surrogate (which JSON's escapes can spell) gets its three-byte form, which no UTF-8 contains (WTF-8).

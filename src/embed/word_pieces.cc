@@ -25,8 +25,7 @@ std::string with_jamo(std::string_view text) {
   std::string out;
   const auto add = [&](uint32_t code) { base::append_character(out, code); };
   for (size_t i = 0; i < text.size();) {
-    const size_t size = base::character_size(text.substr(i));
-    const uint32_t code = size > 0 ? base::code_of(text.substr(i, size)) : 0;
+    const uint32_t code = base::front_character(text.substr(i)).code;
     if (code < kFirst || code >= kFirst + kCount) {
       out += text[i++];
       continue;

@@ -12,6 +12,8 @@
 #include <memory>
 #include <vector>
 
+#include "base/bytes.h"
+
 namespace payonce::history {
 namespace {
 
@@ -97,7 +99,7 @@ base::Status unxz(std::string_view bytes, Output& out) {
   if (lzma_stream_decoder(&stream, kXzMemoryBytes, LZMA_CONCATENATED) != LZMA_OK)
     return base::fail(Code::kInternal, "liblzma does not start");
   const std::unique_ptr<lzma_stream, decltype(&lzma_end)> end(&stream, &lzma_end);
-  stream.next_in = reinterpret_cast<const uint8_t*>(bytes.data());
+  stream.next_in = base::unsigned_bytes(bytes);
   stream.avail_in = bytes.size();
   while (true) {
     stream.next_out = out.data();

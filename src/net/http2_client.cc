@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/ascii.h"
+#include "base/bytes.h"
 #include "net/response_framing.h"
 
 namespace payonce::net {
@@ -19,9 +20,7 @@ constexpr int32_t kClientWindowBytes = 4 << 20;
 
 // nghttp2 copies names and values on submit; it wants them as pointers to bytes that are not const.
 nghttp2_nv field(std::string_view name, std::string_view value) {
-  const auto bytes = [](std::string_view text) {
-    return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(text.data()));
-  };
+  const auto bytes = [](std::string_view text) { return const_cast<uint8_t*>(base::unsigned_bytes(text)); };
   return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
 }
 
@@ -264,7 +263,7 @@ void Http2Connection::read() {
     if (step.outcome == Transport::Outcome::kFailed) return fail_all(transport_->failure());
     received_bytes_ += step.bytes;
     const ssize_t taken =
-        nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const uint8_t*>(buffer_.get()), step.bytes);
+        nghttp2_session_mem_recv(session_.get(), base::unsigned_bytes({buffer_.get(), step.bytes}), step.bytes);
     if (taken < 0) return fail_all(nghttp2_strerror(static_cast<int>(taken)));
     deliver();
     if (!transport_->tls() && step.bytes < Transport::kBufferBytes) break;

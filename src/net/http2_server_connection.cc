@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "base/bytes.h"
 #include "net/http2_server_callbacks.h"
 
 namespace payonce::net {
@@ -54,7 +55,7 @@ void Http2ServerConnection::on_readable() {
 
 bool Http2ServerConnection::receive(std::string_view data) {
   receiving_ = true;
-  const ssize_t used = nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(data.data()), data.size());
+  const ssize_t used = nghttp2_session_mem_recv(session_, base::unsigned_bytes(data), data.size());
   receiving_ = false;
   if (used >= 0) return true;
   // Not even HTTP/2, or a flood: the session may still have a GOAWAY to send.

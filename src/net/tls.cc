@@ -11,6 +11,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/bytes.h"
+
 namespace payonce::net {
 namespace {
 
@@ -19,15 +21,13 @@ namespace ssl = boost::asio::ssl;
 constexpr std::string_view kAlpnBoth("\x02h2\x08http/1.1", 12);
 constexpr std::string_view kAlpnHttp1("\x08http/1.1", 9);
 
-const unsigned char* bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
-
 // Our order of preference, cut to what the client offers; a client without ALPN gets HTTP/1.1.
 int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* offered,
                 unsigned offered_size, void* http2) {
   const std::string_view ours = http2 != nullptr ? kAlpnBoth : kAlpnHttp1;
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_size, bytes(ours), static_cast<unsigned>(ours.size()), offered,
-                            offered_size) != OPENSSL_NPN_NEGOTIATED)
+  if (SSL_select_next_proto(&chosen, out_size, base::unsigned_bytes(ours), static_cast<unsigned>(ours.size()),
+                            offered, offered_size) != OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
@@ -97,7 +97,7 @@ base::Result<std::shared_ptr<ssl::context>> make_client_tls(const ClientTls& opt
   }
   context->set_verify_mode(options.verify ? ssl::verify_peer : ssl::verify_none);
   const std::string_view alpn = options.http2 ? kAlpnBoth : kAlpnHttp1;
-  SSL_CTX_set_alpn_protos(context->native_handle(), bytes(alpn), static_cast<unsigned>(alpn.size()));
+  SSL_CTX_set_alpn_protos(context->native_handle(), base::unsigned_bytes(alpn), static_cast<unsigned>(alpn.size()));
   return context;
 }
 

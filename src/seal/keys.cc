@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/ascii.h"
+#include "base/bytes.h"
 #include "base/hash.h"
 #include "seal/sealer.h"
 
@@ -52,8 +53,8 @@ bool read_base64(std::string_view word, KeyBytes& out) {
   padded.text.assign(word);
   padded.text.resize(kBase64Characters, '=');
   std::array<unsigned char, kBase64Characters / 4 * 3> raw{};
-  const int size = EVP_DecodeBlock(raw.data(), reinterpret_cast<const unsigned char*>(padded.text.data()),
-                                   static_cast<int>(padded.text.size()));
+  const int size =
+      EVP_DecodeBlock(raw.data(), base::unsigned_bytes(padded.text), static_cast<int>(padded.text.size()));
   const bool good = size == static_cast<int>(raw.size()) && padded.text.find('=') == kBase64Characters - 1;
   std::copy_n(raw.begin(), out.size(), out.begin());
   OPENSSL_cleanse(raw.data(), raw.size());

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/bytes.h"
 
 namespace payonce::seal {
 namespace {
@@ -22,10 +23,6 @@ const EVP_CIPHER* fetched_cipher() {
 EVP_KDF* fetched_hkdf() {
   static EVP_KDF* const kMethod = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
   return kMethod;
-}
-
-const unsigned char* unsigned_bytes(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
 }
 
 // OpenSSL takes no constant, but changes nothing.
@@ -86,8 +83,8 @@ Session::Session(const Sealer& sealer, Way way) : context_(EVP_CIPHER_CTX_new())
 void Session::start(const Nonce& nonce, std::string_view bound) {
   int size = 0;
   PAYONCE_ASSERT(EVP_CipherInit_ex2(context_.get(), nullptr, nullptr, nonce.data(), -1, nullptr) == 1);
-  PAYONCE_ASSERT(
-      EVP_CipherUpdate(context_.get(), nullptr, &size, unsigned_bytes(bound), static_cast<int>(bound.size())) == 1);
+  PAYONCE_ASSERT(EVP_CipherUpdate(context_.get(), nullptr, &size, base::unsigned_bytes(bound),
+                                  static_cast<int>(bound.size())) == 1);
 }
 
 void Session::seal(const Nonce& nonce, std::string_view bound, std::string_view plain, char* out) {
@@ -95,8 +92,8 @@ void Session::seal(const Nonce& nonce, std::string_view bound, std::string_view 
   int size = 0, last = 0;
   start(nonce, bound);
   if (!plain.empty()) {
-    PAYONCE_ASSERT(
-        EVP_EncryptUpdate(context_.get(), bytes, &size, unsigned_bytes(plain), static_cast<int>(plain.size())) == 1);
+    PAYONCE_ASSERT(EVP_EncryptUpdate(context_.get(), bytes, &size, base::unsigned_bytes(plain),
+                                     static_cast<int>(plain.size())) == 1);
   }
   PAYONCE_ASSERT(EVP_EncryptFinal_ex(context_.get(), bytes + size, &last) == 1);
   PAYONCE_ASSERT(EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_GET_TAG, kTagBytes, bytes + plain.size()) == 1);
@@ -111,8 +108,8 @@ bool Session::open(const Nonce& nonce, std::string_view bound, std::string_view 
   int size = 0, last = 0;
   start(nonce, bound);
   if (!text.empty()) {
-    PAYONCE_ASSERT(
-        EVP_DecryptUpdate(context_.get(), bytes, &size, unsigned_bytes(text), static_cast<int>(text.size())) == 1);
+    PAYONCE_ASSERT(EVP_DecryptUpdate(context_.get(), bytes, &size, base::unsigned_bytes(text),
+                                     static_cast<int>(text.size())) == 1);
   }
   PAYONCE_ASSERT(EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_SET_TAG, kTagBytes, tag.data()) == 1);
   unsigned char nothing = 0;  // GCM has no bytes left at its end
