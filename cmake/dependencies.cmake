@@ -101,10 +101,6 @@ target_compile_options(payonce_warnings INTERFACE -Wall -Wextra -Wpedantic -Wsha
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_compile_options(payonce_warnings INTERFACE -Wthread-safety)
 endif()
-# g++ 12 takes sanitized <regex> code for reading what was not set (GCC's manual: expect false positives).
-if(PAYONCE_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(payonce_warnings INTERFACE -Wno-maybe-uninitialized)
-endif()
 if(PAYONCE_WERROR)
   target_compile_options(payonce_warnings INTERFACE -Werror)
 endif()

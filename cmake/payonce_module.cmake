@@ -1,13 +1,13 @@
 # payonce_module(NAME [SOURCES …] [DEPENDS modules…] [LIBRARIES targets…] [TESTS x_test.cc…] [TEST_LIBRARIES …]
-#                [ONE_THREAD] [HEAVY_TESTS])
+#                [ONE_THREAD] [HEAVY])
 #
 # One folder = one namespace = one target = one test label. A module gets an include root of its own, which holds
 # links to the headers of its folder alone, and the include roots of the modules that it names. So an undeclared
 # include does not compile, and since DEPENDS must name modules declared earlier, there are no circles.
 # ONE_THREAD: its tests start no thread, so the build with ThreadSanitizer, which would tell nothing, goes without.
-# HEAVY_TESTS: its tests compute for so long that optimising them pays under AddressSanitizer, too.
+# HEAVY: it and its tests compute for so long that optimising them pays under sanitizers, too.
 function(payonce_module NAME)
-  cmake_parse_arguments(M "ONE_THREAD;HEAVY_TESTS" "" "SOURCES;DEPENDS;LIBRARIES;TESTS;TEST_LIBRARIES" ${ARGN})
+  cmake_parse_arguments(M "ONE_THREAD;HEAVY" "" "SOURCES;DEPENDS;LIBRARIES;TESTS;TEST_LIBRARIES" ${ARGN})
   if(M_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "payonce_module(${NAME}): unknown arguments: ${M_UNPARSED_ARGUMENTS}")
   endif()
@@ -47,12 +47,14 @@ function(payonce_module NAME)
     list(APPEND BATCHED ${TARGET}_test)
     target_link_libraries(${TARGET}_test PRIVATE ${TARGET} payonce_warnings GTest::gtest_main GTest::gmock
                                                  payonce::rapidcheck ${M_TEST_LIBRARIES})
-    # Compiling takes most of that run's time, and it is not the tests that are to be quick (docs/decisions/0011).
-    if(PAYONCE_SANITIZE MATCHES "address" AND NOT M_HEAVY_TESTS)
-      target_compile_options(${TARGET}_test PRIVATE -O0)
-    endif()
     gtest_discover_tests(${TARGET}_test TEST_PREFIX "${NAME}." DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES
                          PROPERTIES LABELS ${ID} TIMEOUT 240)
+  endif()
+  # Compiling takes most of a sanitizer's run (docs/decisions/0011).
+  if(PAYONCE_SANITIZE AND NOT M_HEAVY)
+    foreach(ONE IN LISTS BATCHED)
+      target_compile_options(${ONE} PRIVATE -O0)
+    endforeach()
   endif()
   if(PAYONCE_BATCH GREATER 1)
     foreach(ONE IN LISTS BATCHED)
