@@ -18,6 +18,8 @@ readonly sdist_size_bytes=76589250
 readonly sdist_sha256=832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
 readonly cache=${PAYONCE_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/payonce}
 readonly jobs=${PAYONCE_JOBS:-$(nproc)}
+readonly parts=CMAKE_PROJECT_llama.cpp_INCLUDE
+our_parts=("-D$parts=$tools_dir/llama_parts.cmake")
 read -r -a extra_options <<<"${PAYONCE_GGML:-}"
 
 say() { printf '%s\n' "$*" >&2; }
@@ -111,7 +113,7 @@ install_shared() {
 libs() {
   local source=$1 build_dir=$2 prefix=$3
   if [[ ! -d $prefix/lib ]]; then
-    build "$source" "$build_dir" llama-common "${extra_options[@]}"
+    build "$source" "$build_dir" llama-common "${our_parts[@]}" "${extra_options[@]}"
     install_libs "$source" "$build_dir" "$prefix"
   fi
   printf '%s\n' "$prefix"
@@ -134,7 +136,7 @@ portable() {
     # The libraries lie beside each other, wherever the package puts them.
     build "$source" "$build_dir" llama-common -DBUILD_SHARED_LIBS=ON -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON \
       -DGGML_CPU_ALL_VARIANTS=ON -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "-DCMAKE_INSTALL_RPATH=\$ORIGIN" \
-      "${extra_options[@]}"
+      "${our_parts[@]}" "${extra_options[@]}"
     install_libs "$source" "$build_dir" "$prefix"
   fi
   printf '%s\n' "$prefix"
@@ -143,7 +145,7 @@ portable() {
 server() {
   local source=$1 build_dir=$2 binary=$3
   if [[ ! -x $binary ]]; then
-    build "$source" "$build_dir" llama-server
+    build "$source" "$build_dir" llama-server "-U$parts"
     mkdir -p "$(dirname "$binary")"
     install -m 755 "$build_dir/bin/llama-server" "$binary.part"
     mv "$binary.part" "$binary"
@@ -161,6 +163,7 @@ main() {
   if [[ -n ${PAYONCE_LLAMA_SOURCE:-} ]]; then
     source=$(cd "$PAYONCE_LLAMA_SOURCE" && pwd) || die "PAYONCE_LLAMA_SOURCE=$PAYONCE_LLAMA_SOURCE is not a directory"
     suffix=checkout
+    our_parts=()  # another version may need others
   fi
   build_dir=$cache/src/llama-$suffix-build
   if ((${#extra_options[@]})); then
