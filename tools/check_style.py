@@ -219,6 +219,30 @@ def one_name_one_type(tree):
                 yield problem("one-name", path, f"{name[0]}::{name[1]} is also a type in {other}: rename one")
 
 
+FUNCTION = re.compile(r"^(?!(?:return|using|namespace|struct|class|enum|static_assert|template|else|case)\b)"
+                      r"[A-Za-z_][\w:<>,&*\s\[\]]*?[\s&*>](\w+)\(", re.MULTILINE)
+OWN_OPTIONS = re.compile(r"_(avx2|avx512|neon)\.cc$")  # never part of a batch
+
+
+def one_name_one_function(tree):
+    """Several sources of a module are compiled as one (docs/decisions/0011): there, a function without linkage hides
+    the one of that name that a header declares, or joins another file's as an overload, and no compiler tells."""
+    declared, seen = {}, {}
+    for path in tree.sources():
+        if path.endswith(".h"):
+            for match in FUNCTION.finditer(without_noise(tree.text(path))):
+                declared.setdefault((os.path.dirname(path), match.group(1)), path)
+    for path in tree.sources():
+        if path.endswith(".h") or OWN_OPTIONS.search(path):
+            continue
+        for block in ANONYMOUS.finditer(tree.text(path)):
+            for match in FUNCTION.finditer(without_noise(block.group())):
+                name = (os.path.dirname(path), match.group(1))
+                other = declared.get(name) or seen.setdefault((*name, path.endswith("_test.cc")), path)
+                if other != path:
+                    yield problem("one-name", path, f"{name[1]}() is also a function of {other}: rename one")
+
+
 def folder_readmes(tree):
     folders = {os.path.dirname(path) for path in tree.sources()}
     for folder in sorted(folders):
@@ -320,8 +344,8 @@ def claims(tree):
                                   f"{rows[anchor].strip()}; ./dev bench --render", number)
 
 
-RULES = [long_functions, long_files, long_lines, include_edges, dead_files, one_name_one_type, folder_readmes,
-         forbidden_words, changelog, metrics_documented, claims]
+RULES = [long_functions, long_files, long_lines, include_edges, dead_files, one_name_one_type, one_name_one_function,
+         folder_readmes, forbidden_words, changelog, metrics_documented, claims]
 
 
 def check(tree, exceptions):

@@ -89,6 +89,14 @@ class Rules(unittest.TestCase):
                          [("one-name", "src/net/loop.h")])
         self.assertEqual(self.rules({"src/base/text.h": first, "src/net/loop.h": hidden}), [])
 
+    def test_a_function_that_hides_another_file_s_fires(self):
+        header = "#pragma once\n\nnamespace payonce {\n\nvoid say(const std::string& text);\n\n}\n"
+        hides = "namespace payonce {\nnamespace {\n\nvoid say(int n) {}\n\n}  // namespace\n}\n"
+        fires = ("one-name", "src/net/loop.cc")
+        self.assertNotIn(fires, self.rules({"src/base/run.h": header, "src/net/loop.cc": hides}))
+        self.assertIn(fires, self.rules({"src/net/run.h": header, "src/net/loop.cc": hides}))
+        self.assertIn(fires, self.rules({"src/net/a.cc": hides, "src/net/loop.cc": hides}))
+
     def test_a_folder_without_a_readme_fires(self):
         self.assertEqual(self.rules({"src/net/README.md": " \n"}), [("folder-readme", "src/net/README.md")])
 

@@ -104,7 +104,7 @@ json::array sessions(const Report& report) {
   return out;
 }
 
-json::array rebuilds(const Report& report, const history::Log& log) {
+json::array rebuilds_json(const Report& report, const history::Log& log) {
   json::array out;
   for (const history::Rebuild& rebuild : report.rebuilds) {
     json::array breakers;  // what broke it, where the bodies tell
@@ -280,7 +280,7 @@ json::object as_json(const Report& report, const history::Log& log, const Option
           {"models", models(report)},
           {"sessions", sessions(report)},
           {"sessions_in_all", report.sessions_in_all},
-          {"rebuilds", rebuilds(report, log)},
+          {"rebuilds", rebuilds_json(report, log)},
           {"findings", findings(report, log)},
           {"repeats", repeats(report)},
           {"gaps", gaps(report.gaps)},

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Generate request_of(int32_t count, int32_t answer, std::string tenant = "t") {
+Generate tier_request(int32_t count, int32_t answer, std::string tenant = "t") {
   Generate out;
   for (int32_t i = 0; i < count; ++i) out.prompt.push_back((i * 5 + 3) % SimulatedExecutor::kVocab);
   out.tenant = std::move(tenant);
@@ -84,10 +84,10 @@ struct TierTest : testing::Test {
 
 TEST_F(TierTest, AfterARestartTheFirstRepeatedPromptIsLoaded) {
   start({.full_blocks = 64});
-  const auto before = run(request_of(200, 3));
+  const auto before = run(tier_request(200, 3));
   start({.full_blocks = 64});
   const size_t rows = executor->computed_rows;
-  const auto after = run(request_of(200, 3));
+  const auto after = run(tier_request(200, 3));
   EXPECT_EQ(after->tokens, before->tokens);
   EXPECT_EQ(after->usage->cached_tokens, 199);
   EXPECT_EQ(executor->computed_rows - rows, 3U);
@@ -95,34 +95,34 @@ TEST_F(TierTest, AfterARestartTheFirstRepeatedPromptIsLoaded) {
 
 TEST_F(TierTest, WhatThePoolEvictsComesBackFromMemory) {
   start({.full_blocks = 16}, false);
-  const auto first = run(request_of(200, 3));
-  Generate other = request_of(230, 3, "other");
+  const auto first = run(tier_request(200, 3));
+  Generate other = tier_request(230, 3, "other");
   (void)run(other);  // takes every block
   const size_t rows = executor->computed_rows;
-  const auto again = run(request_of(200, 3));
+  const auto again = run(tier_request(200, 3));
   EXPECT_EQ(again->tokens, first->tokens);
   EXPECT_LT(executor->computed_rows - rows, 20U);
 }
 
 TEST_F(TierTest, SlidingBlocksComeBackToo) {
   start({.full_blocks = 64, .sliding_blocks = 64, .window = 40});
-  const auto before = run(request_of(200, 3));
+  const auto before = run(tier_request(200, 3));
   start({.full_blocks = 64, .sliding_blocks = 64, .window = 40});
-  const auto after = run(request_of(200, 3));
+  const auto after = run(tier_request(200, 3));
   EXPECT_EQ(after->tokens, before->tokens);
   EXPECT_EQ(after->usage->cached_tokens, 199);
 }
 
 TEST_F(TierTest, AnotherTenantLoadsNothing) {
   start({.full_blocks = 64});
-  (void)run(request_of(200, 3, "a"));
+  (void)run(tier_request(200, 3, "a"));
   start({.full_blocks = 64});
-  EXPECT_EQ(run(request_of(200, 3, "b"))->usage->cached_tokens, 0);
+  EXPECT_EQ(run(tier_request(200, 3, "b"))->usage->cached_tokens, 0);
 }
 
 TEST_F(TierTest, DamagedBlocksAreComputedAgain) {
   start({.full_blocks = 64});
-  const auto before = run(request_of(200, 3));
+  const auto before = run(tier_request(200, 3));
   stop();
   for (const auto& file : fs::directory_iterator(directory.path())) {
     if (!file.is_regular_file() || file.file_size() < 4096) continue;
@@ -132,18 +132,18 @@ TEST_F(TierTest, DamagedBlocksAreComputedAgain) {
     ASSERT_TRUE(base::write_file_atomic(env, file.path().string(), *bytes));
   }
   start({.full_blocks = 64});
-  const auto after = run(request_of(200, 3));
+  const auto after = run(tier_request(200, 3));
   EXPECT_EQ(after->tokens, before->tokens);
   EXPECT_LT(after->usage->cached_tokens, 199);
 }
 
 TEST_F(TierTest, EqualPromptsThatArriveTogetherLoadOnce) {
   start({.full_blocks = 64});
-  (void)run(request_of(200, 1));
+  (void)run(tier_request(200, 1));
   start({.full_blocks = 64});
   auto first = std::make_shared<RecordingSink>();
-  scheduler->add(++last_id, request_of(200, 1), first);
-  const auto second = run(request_of(200, 1));
+  scheduler->add(++last_id, tier_request(200, 1), first);
+  const auto second = run(tier_request(200, 1));
   EXPECT_TRUE(first->over.load());
   EXPECT_EQ(first->usage->cached_tokens, 199);
   EXPECT_EQ(second->usage->cached_tokens, 199);

@@ -17,7 +17,7 @@ json::object tokens_json(const llm::Usage& usage) {
           {"output", usage.output}};
 }
 
-json::object prefix_json(const prefix::Plan& plan) {
+json::object plan_json(const prefix::Plan& plan) {
   json::object acts;
   for (size_t i = 0; i < prefix::kActs; ++i)
     if (plan.acts[i] > 0) acts[prefix::act_name(static_cast<prefix::Act>(i))] = plan.acts[i];
@@ -70,7 +70,7 @@ json::object explanation_json(const pipeline::Explained& of, const std::optional
   if (!of.detail.empty()) reasons["detail"] = of.detail;
   if (of.collapsed) reasons["collapsed"] = "joined an equal request in flight";
   out["reasons"] = std::move(reasons);
-  if (of.prefix) out["prefix"] = prefix_json(*of.prefix);
+  if (of.prefix) out["prefix"] = plan_json(*of.prefix);
   if (!of.provider_says.empty()) out["provider_says"] = of.provider_says;
   if (of.settled) {
     out["billed"] = tokens_json(of.billed);

@@ -18,7 +18,7 @@ std::string bytes(std::initializer_list<int> values) {
 }
 
 // The shortest encoding, as the specification asks for.
-std::string encoded(int64_t value) {
+std::string packed(int64_t value) {
   const auto tail = [&](int tag, int size) {
     std::string out = bytes({tag});
     for (int i = size - 1; i >= 0; --i) out.push_back(static_cast<char>(value >> (8 * i)));
@@ -39,7 +39,7 @@ std::string encoded(int64_t value) {
 TEST(MsgPack, EveryIntegerComesBack) {
   rc::check([](int64_t value, uint8_t shift) {
     const int64_t sample = value >> (shift % 64);  // short ones, too
-    const std::string text = encoded(sample);
+    const std::string text = packed(sample);
     MsgPackReader reader(text);
     const auto head = reader.read();
     RC_ASSERT(head.has_value() && head->type == Type::kInteger && reader.at_end());

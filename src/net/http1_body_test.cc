@@ -18,7 +18,7 @@ struct Outcome {
 };
 
 // Feeds pieces of the given sizes, in turn; 0: through the direct space, where there is one.
-Outcome decode(Http1Body decoder, std::string_view wire, const std::vector<uint8_t>& sizes) {
+Outcome decode_body(Http1Body decoder, std::string_view wire, const std::vector<uint8_t>& sizes) {
   size_t at = 0;
   for (size_t i = 0; at < wire.size() && decoder.state() == Http1Body::State::kMore; ++i) {
     const size_t size = sizes.empty() ? wire.size() : sizes[i % sizes.size()];
@@ -49,26 +49,27 @@ RC_GTEST_PROP(Http1Body, AnySplitOfChunksGivesTheSameBody,
   wire += "000\r\nTrailer: x\r\n\r\n";
   const size_t end = wire.size();
   wire += "GET /next";
-  RC_ASSERT(decode(Http1Body::chunked(1 << 20), wire, sizes) == (Outcome{Http1Body::State::kDone, 0, end, body}));
+  RC_ASSERT(decode_body(Http1Body::chunked(1 << 20), wire, sizes) ==
+            (Outcome{Http1Body::State::kDone, 0, end, body}));
 }
 
 RC_GTEST_PROP(Http1Body, AnySplitOfDamagedChunksGivesTheSameAnswer,
               (const std::vector<uint8_t>& sizes, uint16_t where, uint8_t what)) {
   std::string wire = "4\r\nabcd\r\n10;a=b\r\n0123456789abcdef\r\n0\r\nT: 1\r\n\r\n";
   wire[where % wire.size()] = static_cast<char>(what);
-  RC_ASSERT(decode(Http1Body::chunked(30), wire, sizes) == decode(Http1Body::chunked(30), wire, {}));
+  RC_ASSERT(decode_body(Http1Body::chunked(30), wire, sizes) == decode_body(Http1Body::chunked(30), wire, {}));
 }
 
 RC_GTEST_PROP(Http1Body, AnySplitOfALengthGivesTheSameBody, (const std::vector<uint8_t>& sizes, uint32_t seed)) {
   std::string body(seed % 300'000 + 1, 'x');
   for (size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>(i * seed >> 7);
-  const Outcome outcome = decode(Http1Body::with_length(body.size()), body + "GET /next", sizes);
+  const Outcome outcome = decode_body(Http1Body::with_length(body.size()), body + "GET /next", sizes);
   RC_ASSERT(outcome.state == Http1Body::State::kDone);
   RC_ASSERT(outcome.body == body);
 }
 
 TEST(Http1Body, LimitsEachPartOfAChunkedBody) {
-  const auto status = [](const std::string& wire) { return decode(Http1Body::chunked(100), wire, {}).status; };
+  const auto status = [](const std::string& wire) { return decode_body(Http1Body::chunked(100), wire, {}).status; };
   EXPECT_EQ(status("64\r\n" + std::string(100, 'x') + "\r\n0\r\n\r\n"), 0);
   EXPECT_EQ(status("65\r\n"), 413);
   EXPECT_EQ(status("60\r\n" + std::string(96, 'x') + "\r\n5\r\n"), 413);

@@ -37,7 +37,7 @@ int simulate(AuditCommandOptions& options) {
   return run_gate(options.gate);
 }
 
-int run(AuditCommandOptions& options) {
+int audit_logs(AuditCommandOptions& options) {
   if (!options.gate.trace.empty()) return simulate(options);
   if (options.audit.logs.empty())
     return usage("no log; name files, folders or globs, such as ~/.claude/projects, or - for the standard input");
@@ -131,7 +131,7 @@ void add_audit(CLI::App& app, int& status) {
   add_log_options(*command, *options);
   config::add_flags(*command, config::Command::kAudit, options->flags);
   add_gate_options(*command, options->gate);
-  command->callback([options, &status] { status = run(*options); });
+  command->callback([options, &status] { status = audit_logs(*options); });
 }
 
 }  // namespace payonce

@@ -27,11 +27,11 @@ struct CacheCommandOptions {
 };
 
 // Names and answers are others' to choose: a terminal must not act on them.
-void say(const std::string& text) { (void)std::fputs(base::for_terminal(text).c_str(), stdout); }
+void show(const std::string& text) { (void)std::fputs(base::for_terminal(text).c_str(), stdout); }
 
 // Bytes as they are, for programs.
 void give(const std::string& text) {
-  if (::isatty(STDOUT_FILENO) != 0) return say(text);
+  if (::isatty(STDOUT_FILENO) != 0) return show(text);
   (void)std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
@@ -62,12 +62,13 @@ int list(const CacheCommandOptions& options) {
   }
   const json::value answer = json::parse(*body);
   const json::array& rows = answer.at("entries").as_array();
-  say(fmt::format("{:<64}  {:<24}  {:>9}  {:>8}  {:>8}  {:>5}\n", "KEY", "MODEL", "BYTES", "AGE s", "TTL s", "HITS"));
+  show(
+      fmt::format("{:<64}  {:<24}  {:>9}  {:>8}  {:>8}  {:>5}\n", "KEY", "MODEL", "BYTES", "AGE s", "TTL s", "HITS"));
   for (const json::value& row : rows)
-    say(fmt::format("{:<64}  {:<24}  {:>9}  {:>8}  {:>8}  {:>5}\n", short_key(std::string(row.at("key").as_string())),
-                    std::string_view(row.at("model").as_string()), number(row, "bytes"), number(row, "age_s"),
-                    number(row, "ttl_s"), number(row, "hits")));
-  if (rows.empty()) say("no entries\n");
+    show(fmt::format("{:<64}  {:<24}  {:>9}  {:>8}  {:>8}  {:>5}\n",
+                     short_key(std::string(row.at("key").as_string())), std::string_view(row.at("model").as_string()),
+                     number(row, "bytes"), number(row, "age_s"), number(row, "ttl_s"), number(row, "hits")));
+  if (rows.empty()) show("no entries\n");
   return 0;
 }
 
@@ -125,9 +126,9 @@ void say_agent_kinds(const json::object& layers) {
   for (const auto& [name, layer] : layers) {
     const bool kind = layer.as_object().contains("by_meaning");
     if (!kind || number(layer, "hits") + number(layer, "misses") + number(layer, "entries") == 0) continue;
-    say(fmt::format("agent {}: {} hits ({} by meaning), {} misses ({} for a changed dependency), {} entries\n",
-                    std::string_view(name), number(layer, "hits"), number(layer, "by_meaning"),
-                    number(layer, "misses"), number(layer.at("reasons"), "dependency"), number(layer, "entries")));
+    show(fmt::format("agent {}: {} hits ({} by meaning), {} misses ({} for a changed dependency), {} entries\n",
+                     std::string_view(name), number(layer, "hits"), number(layer, "by_meaning"),
+                     number(layer, "misses"), number(layer.at("reasons"), "dependency"), number(layer, "entries")));
   }
 }
 
@@ -135,29 +136,29 @@ void say_layers(const json::value& answer) {
   const json::value& exact = answer.at("layers").at("exact");
   const json::value& saved = answer.at("saved");
   const int64_t hits = number(exact, "hits"), misses = number(exact, "misses");
-  say(fmt::format("exact: {} hits, {} misses ({:.1f} % of look-ups answered), {} bypassed, {} joined in flight\n",
-                  hits, misses,
-                  hits + misses == 0 ? 0.0 : 100.0 * static_cast<double>(hits) / static_cast<double>(hits + misses),
-                  number(exact, "bypassed"), number(exact, "collapsed")));
+  show(fmt::format("exact: {} hits, {} misses ({:.1f} % of look-ups answered), {} bypassed, {} joined in flight\n",
+                   hits, misses,
+                   hits + misses == 0 ? 0.0 : 100.0 * static_cast<double>(hits) / static_cast<double>(hits + misses),
+                   number(exact, "bypassed"), number(exact, "collapsed")));
   if (const json::value* semantic = answer.at("layers").as_object().if_contains("semantic")) {
     const json::value& wrong = semantic->at("wrong_answers");
     const auto percent = [&](std::string_view name) { return 100 * wrong.at(name).to_number<double>(); };
-    say(fmt::format(
+    show(fmt::format(
         "semantic: {} hits, {} misses; wrong answers: {:.2f} % of its requests ({:.2f} to {:.2f}, from {} hits "
         "asked again), bound {:.2f} %\n",
         number(*semantic, "hits"), number(*semantic, "misses"), percent("estimate"), percent("low"), percent("high"),
         number(wrong, "asked_again"), percent("bound")));
   }
   say_agent_kinds(answer.at("layers").as_object());
-  say(fmt::format("stored: {} entries, {} bytes in memory, {} bytes on disk\n", number(exact, "entries"),
-                  number(exact, "bytes"), number(exact, "disk_bytes")));
-  say(fmt::format("saved: {} input and {} output tokens, {:.6f} USD\n", number(saved, "input_tokens"),
-                  number(saved, "output_tokens"), saved.at("usd").to_number<double>()));
+  show(fmt::format("stored: {} entries, {} bytes in memory, {} bytes on disk\n", number(exact, "entries"),
+                   number(exact, "bytes"), number(exact, "disk_bytes")));
+  show(fmt::format("saved: {} input and {} output tokens, {:.6f} USD\n", number(saved, "input_tokens"),
+                   number(saved, "output_tokens"), saved.at("usd").to_number<double>()));
 }
 
 void say_engine(const json::value& engine) {
   const json::value& blocks = engine.at("blocks");
-  say(fmt::format(
+  show(fmt::format(
       "engine: {} running, {} waiting; KV blocks: {} used, {} cached, {} free; {} of {} prompt tokens "
       "reused\n",
       number(engine, "running"), number(engine, "waiting"), number(blocks, "used"), number(blocks, "cached"),
@@ -168,9 +169,9 @@ void say_engine(const json::value& engine) {
 void say_scope(const json::value& answer) {
   const json::value& exact = answer.at("layers").at("exact");
   const json::value& saved = answer.at("saved");
-  say(fmt::format("scope {}, this day (UTC): {} exact hits, {} misses, {} entries of {} bytes; saved {:.6f} USD\n",
-                  std::string_view(answer.at("scope").as_string()), number(exact, "hits"), number(exact, "misses"),
-                  number(exact, "entries"), number(exact, "bytes"), saved.at("usd").to_number<double>()));
+  show(fmt::format("scope {}, this day (UTC): {} exact hits, {} misses, {} entries of {} bytes; saved {:.6f} USD\n",
+                   std::string_view(answer.at("scope").as_string()), number(exact, "hits"), number(exact, "misses"),
+                   number(exact, "entries"), number(exact, "bytes"), saved.at("usd").to_number<double>()));
 }
 
 int stats(const CacheCommandOptions& options) {

@@ -67,7 +67,7 @@ int tell(const LintCommandOptions& options, const lint::Input& input, const lint
   return failed || input.unreadable ? 1 : 0;
 }
 
-int run(const LintCommandOptions& options) {
+int lint_logs(const LintCommandOptions& options) {
   if (options.live) {
     auto answer = call(options.instance, "GET", "/payonce/v1/breakers");
     auto live = answer ? lint::read_live(*answer, address_of(options.instance), kinds_of(options.kinds))
@@ -129,7 +129,7 @@ void add_lint(CLI::App& app, int& status) {
     options->live = live->count() > 0;
     if (options->live && !options->paths.empty()) throw CLI::ExcludesError("--live", "paths");
     if (!options->live && options->paths.empty()) throw CLI::RequiredError("paths");
-    status = run(*options);
+    status = lint_logs(*options);
   });
 }
 

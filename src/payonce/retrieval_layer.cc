@@ -17,7 +17,7 @@ retrieval::StoreKind kind_of(config::VectorStoreKind kind) {
   return retrieval::StoreKind::kHttp;
 }
 
-retrieval::RetrievalStage::Options stage_options(const config::RetrievalSettings& settings) {
+retrieval::RetrievalStage::Options retrieval_options(const config::RetrievalSettings& settings) {
   return {.memory_bytes = settings.max_memory_bytes,
           .paraphrase = settings.paraphrase,
           .seed = settings.seed,
@@ -62,7 +62,7 @@ bool wants_paraphrases(const config::Settings& settings) {
 RetrievalLayer::RetrievalLayer(const config::Settings& settings, embed::Embedder* embedder, const base::Clock& clock,
                                base::Metrics& metrics)
     : judge_(embedder != nullptr ? semantic::make_judge() : nullptr),
-      stage_(stage_options(settings.retrieval), embedder, judge_.get(), clock, metrics) {
+      stage_(retrieval_options(settings.retrieval), embedder, judge_.get(), clock, metrics) {
   for (const config::VectorStoreSettings& store : settings.retrieval.stores) {
     stores_.push_back(store_of(store));
     if (store.kind != config::VectorStoreKind::kPostgres) continue;

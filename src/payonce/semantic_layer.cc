@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kTrainedWith = "all-MiniLM-L6-v2";  // the verifier
 
-pipeline::SemanticStage::Options stage_options(const config::SemanticSettings& settings) {
+pipeline::SemanticStage::Options semantic_options(const config::SemanticSettings& settings) {
   pipeline::SemanticStage::Options out;
   switch (settings.compare) {
     case config::SemanticCompare::kExact: out.compare = pipeline::Compare::kExact; break;
@@ -63,7 +63,7 @@ SemanticLayer::SemanticLayer(const config::Settings& settings, const std::string
     : judge_(semantic::make_judge(embedder.model() == kTrainedWith)),
       log_(open_log(directory, embedder, around)),
       cache_(cache_options(settings, embedder), *judge_, around.clock, log_.get()),
-      stage_(stage_options(settings.semantic), embedder, cache_, around.store, around.clock, around.metrics,
+      stage_(semantic_options(settings.semantic), embedder, cache_, around.store, around.clock, around.metrics,
              make_answer_judge(settings.semantic)) {}
 
 }  // namespace payonce

@@ -28,7 +28,7 @@ std::string all_text(const Prompt& prompt) {
   return out;
 }
 
-void count(const ContextPlan& context, Plan& plan) {
+void count_context(const ContextPlan& context, Plan& plan) {
   const auto add = [&](Act act, uint32_t times) { plan.acts[static_cast<size_t>(act)] += times; };
   add(Act::kDocumentsOrdered, context.ordered);
   add(Act::kDocumentsFirst, context.first);
@@ -75,7 +75,7 @@ Plan Optimizer::with_documents(const Asked& asked, const Prompt& prompt) {
                                             hash_);
   if (context.body.empty() || asked.mode == Mode::kObserve) {
     Plan plan = planned(asked, prompt);
-    count(context, plan);
+    count_context(context, plan);
     if (plan.fault.empty()) plan.fault = context.fault;
     return plan;
   }
@@ -85,7 +85,7 @@ Plan Optimizer::with_documents(const Asked& asked, const Prompt& prompt) {
   Plan plan = planned(with_request(asked, *request), *changed);
   if (!plan.fault.empty()) return plan;
   if (!plan.body) plan.body = base::Bytes(std::string(context.body));
-  count(context, plan);
+  count_context(context, plan);
   return plan;
 }
 

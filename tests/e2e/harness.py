@@ -140,6 +140,10 @@ class Gateway:
     def log(self):
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
+    def wait_logged(self, *texts):
+        """A line about a step may come a moment after the step shows otherwise, such as in /readyz."""
+        eventually(lambda: all(text in self.log() for text in texts), what=texts)
+
     def rss_bytes(self):
         """Resident memory of the process (Linux)."""
         fields = pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()

@@ -75,7 +75,7 @@ def test_it_listens_at_once_and_is_ready_when_it_would_serve(make_engine):
             assert answer.headers["retry-after"] and "loading" in error_of(answer)
     assert seen <= {200, 503}
     assert complete(engine, "Hi").status_code == 200
-    assert "ready in" in engine.log() and "KV pool:" in engine.log()
+    engine.wait_logged("ready in", "KV pool:")
     assert engine.client.get("/").status_code == 200
 
 
@@ -115,6 +115,7 @@ def test_the_rest_of_the_contracts_flags_is_told_not_to_be_here_yet(tmp_path):
 
 def test_a_line_of_json_says_when_it_is_ready(make_engine):
     engine = make_engine("--json")
+    engine.wait_logged("}\n")
     lines = [json.loads(line) for line in engine.log().splitlines() if line.startswith("{")]
     assert [line["url"] for line in lines] == [engine.root] and lines[0]["ready"]
 

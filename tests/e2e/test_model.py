@@ -75,7 +75,7 @@ def test_completions_and_models_are_served(client):
 
 
 def test_it_greets_with_a_request_that_works(up):
-    assert "Payonce is ready at" in up.log() and "curl" in up.log()
+    up.wait_logged("Payonce is ready at", "curl")
     assert up.ready_after_s < READY_LIMIT_S
 
 

@@ -116,7 +116,7 @@ void read_limit(Fields& fields, Generate& out) {
   out.stopping.max_tokens = static_cast<int32_t>(completion ? *completion : total.value_or(0));
 }
 
-void read_logprobs(Fields& fields, const RequestContext& context, Generate& out) {
+void read_chat_logprobs(Fields& fields, const RequestContext& context, Generate& out) {
   const bool wanted = fields.boolean("logprobs").value_or(false);
   const auto top = fields.integer("top_logprobs", 0, context.limits.max_logprobs);
   if (top && !wanted) fields.refuse("top_logprobs", "needs 'logprobs' to be true");
@@ -136,7 +136,7 @@ base::Result<Prepared> read_chat(const RequestContext& context, const json::obje
   read_sampling(fields, context, request);
   read_stops(fields, "stop", context, request.stopping);
   read_limit(fields, request);
-  read_logprobs(fields, context, request);
+  read_chat_logprobs(fields, context, request);
   const Framing framing = read_framing(fields);
   read_choices(fields, context, framing.stream, request);
   PAYONCE_CHECK_OK(fields.status());

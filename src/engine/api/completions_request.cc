@@ -85,7 +85,7 @@ base::Result<std::string> read_grammar(Fields& fields) {
 }
 
 // logprobs and echo together ask for those of the prompt as well.
-void read_logprobs(Fields& fields, const RequestContext& context, bool echo, Generate& out) {
+void read_completion_logprobs(Fields& fields, const RequestContext& context, bool echo, Generate& out) {
   const json::value* given = fields.any("logprobs");
   if (given == nullptr || (given->is_bool() && !given->get_bool())) return;
   const auto logprobs = fields.integer("logprobs", 0, context.limits.max_logprobs);
@@ -104,7 +104,7 @@ base::Result<Prepared> read_completions(const RequestContext& context, const jso
   const bool echo = fields.boolean("echo").value_or(false);
   read_sampling(fields, context, request);
   read_stops(fields, "stop", context, request.stopping);
-  read_logprobs(fields, context, echo, request);
+  read_completion_logprobs(fields, context, echo, request);
   const Framing framing = read_framing(fields);
   read_choices(fields, context, framing.stream, request);
   const auto limit = fields.integer("max_tokens", 0, INT32_MAX);

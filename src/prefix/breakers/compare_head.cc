@@ -64,8 +64,8 @@ void compare_tool(BreakList& list, const Tool& was, const Tool& is) {
     tool_leaf(list, leaf, is.name);
 }
 
-void tool_order(BreakList& list, const std::vector<Tool>& is, const std::vector<uint32_t>& ranks,
-                const std::vector<uint32_t>& at) {
+void compare_tool_order(BreakList& list, const std::vector<Tool>& is, const std::vector<uint32_t>& ranks,
+                        const std::vector<uint32_t>& at) {
   std::vector<uint32_t> sorted = ranks;
   std::sort(sorted.begin(), sorted.end());
   const size_t first =
@@ -180,7 +180,7 @@ void compare_tools(BreakList& list) {
     made.place = "tools";
     if (added == nullptr) made.bytes = 0;
   }
-  tool_order(list, is, ranks, at);
+  compare_tool_order(list, is, ranks, at);
   for (size_t i = 0; i < ranks.size(); ++i) compare_tool(list, was[ranks[i]], is[at[i]]);
 }
 

@@ -34,7 +34,7 @@ json::object schema_of(std::mt19937& random, int properties) {
           {"additionalProperties", false}};
 }
 
-std::vector<Tool> tools_of(std::mt19937& random, int count) {
+std::vector<Tool> random_tools(std::mt19937& random, int count) {
   static constexpr const char* kNames[] = {"read_file", "write_file", "run_tests", "search_code",
                                            "list_dir",  "git_log",    "fetch_url"};
   std::vector<Tool> out;
@@ -72,7 +72,7 @@ void tool_turn(std::vector<Message>& messages, const std::vector<Tool>& tools, D
 
 Calls agent(Dialect dialect, std::mt19937& random) {
   Calls out;
-  const std::vector<Tool> tools = tools_of(random, 6);
+  const std::vector<Tool> tools = random_tools(random, 6);
   const std::vector<std::string> system = {"You are a coding agent.\n" + long_text(5000, random)};
   int64_t now = 1'772'546'709'000;
   for (size_t conversation = 0; conversation < 2; ++conversation) {
