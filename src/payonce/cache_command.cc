@@ -109,7 +109,7 @@ int purge(const CacheCommandOptions& options) {
   }
   const auto body = call(options.remote, "POST", "/payonce/v1/cache/purge", json::serialize(filter));
   if (!body) return complain(body.error(), kFailed);
-  (options.as_json ? give : say)(
+  (options.as_json ? give : show)(
       options.as_json ? *body + "\n" : fmt::format("removed {} entries\n", number(json::parse(*body), "removed")));
   return 0;
 }
@@ -117,7 +117,7 @@ int purge(const CacheCommandOptions& options) {
 int why(const CacheCommandOptions& options) {
   const auto body = call(options.remote, "GET", "/payonce/v1/explain?id=" + percent_encoded(options.id));
   if (!body) return complain(body.error(), kFailed);
-  (options.as_json ? give : say)(options.as_json ? *body + "\n" : explanation_text(json::parse(*body)));
+  (options.as_json ? give : show)(options.as_json ? *body + "\n" : explanation_text(json::parse(*body)));
   return 0;
 }
 
