@@ -41,7 +41,7 @@ std::string headlines(const Report& report) {
   return out + fmt::format("  {:<20} {:>12}\n\n", "without any cache", usd(cost.uncached));
 }
 
-std::string told_rebuilds(const Report& report) {
+std::string rebuilds_text(const Report& report) {
   if (report.rebuilds.empty()) return "";
   std::map<std::string_view, size_t> causes;
   double cost = 0;
@@ -89,7 +89,7 @@ std::string as_text(const Report& report) {
                      report.output_is_floor ? "≥ " : "", tokens.output);
   if (report.latency.models.usable())
     out += fmt::format("Latency model: median error {:.0f} % a call\n", 100 * report.latency.models.median_error());
-  out += told_rebuilds(report);
+  out += rebuilds_text(report);
   out += breakers(report);
   for (const std::string& note : report.notes) out += fmt::format("note: {}\n", note);
   return out;
