@@ -34,7 +34,7 @@ def page_of(running, width=1280, scheme="light", refusals=0, **context):
     expected, and no request to anywhere else."""
     made = running.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **context)
     page = made.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     complaints, hosts = [], set()
     page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -1,5 +1,6 @@
 """Runs the real binary, talks to it, and reads its answers. Nothing here knows how the gateway works inside."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -13,8 +14,8 @@ import http_sf
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-READY_TIMEOUT_S = 30
-EXIT_TIMEOUT_S = 30
+READY_TIMEOUT_S = 60
+EXIT_TIMEOUT_S = 60
 
 
 def binary():
@@ -41,8 +42,8 @@ def free_port():
     raise AssertionError("100 ports were taken")
 
 
-def eventually(check, timeout_s=10, what=""):
-    """The first true value of check(), polled; fails when none comes in time."""
+def eventually(check, timeout_s=60, what=""):
+    """The first true value of check(), polled; fails when none comes in time, which is long: machines are shared."""
     deadline = time.monotonic() + timeout_s
     while True:
         value = check()
@@ -50,6 +51,16 @@ def eventually(check, timeout_s=10, what=""):
             return value
         assert time.monotonic() < deadline, f"still false after {timeout_s} s: {what or check}"
         time.sleep(0.01)
+
+
+def paths_in(folder, look):
+    """What look(path) says of all that lies in it now. A running gateway replaces files: what goes meanwhile is left
+    out."""
+    said = {}
+    for path in sorted(folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):
+            said[path] = look(path)
+    return said
 
 
 def environment(home):

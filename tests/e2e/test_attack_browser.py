@@ -56,7 +56,7 @@ def bare_page(running):
     """A page of which nothing is expected: the attacker's may complain."""
     context = running.new_context()
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     yield page
     context.close()
 

@@ -12,8 +12,8 @@ import pytest
 
 from answers import completion
 from browser import browser, page_of
-from harness import (binary, chat_body, environment, eventually, is_hit, messages_body, responses_body, run_cli,
-                     sse_events)
+from harness import (binary, chat_body, environment, eventually, is_hit, messages_body, paths_in, responses_body,
+                     run_cli, sse_events)
 from test_audit import row, write
 
 CHAT = "/v1/chat/completions"
@@ -240,6 +240,10 @@ def test_a_crash_leaves_no_core(make_gateway, upstream):
 
 # ---- files ---------------------------------------------------------------------------------------
 
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
 def test_what_is_written_is_its_owners_alone(make_gateway, upstream, tmp_path):
     """Also where the umask would let others read, as it does on many hosts."""
     rows = tmp_path / "rows.jsonl"
@@ -250,11 +254,11 @@ def test_what_is_written_is_its_owners_alone(make_gateway, upstream, tmp_path):
     eventually(lambda: (gateway.data / "ledger.db").exists() and rows.exists())
     sockets = [file for file in gateway.folder.rglob("*.sock")]
     assert sockets
-    wrong = []
-    for file in [gateway.data, *gateway.data.rglob("*"), *sockets, sockets[0].parent, rows,
-                 *gateway.folder.rglob("*token*")]:
-        if stat.S_IMODE(file.stat().st_mode) & 0o077:
-            wrong.append((str(file), oct(file.stat().st_mode)))
+    modes = paths_in(gateway.data, mode_of)
+    assert len(modes) >= 3
+    modes |= {path: mode_of(path) for path in (gateway.data, *sockets, sockets[0].parent, rows,
+                                               *gateway.folder.rglob("*token*"))}
+    wrong = [(str(path), oct(mode)) for path, mode in modes.items() if mode & 0o077]
     assert not wrong, wrong
 
 
@@ -297,7 +301,7 @@ def test_another_user_reaches_neither_socket_nor_files(make_gateway, upstream):
             "try:\n socket.socket(socket.AF_UNIX).connect(sys.argv[1]); print('in')\n"
             "except PermissionError: print('out')\n"
             "for p in sys.argv[2:]:\n  try: open(p).read(1); print('in')\n  except PermissionError: print('out')\n")
-    files = [str(file) for file in gateway.data.rglob("*") if file.is_file()][:3]
+    files = [str(file) for file in gateway.data.rglob("*") if file.is_file() and file.suffix != ".new"][:3]
     said = subprocess.run(["python3", "-c", code, str(path), *files], capture_output=True, text=True, check=True)
     assert set(said.stdout.split()) == {"out"}, said.stdout
 

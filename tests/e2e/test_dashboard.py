@@ -65,10 +65,10 @@ def test_the_page_shows_today_and_a_request_as_it_ends(chrome, gateway):
         eventually(lambda: figure(page, "rate") == "50.0 %")
         assert "1 of 2 answers" in page.locator(".figures").inner_text()
         gateway.chat(chat_body("while it is open"), **KEY)
-        rows(page, "requests").nth(2).wait_for(timeout=2000)
+        rows(page, "requests").nth(2).wait_for()
         newest = rows(page, "requests").first.inner_text()
         assert "from " in newest and "not stored yet" in newest
-        eventually(lambda: figure(page, "rate") == "33.3 %", timeout_s=15)
+        eventually(lambda: figure(page, "rate") == "33.3 %")
 
 
 def test_a_click_explains(chrome, gateway):
@@ -149,7 +149,7 @@ def test_the_list_goes_on_after_a_restart(chrome, gateway):
         gateway.start()
         gateway.chat(chat_body("two", model="after-the-restart"), **KEY)
         # The token of the local session went with the process; the page gets another by itself.
-        page.locator("#requests tr", has_text="after-the-restart").wait_for(timeout=20_000)
+        page.locator("#requests tr", has_text="after-the-restart").wait_for()
         page.get_by_text("live", exact=True).wait_for()
 
 
@@ -236,7 +236,7 @@ def test_a_hundred_thousand_entries(chrome, make_gateway, upstream):
     gateway = make_gateway("--upstream", upstream.url, "--layers", "exact", start=False)
     subprocess.run([os.environ["PAYONCE_FILL_STORE"], str(gateway.data), str(MANY)], check=True, timeout=120)
     gateway.start()
-    eventually(lambda: gateway.entries() == MANY, timeout_s=60)
+    eventually(lambda: gateway.entries() == MANY)
     with page_of(chrome) as page:
         open_page(page, gateway)
         page.get_by_text("1 to 25 of 100,000, newest first").wait_for()

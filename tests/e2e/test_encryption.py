@@ -7,7 +7,7 @@ import os
 import pytest
 
 from agent_api import Http, plan, put
-from harness import CacheStatus, Gateway, chat_body, eventually, model_file, run_cli
+from harness import CacheStatus, Gateway, chat_body, eventually, model_file, paths_in, run_cli
 from test_semantic import embedder_file
 
 QUESTION = "What is the capital of the canary islands of kw7731q?"
@@ -28,8 +28,8 @@ def new_key():
 
 
 def files(gateway):
-    return {path.relative_to(gateway.data): path.read_bytes()
-            for path in sorted(gateway.data.rglob("*")) if path.is_file()}
+    everything = paths_in(gateway.data, lambda path: path.read_bytes() if path.is_file() else None)
+    return {path.relative_to(gateway.data): content for path, content in everything.items() if content is not None}
 
 
 def found(gateway, *canaries):

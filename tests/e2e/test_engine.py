@@ -259,8 +259,8 @@ def test_what_was_kept_on_disk_is_there_after_a_kill(make_engine):
     engine = make_engine(keep=True)
     tokens, _ = usage_of(complete(engine, STORY, "keeper"))
     text = complete(engine, STORY, "keeper", max_tokens=16).json()["choices"][0]["text"]
-    eventually(lambda: stored_bytes(engine) > 0, timeout_s=30, what="KV blocks on disk")
-    size = eventually(lambda: settled(engine), timeout_s=30)
+    eventually(lambda: stored_bytes(engine) > 0, what="KV blocks on disk")
+    size = eventually(lambda: settled(engine))
     engine.kill()
     assert size > 0
     engine.start(READY_LIMIT_S)

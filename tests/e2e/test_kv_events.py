@@ -29,7 +29,7 @@ def make_routed(make_gateway, engines, tmp_path):
                            for title, engine in zip(("one", "two"), engines))
         config = write_config(tmp_path / f"{name}.toml", f'[routing]\npolicy = "{policy}"\n{extra}\n{tables}')
         gateway = make_gateway("--config", config, "--layers", "none", name=name)
-        eventually(lambda: all(told(gateway, title)["connected"] for title in ("one", "two")), 10, "connected")
+        eventually(lambda: all(told(gateway, title)["connected"] for title in ("one", "two")), what="connected")
         return gateway
     return make
 
@@ -112,7 +112,7 @@ def test_a_cleared_cache_is_forgotten_without_any_tokens(make_routed, engines):
     assert min(prefixes.values()) > 0
     for engine in engines:
         engine.clear()
-    eventually(lambda: told(gateway, "one")["cleared"] == told(gateway, "two")["cleared"] == 1, 10, "cleared")
+    eventually(lambda: told(gateway, "one")["cleared"] == told(gateway, "two")["cleared"] == 1, what="cleared")
     ask(gateway, session("new"))
     after = {upstream["name"]: upstream["prefixes"] for upstream in gateway.stats()["routing"]["upstreams"]}
     assert sum(after.values()) <= 2  # of the new one
@@ -137,7 +137,7 @@ def test_what_was_lost_for_good_makes_all_void(make_routed, engines):
     wait_blocks(gateway, "two", engines[1])
     engines[1].hold(session("b"), lose=True)
     engines[1].hold(session("c"))
-    eventually(lambda: told(gateway, "two")["lost_batches"] == 1, 10, "the gap is seen")
+    eventually(lambda: told(gateway, "two")["lost_batches"] == 1, what="the gap is seen")
     stats = told(gateway, "two")
     assert not stats["complete"] and stats["blocks"] == len(engines[1].chain(session("c")))
     ask(gateway, session("a"))  # routed as without events
@@ -151,7 +151,7 @@ def test_an_engine_that_restarts_is_believed_to_hold_nothing(make_routed, engine
     assert where(gateway, engines, session("a")) == 0
     engines[0].restart()
     engines[1].hold(session("a", 2))
-    eventually(lambda: told(gateway, "one")["restarts"] == 1 and told(gateway, "one")["complete"], 10, "restarted")
+    eventually(lambda: told(gateway, "one")["restarts"] == 1 and told(gateway, "one")["complete"], what="restarted")
     wait_blocks(gateway, "two", engines[1])
     assert where(gateway, engines, session("a", 2)) == 1
 
@@ -175,7 +175,7 @@ def test_a_slow_tokenizer_costs_no_request(make_routed, engines):
         engine.fail(match=lambda request: request.path == "/tokenize", hold=hold, times=1)
     ask(gateway, session("a"))  # it goes on without
     hold.release()
-    eventually(lambda: gateway.metric("payonce_route_tokenize_total", outcome="late") == 1, 10, "the late answer")
+    eventually(lambda: gateway.metric("payonce_route_tokenize_total", outcome="late") == 1, what="the late answer")
     assert sum(served(engines)) == 1
 
 

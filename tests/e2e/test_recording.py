@@ -65,7 +65,7 @@ def test_followers_and_those_who_left_are_told_apart(make_recording, upstream, t
     for thread in asking:
         thread.start()
     hold.wait_reached()
-    eventually(lambda: gateway.metric("payonce_collapsed_total") == 2, 10, "two followers")
+    eventually(lambda: gateway.metric("payonce_collapsed_total") == 2, what="two followers")
     hold.release()
     for thread in asking:
         thread.join(10)
@@ -82,7 +82,7 @@ def test_lint_reads_what_was_recorded_also_after_a_kill(make_recording, tmp_path
         system = f"Current time: 2026-03-03T14:0{minute}:09Z. {rules}"
         gateway.chat(chat_body(messages=[{"role": "system", "content": system}, {"role": "user", "content": "Hi"}]),
                      **KEY)
-    eventually(lambda: gateway.metric("payonce_record_rows_total", outcome="written") == 4, 10, "written")
+    eventually(lambda: gateway.metric("payonce_record_rows_total", outcome="written") == 4, what="written")
     gateway.kill()
     with open(tmp_path / file, "ab") as log:  # as if it had been writing
         log.write((tmp_path / file).read_bytes()[:60])
@@ -92,7 +92,7 @@ def test_lint_reads_what_was_recorded_also_after_a_kill(make_recording, tmp_path
     assert [finding["kind"] for finding in report["findings"]] == ["clock"]
     gateway.start()
     gateway.chat(chat_body(), **KEY)
-    eventually(lambda: gateway.metric("payonce_record_rows_total", outcome="written") == 1, 10, "written")
+    eventually(lambda: gateway.metric("payonce_record_rows_total", outcome="written") == 1, what="written")
     gateway.stop()
     report = json.loads(run_cli("lint", tmp_path / file, "--json", home=tmp_path).stdout)
     assert report["requests"] == 5 and report["skipped"] == 0  # the torn end is gone
@@ -106,7 +106,7 @@ def test_a_reload_begins_moves_and_ends_it(make_gateway, upstream, tmp_path):
         settings(record)
         before = gateway.log().count("configuration read again")
         gateway.signal(signal.SIGHUP)
-        eventually(lambda: gateway.log().count("configuration read again") > before, 10, "reloaded")
+        eventually(lambda: gateway.log().count("configuration read again") > before, what="reloaded")
 
     gateway = make_gateway("--config", settings(""), "--layers", "exact")
     gateway.chat(chat_body(model="a"), **KEY)
@@ -126,7 +126,7 @@ def test_a_reload_begins_moves_and_ends_it(make_gateway, upstream, tmp_path):
 def test_a_disk_that_takes_nothing_costs_no_request(make_gateway, upstream, tmp_path):
     gateway = make_gateway("--upstream", upstream.url, "--record", "/dev/full", "--layers", "exact")
     assert gateway.chat(chat_body(), **KEY).status_code == 200
-    eventually(lambda: gateway.metric("payonce_record_rows_total", outcome="failed") == 1, 10, "failed")
+    eventually(lambda: gateway.metric("payonce_record_rows_total", outcome="failed") == 1, what="failed")
     assert gateway.chat(chat_body(), **KEY).headers["cache-status"].startswith("payonce; hit")
 
 
@@ -134,7 +134,7 @@ def test_the_files_stay_within_their_size(make_recording, tmp_path):
     gateway = make_recording("calls.jsonl", "--record-max-size", "64KiB")
     for number in range(60):
         gateway.chat(chat_body(messages=[{"role": "user", "content": f"{number} " + "word " * 500}]), **KEY)
-    eventually(lambda: gateway.metric("payonce_record_rows_total", outcome="written") == 60, 10, "written")
+    eventually(lambda: gateway.metric("payonce_record_rows_total", outcome="written") == 60, what="written")
     files = sorted(tmp_path.glob("calls.jsonl*"))
     assert [file.name for file in files] == ["calls.jsonl", "calls.jsonl.1"]
     assert sum(file.stat().st_size for file in files) <= 64 * 1024

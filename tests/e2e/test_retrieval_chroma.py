@@ -32,7 +32,7 @@ def chroma(tmp_path_factory):
         except httpx.TransportError:
             return False
     try:
-        eventually(is_up, 60, "Chroma's heartbeat")
+        eventually(is_up, what="Chroma's heartbeat")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()

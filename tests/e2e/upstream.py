@@ -23,7 +23,7 @@ class Hold:
     def release(self):
         self.released.set()
 
-    def wait_reached(self, timeout_s=10):
+    def wait_reached(self, timeout_s=60):
         assert self.reached.wait(timeout_s), "the upstream was never asked"
 
 
@@ -117,7 +117,7 @@ class Upstream:
         with self._lock:
             self._faults.clear()
 
-    def wait_count(self, count, timeout_s=10):
+    def wait_count(self, count, timeout_s=60):
         deadline = time.monotonic() + timeout_s
         while self.count < count:
             assert time.monotonic() < deadline, f"expected {count} requests upstream, found {self.count}"
