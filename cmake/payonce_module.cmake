@@ -48,8 +48,9 @@ function(payonce_module NAME)
   if(M_TESTS AND PAYONCE_TESTS AND NOT (M_ONE_THREAD AND PAYONCE_SANITIZE MATCHES "thread"))
     add_executable(${TARGET}_test ${M_TESTS})
     list(APPEND BATCHED ${TARGET}_test)
-    target_link_libraries(${TARGET}_test PRIVATE ${TARGET} payonce_warnings GTest::gtest_main GTest::gmock
-                                                 payonce::rapidcheck ${M_TEST_LIBRARIES})
+    target_link_libraries(${TARGET}_test PRIVATE ${TARGET} payonce_source_tree payonce_warnings
+                                                 GTest::gtest_main GTest::gmock payonce::rapidcheck
+                                                 ${M_TEST_LIBRARIES})
     gtest_discover_tests(${TARGET}_test TEST_PREFIX "${NAME}." DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES
                          PROPERTIES LABELS ${ID} TIMEOUT 240)
   endif()
@@ -94,9 +95,4 @@ function(payonce_batch TARGET)
     math(EXPR SIZE "(${SIZE} + 1) % ${PAYONCE_BATCH}")
   endforeach()
   set_property(TARGET ${TARGET} PROPERTY SOURCES ${COMPILED})
-endfunction()
-
-# Definitions that hold paths, for the test files that read them alone: no other is compiled anew in another clone.
-function(payonce_test_paths DEFINITIONS)
-  set_source_files_properties(${ARGN} PROPERTIES COMPILE_DEFINITIONS "${DEFINITIONS}")
 endfunction()

@@ -1,5 +1,6 @@
 """Whether each source compiles by itself: builds compile several as one, where one file's includes hide what the next
-lacks. Syntax alone, with the options of a build directory that was configured with PAYONCE_BATCH=1:
+lacks. With the options of a build directory that was configured with PAYONCE_BATCH=1, unoptimised, and through ccache
+where it is installed, so that what is as it was costs nothing:
 
     check_includes.py BUILD           what the working tree or the last 10 commits changed, headers through who has
                                       their name; and bench, which nothing else compiles in continuous integration
@@ -11,11 +12,15 @@ import json
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 
 COMMITS = 10
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+CCACHE = [path] if (path := shutil.which("ccache")) else []
+# As the builds do (CMakeLists.txt): another clone's results are taken.
+ENVIRONMENT = os.environ | {"CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}
 
 
 def changed() -> set[pathlib.Path]:
@@ -31,12 +36,11 @@ def changed() -> set[pathlib.Path]:
 
 def complaint(entry: dict[str, str]) -> str:
     """What the compiler says; empty: nothing."""
-    arguments = shlex.split(entry["command"])
-    launched = next(i for i, word in enumerate(arguments) if word.endswith(("++", "gcc", "cc")) and "=" not in word)
-    arguments = arguments[launched:]
-    output = arguments.index("-o")
-    arguments[output:output + 2] = ["-fsyntax-only"]
-    done = subprocess.run(arguments, cwd=entry["directory"], capture_output=True, text=True, check=False)
+    arguments = [*CCACHE, *shlex.split(entry["command"]), "-O0"]
+    output = pathlib.Path(entry["directory"], arguments[arguments.index("-o") + 1])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(arguments, cwd=entry["directory"], env=ENVIRONMENT, capture_output=True, text=True,
+                          check=False)
     return "" if done.returncode == 0 else done.stderr
 
 

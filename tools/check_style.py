@@ -17,6 +17,8 @@ import sys
 MAX_FUNCTION_LINES = 70
 MAX_FILE_LINES = 400
 MAX_LINE_CHARS = 118
+TESTS_ALONE = "source_tree"  # the module that every module's tests may include
+TEST_SOURCE = re.compile(r"_(test|fixture)\.(cc|h)$")
 CHANGELOG_SECTIONS = ["Added", "Changed", "Fixed", "Measured"]
 METRICS_SOURCE = "src/base/metrics.cc"
 METRICS_DOC = "docs/operations/metrics.md"
@@ -189,6 +191,8 @@ def include_edges(tree):
             if target not in modules:
                 yield problem("include-edge", path, f'"{match.group(1)}": include our headers as "module/file.h", '
                               "third parties with <>", number)
+            elif target == TESTS_ALONE and TEST_SOURCE.search(path):
+                continue
             elif not {target, target.replace("/", "_")} & module.may_include:
                 yield problem("include-edge", path, f'"{match.group(1)}": {module.name} does not name {target} in '
                               f"DEPENDS ({module.folder}/CMakeLists.txt)", number)

@@ -74,6 +74,13 @@ class Rules(unittest.TestCase):
         changes = {"src/payonce/main.cc": '#include "base/text.h"\n'}
         self.assertEqual(self.rules(changes), [("include-edge", "src/payonce/main.cc")])
 
+    def test_tests_alone_ask_where_the_source_tree_is(self):
+        include = '#include "source_tree/source_tree.h"\n'
+        changes = {"src/source_tree/CMakeLists.txt": "payonce_module(source_tree)\n",
+                   "src/source_tree/README.md": "# source_tree\n", "src/source_tree/source_tree.h": "#pragma once\n",
+                   "src/base/text_test.cc": include, "src/base/text_fixture.h": include, "src/base/text.cc": include}
+        self.assertEqual(self.rules(changes), [("include-edge", "src/base/text.cc")])
+
     def test_an_include_without_its_module_fires(self):
         changes = {"src/base/text.cc": '#include "text.h"\n'}
         self.assertEqual(self.rules(changes), [("include-edge", "src/base/text.cc")])

@@ -7,11 +7,10 @@
 #include <fstream>
 
 #include "config/load.h"
+#include "source_tree/source_tree.h"
 
 namespace payonce::config {
 namespace {
-
-const std::string kSource = PAYONCE_SOURCE_DIR;
 
 std::optional<std::string> example_env(std::string_view name) {
   if (name == "HOME") return "/home/someone";
@@ -22,11 +21,11 @@ std::optional<std::string> example_env(std::string_view name) {
 
 base::Result<Settings> load_packaged(const std::string& name) {
   base::PosixEnv files;
-  return load({.config_file = kSource + "/packaging/" + name}, example_env, files);
+  return load({.config_file = source_tree::path("packaging/" + name)}, example_env, files);
 }
 
 TEST(Documentation, FollowsTheTablesOfOptions) {
-  const std::string path = kSource + "/docs/configuration.md";
+  const std::string path = source_tree::path("docs/configuration.md");
   if (std::getenv("PAYONCE_UPDATE_DOCS") != nullptr) std::ofstream(path) << options_markdown();
   base::PosixEnv files;
   const auto page = base::read_file(files, path);

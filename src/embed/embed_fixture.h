@@ -17,6 +17,7 @@
 #include "embed/bert.h"
 #include "embed/word_pieces.h"
 #include "engine/model/test_models.h"
+#include "source_tree/source_tree.h"
 
 namespace payonce::embed {
 
@@ -40,7 +41,7 @@ struct Golden {
 // As tools/golden_embeddings.py wrote them.
 inline std::vector<Golden> golden_embeddings() {
   std::vector<Golden> out;
-  std::ifstream file(PAYONCE_TEST_DATA "/golden_embeddings/all-MiniLM-L6-v2.jsonl");
+  std::ifstream file(source_tree::path("tests/data/golden_embeddings/all-MiniLM-L6-v2.jsonl"));
   for (std::string line; std::getline(file, line);) {
     const boost::json::value row = boost::json::parse(line);
     Golden& golden = out.emplace_back();

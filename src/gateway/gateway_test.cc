@@ -8,6 +8,7 @@
 #include "gateway/admin.h"
 #include "gateway/answer_headers.h"
 #include "gateway/upstreams.h"
+#include "source_tree/source_tree.h"
 
 namespace payonce::gateway {
 namespace {
@@ -114,7 +115,7 @@ TEST(Endpoints, AreDocumented) {
       "| method | path | what |\n|---|---|---|\n";
   for (const Endpoint& endpoint : endpoint_table())
     expected += fmt::format("| {} | `{}` | {} |\n", endpoint.method, endpoint.path, endpoint.help);
-  const std::string path = PAYONCE_SOURCE_DIR "/docs/operations/endpoints.md";
+  const std::string path = source_tree::path("docs/operations/endpoints.md");
   if (std::getenv("PAYONCE_UPDATE_DOCS") != nullptr) std::ofstream(path) << expected;
   std::ifstream file(path);
   std::stringstream found;

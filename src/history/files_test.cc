@@ -16,6 +16,7 @@
 #include "history/rebuilds.h"
 #include "history/records.h"
 #include "history/totals.h"
+#include "source_tree/source_tree.h"
 
 namespace payonce::history {
 namespace {
@@ -41,7 +42,7 @@ class Folder {
 };
 
 std::string text_of(const std::string& name) {
-  std::ifstream file(std::string(PAYONCE_TESTDATA) + "/" + name, std::ios::binary);
+  std::ifstream file(source_tree::path("src/history/testdata/" + name), std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
 

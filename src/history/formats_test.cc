@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "history/log.h"
+#include "source_tree/source_tree.h"
 
 namespace payonce::history {
 namespace {
@@ -15,7 +16,7 @@ using ::testing::IsEmpty;
 
 Log read_data(const std::vector<std::string>& names, const Options& options = {}) {
   std::vector<std::string> paths;
-  for (const std::string& name : names) paths.push_back(std::string(PAYONCE_TESTDATA) + "/" + name);
+  for (const std::string& name : names) paths.push_back(source_tree::path("src/history/testdata/" + name));
   Log log = read(paths, options);
   for (const Skipped& skipped : log.skipped) ADD_FAILURE() << log.files[skipped.file].name << ": " << skipped.why;
   return log;
@@ -255,7 +256,7 @@ TEST(Formats, EachIsToldByItsContentAndMayBeForced) {
     EXPECT_EQ(read_data({name}).files[0].format, format) << name;
     EXPECT_EQ(format_named(format_name(format)), format);
   }
-  const Log forced = read({std::string(PAYONCE_TESTDATA) + "/rows.jsonl"}, {.format = Format::kCodex});
+  const Log forced = read({source_tree::path("src/history/testdata/rows.jsonl")}, {.format = Format::kCodex});
   EXPECT_EQ(forced.calls.size(), 0U);
   EXPECT_EQ(forced.skipped_count(), 3U);
 }

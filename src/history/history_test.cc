@@ -6,6 +6,7 @@
 #include "history/json.h"
 #include "history/rebuilds.h"
 #include "history/totals.h"
+#include "source_tree/source_tree.h"
 
 namespace payonce::history {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-std::string data(const std::string& name) { return std::string(PAYONCE_TESTDATA) + "/" + name; }
+std::string data(const std::string& name) { return source_tree::path("src/history/testdata/" + name); }
 
 std::vector<std::string> ids(const Log& log) {
   std::vector<std::string> out;
@@ -127,7 +128,7 @@ TEST(Rows, EnvelopesOfARecorder) {
 
 // The published figures of the logs that the project was given; they are not in the repository.
 TEST(SharedLogs, TotalsAndRebuilds) {
-  const std::string folder = std::string(PAYONCE_SOURCE) + "/../shared/data/logs";
+  const std::string folder = source_tree::path("../shared/data/logs");
   if (!std::filesystem::is_directory(folder)) GTEST_SKIP() << "no shared logs beside the repository";
   const Log log = read({folder});
   const llm::PriceTable prices = llm::PriceTable::built_in();

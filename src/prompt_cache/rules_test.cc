@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "llm/prices.h"
+#include "source_tree/source_tree.h"
 
 namespace payonce::prompt_cache {
 namespace {
@@ -106,7 +107,7 @@ const Provider* row_of_priced(std::string_view model) {
 
 // Two tables, one truth: where the price table has a price for cached tokens, the factors must be the quotients.
 TEST(Rules, AgreeWithTheListPrices) {
-  std::ifstream file(std::string(PAYONCE_SOURCE_DIR) + "/src/llm/data/prices.json");
+  std::ifstream file(source_tree::path("src/llm/data/prices.json"));
   std::ostringstream text;
   text << file.rdbuf();
   const boost::json::value table = boost::json::parse(text.str());
@@ -177,7 +178,7 @@ TEST(Storage, CostsByDay) {
 }
 
 TEST(Documentation, FollowsTheTable) {
-  const std::string path = std::string(PAYONCE_SOURCE_DIR) + "/docs/providers.md";
+  const std::string path = source_tree::path("docs/providers.md");
   if (std::getenv("PAYONCE_UPDATE_DOCS") != nullptr) std::ofstream(path) << providers_markdown();
   std::ifstream page(path);
   std::ostringstream found;

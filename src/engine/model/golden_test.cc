@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "engine/model/model_fixture.h"
+#include "source_tree/source_tree.h"
 
 namespace payonce::engine {
 namespace {
@@ -19,7 +20,7 @@ struct Golden {
 
 Golden read_golden(const std::string& name) {
   Golden out;
-  std::ifstream file(fmt::format("{}/golden_logits/{}.txt", PAYONCE_TEST_DATA, name));
+  std::ifstream file(source_tree::path(fmt::format("tests/data/golden_logits/{}.txt", name)));
   std::string line, word;
   std::getline(file, line);
   std::istringstream(line) >> word >> word >> out.layers >> word >> out.vocab;

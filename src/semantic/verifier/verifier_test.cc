@@ -12,6 +12,7 @@
 #include "base/logistic.h"
 #include "semantic/verifier/dot.h"
 #include "semantic/verifier/pair_fixture.h"
+#include "source_tree/source_tree.h"
 
 namespace payonce::semantic {
 namespace {
@@ -49,7 +50,7 @@ TEST(Verifier, FarTextsAreNot) {
 }
 
 TEST(Verifier, LightGbmAndThisProgramAgree) {
-  std::ifstream file(PAYONCE_TEST_DATA "/verifier/sample.txt");
+  std::ifstream file(source_tree::path("tests/data/verifier/sample.txt"));
   ASSERT_TRUE(file);
   size_t rows = 0;
   for (std::string line; std::getline(file, line); ++rows) {
