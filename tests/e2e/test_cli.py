@@ -229,7 +229,7 @@ def test_what_was_purged_stays_away_after_a_restart(filled):
     eventually(lambda: filled.stats()["layers"]["exact"]["disk_entries"] == 4, what="all are on disk")
     assert cache(filled, "purge", "--model", "m1")["removed"] == 2
     filled.kill()
-    filled.start()
+    filled.start(scanned=True)
     assert len(entries(filled)) == 2
     for name, version in (("a", "kb=1"), ("b", "kb=2")):
         assert not is_hit(filled.chat(chat_body(model="m1"), Authorization=f"Bearer sk-{name}",
@@ -238,7 +238,7 @@ def test_what_was_purged_stays_away_after_a_restart(filled):
 
 def test_entries_of_a_run_before_are_listed_too(filled):
     assert filled.stop() == 0
-    filled.start()
+    filled.start(scanned=True)
     assert len(entries(filled)) == 4
     assert cache(filled, "purge", "--model", "m2")["removed"] == 2
 

@@ -184,7 +184,7 @@ def test_what_came_while_draining_is_there_after_the_restart(gateway, upstream):
         hold.release()
         answer = asked.result(timeout=30)
     assert gateway.process.wait(20) == 0
-    gateway.start()
+    gateway.start(scanned=True)
     again = gateway.chat()
     assert is_hit(again) and again.content == answer.content
 
