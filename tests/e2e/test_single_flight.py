@@ -6,7 +6,8 @@ import json
 import pytest
 
 from answers import Worded, answer as answer_of, text_of
-from harness import CacheStatus, RawConnection, chat_body, eventually, messages_body, raw_post, sse_events
+from harness import (CacheStatus, RawConnection, chat_body, eventually, messages_body, raw_post, sse_events,
+                     wait_stored)
 from upstream import Hold
 
 CALLERS = 20
@@ -90,6 +91,7 @@ def test_the_followers_finish_when_the_leader_leaves(gateway, upstream, stream):
     assert upstream.count == 1 and not upstream.requests[0].disconnected.is_set()
     assert len({answer.content for answer in answers}) == 1
     assert text_of(1)[:8] in answers[0].text
+    wait_stored(gateway, 1)
     assert CacheStatus(gateway.chat(body)).hit
 
 
