@@ -54,6 +54,7 @@ def figure(page, name):
 
 # ---- what it shows and does ----------------------------------------------------------------------
 
+@pytest.mark.usefixtures("one_day")
 def test_the_page_shows_today_and_a_request_as_it_ends(chrome, gateway):
     gateway.chat(chat_body("before"), **KEY)
     gateway.chat(chat_body("before"), **KEY)
