@@ -82,7 +82,12 @@ fn without_a_server_every_call_ends_at_once() {
 fn a_server_that_comes_later_is_found_after_the_pause() {
     let folder = Folder::new();
     let socket = folder.0.join("p.sock");
-    let client = Client::builder().socket(&socket).retry_after(Duration::from_secs(1)).build().unwrap();
+    let client = Client::builder()
+        .socket(&socket)
+        .lookup_timeout(Duration::from_secs(30))
+        .retry_after(Duration::from_secs(1))
+        .build()
+        .unwrap();
     error_of(client.lookup(&request()));
     let server = Scripted::start(well_behaved);
     std::os::unix::fs::symlink(&server.socket, &socket).unwrap();
@@ -144,7 +149,7 @@ fn a_late_answer_is_never_taken_for_the_next_ones() {
     let client = server.client();
     assert_eq!(error_of(client.lookup(&request())), Error::Timeout);
     std::thread::sleep(Duration::from_millis(200));
-    let hit = client.lookup(&request()).hit_or_ticket().unwrap();
+    let hit = client.lookup(&request().within(Duration::from_secs(30))).hit_or_ticket().unwrap();
     assert_eq!((hit.value, hit.age), (json!(1), Duration::from_millis(1500)));
 }
 
@@ -214,7 +219,7 @@ fn odd_answers_are_misses() {
 fn a_refusal_is_told_in_its_own_words_and_keeps_the_connection() {
     let refusal = json!({"error": {"type": "invalid_request", "message": "kind: unknown", "status": 400}});
     let server = Scripted::start(move |_, _| Some(frame('X', &refusal)));
-    let client = server.client();
+    let client = server.patient();
     for _ in 0..2 {
         let error = error_of(client.lookup(&request()));
         assert_eq!(error.to_string(), "refused with 400 invalid_request: kind: unknown");
@@ -225,7 +230,7 @@ fn a_refusal_is_told_in_its_own_words_and_keeps_the_connection() {
 #[test]
 fn a_dropped_ticket_is_given_back_and_a_committed_one_is_not() {
     let server = Scripted::start(well_behaved);
-    let client = server.client();
+    let client = server.patient();
     drop(client.lookup(&request()));
     let ticket = client.lookup(&request()).hit_or_ticket().unwrap_err();
     let commit = Commit::success("42").dependencies([Dependency::file("/a")]);
@@ -241,7 +246,7 @@ fn a_dropped_ticket_is_given_back_and_a_committed_one_is_not() {
 #[test]
 fn a_run_is_pending_until_published_and_aborted_when_dropped() {
     let server = Scripted::start(well_behaved);
-    let client = server.client();
+    let client = server.patient();
     let run = client.run();
     let ticket = run.lookup(&request()).hit_or_ticket().unwrap_err();
     run.commit(ticket, &42).unwrap();
