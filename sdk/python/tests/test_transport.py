@@ -272,6 +272,40 @@ def test_a_wrong_variable_is_told_and_no_reason_to_fail(
     assert "'4141' is no address" in caplog.text and "PAYONCE_TIMEOUT_MS is 'soon'" in caplog.text
 
 
+def test_the_variable_bounds_a_lookup_unless_the_caller_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert payonce.Client(strict=True).timeout == 0.05
+    for told, seconds in (("", 0.05), ("30000", 30.0), ("12.5", 0.0125), ("007", 0.007)):
+        monkeypatch.setenv("PAYONCE_TIMEOUT_MS", told)
+        assert payonce.Client(strict=True).timeout == seconds
+        assert payonce.Client(strict=True, timeout=2.0).timeout == 2.0
+    wrong_ones = "soon|0|0.0|-5|+5|nan|inf|1e3|0x10|1_000| 50|50 |5.|.5|.|5.5.5|50ms|\u0665"
+    for wrong in (*wrong_ones.split("|"), "9" * 400):
+        monkeypatch.setenv("PAYONCE_TIMEOUT_MS", wrong)
+        assert payonce.Client(strict=True, timeout=2.0).timeout == 2.0  # it is not looked at
+        with pytest.raises(payonce.Misuse, match=r"PAYONCE_TIMEOUT_MS is .*, no positive number of milliseconds"):
+            payonce.Client(strict=True)
+
+
+def test_a_lookup_ends_after_the_variables_bound(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAYONCE_TIMEOUT_MS", "120")
+    with Scripted(tmp_path, lambda *_: None) as server:  # it never answers
+        client = client_of(server, timeout=None)
+        started = time.perf_counter()
+        assert client.lookup("llm", {}) == payonce.Miss(reason="unavailable")
+        assert time.perf_counter() - started > 0.11
+        assert "within 120 ms" in str(client.last_error)
+
+
+def test_a_bound_beyond_what_a_socket_takes_is_no_error(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAYONCE_TIMEOUT_MS", "9" * 300)
+    with Scripted(tmp_path) as server:
+        for timeout in (None, float("inf")):
+            found = client_of(server, timeout=timeout, strict=True).lookup("llm", {})
+            assert isinstance(found, payonce.Miss) and found.ticket
+
+
 def test_a_value_that_is_no_json_leaves_the_agent_alone(tmp_path: pathlib.Path) -> None:
     with Scripted(tmp_path) as server:
         client = client_of(server)
