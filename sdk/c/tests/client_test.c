@@ -352,6 +352,7 @@ int main(void) {
   unsetenv("PAYONCE_SOCKET");
   unsetenv("PAYONCE_URL");
   unsetenv("PAYONCE_API_KEY");
+  unsetenv("PAYONCE_TIMEOUT_MS");
   every_call_over_frames();
   calls_over_http();
   wrong_frames_are_no_answers();

@@ -13,6 +13,7 @@ for port in random.sample(range(10_000, 32_000), 100):
     print(port)
     break')
 unset PAYONCE_SOCKET PAYONCE_API_KEY
+export PAYONCE_TIMEOUT_MS=30000 # the machine may be busy
 export PAYONCE_URL="http://127.0.0.1:$port" XDG_RUNTIME_DIR="$folder" PAYONCE_HOME="$folder" HOME="$folder"
 "$1" serve --upstream http://127.0.0.1:1/v1 --layers exact --listen "127.0.0.1:$port" --data "$folder/data" \
   >"$folder/log" 2>&1 &
