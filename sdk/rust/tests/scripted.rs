@@ -6,6 +6,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -111,6 +112,49 @@ fn a_server_that_never_answers_costs_the_bound_three_times_and_then_nothing() {
     }
     let after = median_of(21, || drop(client.lookup(&request())));
     assert!(after < Duration::from_millis(1), "{after:?}");
+}
+
+/// Runs an ignored test with this PAYONCE_TIMEOUT_MS, since the environment of this process is shared by all tests.
+fn elsewhere(test: &str, bound: &str) {
+    let folder = Folder::new();
+    let socket = folder.0.join("p.sock");
+    let _listener = UnixListener::bind(&socket).unwrap(); // connections wait in its queue for ever
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", test, "--ignored"]).env("PAYONCE_TIMEOUT_MS", bound).env("PAYONCE_SOCKET", &socket);
+    let output = child.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}
+
+#[test]
+fn the_variable_bounds_a_lookup_unless_the_caller_does() {
+    elsewhere("bounded_by_the_variable", "120");
+    elsewhere("off_for_a_wrong_variable", "soon");
+}
+
+#[test]
+#[ignore = "run by the_variable_bounds_a_lookup_unless_the_caller_does"]
+fn bounded_by_the_variable() {
+    let own = Client::builder().lookup_timeout(Duration::from_millis(240)).build().unwrap();
+    for (client, bound) in [(Client::from_env(), 120), (own, 240)] {
+        let start = Instant::now();
+        assert_eq!(error_of(client.lookup(&request())), Error::Timeout);
+        assert!(start.elapsed() >= Duration::from_millis(bound));
+    }
+    // Without end, as far as the clock can tell: an answer comes before.
+    let server = Scripted::start(well_behaved);
+    let patient = Client::builder().socket(&server.socket).lookup_timeout(Duration::MAX).build().unwrap();
+    assert!(patient.lookup(&request()).hit_or_ticket().unwrap_err().is_open());
+}
+
+#[test]
+#[ignore = "run by the_variable_bounds_a_lookup_unless_the_caller_does"]
+fn off_for_a_wrong_variable() {
+    let client = Client::from_env();
+    assert!(client.off_because().unwrap().starts_with("PAYONCE_TIMEOUT_MS is 'soon', no positive number"));
+    assert!(matches!(error_of(client.lookup(&request())), Error::Off(_)));
+    assert!(matches!(Client::builder().build(), Err(Error::Off(_))));
+    assert!(Client::builder().lookup_timeout(Duration::from_secs(1)).build().is_ok());
 }
 
 #[test]
