@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import * as http from "node:http";
 import { createServer } from "node:net";
 import { after, test } from "node:test";
-import { Client, type PayonceError } from "payonce";
+import { Client, type ClientOptions, type PayonceError } from "payonce";
 import { ScriptedInstance, say, until } from "./scripted-instance.js";
 
 const LOOKUP = { kind: "tool_result", parts: { tool: "read" } } as const;
@@ -95,6 +95,56 @@ test("a lookup over 50 ms is a miss, and its ticket is given back", async () => 
   release();
   await until(() => instance.frames.some((frame) => frame.verb === "A"), "the late ticket is aborted");
   assert.equal(instance.frames.at(-1)?.body, '{"ticket":"t-late"}');
+});
+
+// What the constructor reads, as long as this one client is made.
+function told(bound: string | undefined, options: ClientOptions = {}): Client {
+  const before = process.env.PAYONCE_TIMEOUT_MS;
+  if (bound === undefined) delete process.env.PAYONCE_TIMEOUT_MS;
+  else process.env.PAYONCE_TIMEOUT_MS = bound;
+  try {
+    return new Client(options);
+  } finally {
+    if (before === undefined) delete process.env.PAYONCE_TIMEOUT_MS;
+    else process.env.PAYONCE_TIMEOUT_MS = before;
+  }
+}
+
+test("PAYONCE_TIMEOUT_MS is the bound of a lookup, unless the option is", async () => {
+  const instance = await scripted(() => {}); // never answers
+  for (const [bound, lookupTimeoutMs, within] of [
+    [undefined, undefined, "50"],
+    ["", undefined, "50"],
+    ["120", undefined, "120"],
+    ["007", undefined, "7"],
+    ["12.5", undefined, "12.5"],
+    ["30000", 9, "9"],
+    ["soon", 9, "9"],
+  ] as const) {
+    const options = lookupTimeoutMs === undefined ? {} : { lookupTimeoutMs };
+    const client = told(bound, { socket: instance.path, strict: true, ...options });
+    const begun = performance.now();
+    const message = `lookup: no answer within ${within} ms`;
+    await assert.rejects(client.lookup(LOOKUP), { type: "timeout", message });
+    assert.ok(performance.now() - begun >= Number(within) - 5);
+  }
+});
+
+test("a PAYONCE_TIMEOUT_MS that is no positive number is told where the client is made", () => {
+  const wrong = "soon|0|0.0|-5|+5|nan|NaN|inf|Infinity|1e3|0x10|1_000| 50|50 |5.|.5|.|5.5.5|50ms|\u0665";
+  for (const bound of [...wrong.split("|"), "9".repeat(400)]) {
+    const message = `PAYONCE_TIMEOUT_MS is '${bound}', no positive number of milliseconds, such as 200`;
+    assert.throws(() => told(bound), { name: "TypeError", message });
+  }
+});
+
+test("a bound beyond what a timer takes is no error", async () => {
+  const instance = await scripted((_, connection) => say(connection, "L", { status: "hit", value: 1 }));
+  const options = { socket: instance.path, strict: true };
+  const forEver = new Client({ ...options, lookupTimeoutMs: Number.POSITIVE_INFINITY });
+  for (const client of [told("9".repeat(300), options), forEver]) {
+    assert.equal((await client.lookup(LOOKUP)).status, "hit");
+  }
 });
 
 test("an instance that never answers is left alone after three lookups", async () => {
