@@ -63,7 +63,8 @@ examples=/usr/share/doc/libpayonce-client-dev/examples
 enter sh -c "gcc -Wall -Werror -o /digits $examples/digits.c \$(pkg-config --cflags --libs payonce_client)" ||
   die "the C example does not compile"
 for ((run = 1; run <= 2; ++run)); do
-  enter env PAYONCE_URL="$url" /digits 20 >"$root/digits.$run" 2>&1 || die "the C example: $(cat "$root/digits.$run")"
+  enter env PAYONCE_URL="$url" PAYONCE_TIMEOUT_MS=30000 /digits 20 >"$root/digits.$run" 2>&1 ||
+    die "the C example: $(cat "$root/digits.$run")"
 done
 [[ $(cat "$root/digits.1") == miss* && $(cat "$root/digits.2") == hit:* ]] ||
   die "the C example: $(cat "$root"/digits.?)"

@@ -86,7 +86,7 @@ class Publisher {
 };
 
 bool eventually(const std::function<bool()>& holds) {
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 6000; ++i) {
     if (holds()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
@@ -134,7 +134,7 @@ TEST_F(SubscriberTest, ItComesBackToAnotherEngine) {
   ASSERT_TRUE(eventually([&] { return held(subscriber) == 4; }));
   publisher.reset();
   ASSERT_TRUE(eventually([&] { return held(subscriber) == 0; }));
-  EXPECT_FALSE(subscriber.stats().connected);
+  EXPECT_TRUE(eventually([&] { return !subscriber.stats().connected; }));  // what it held goes first
   publisher = std::make_unique<Publisher>(endpoints);
   publisher->publish(block(9, 0, 1));
   ASSERT_TRUE(eventually([&] { return held(subscriber) == 2; }));

@@ -48,6 +48,7 @@ FakeInstance::FakeInstance() {
   PAYONCE_ASSERT(bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   PAYONCE_ASSERT(listen(listener_, 16) == 0);
   setenv("PAYONCE_SOCKET", path.c_str(), 1);
+  setenv("PAYONCE_TIMEOUT_MS", "30000", 1);
   threads_.emplace_back([this] {
     for (int fd = accept(listener_, nullptr, nullptr); fd >= 0; fd = accept(listener_, nullptr, nullptr)) {
       const std::lock_guard lock(mutex_);
@@ -59,6 +60,7 @@ FakeInstance::FakeInstance() {
 
 FakeInstance::~FakeInstance() {
   unsetenv("PAYONCE_SOCKET");
+  unsetenv("PAYONCE_TIMEOUT_MS");
   shutdown(listener_, SHUT_RDWR);
   threads_[0].join();  // none is added any more
   for (const int fd : open_) shutdown(fd, SHUT_RDWR);

@@ -16,7 +16,7 @@ namespace payonce::mcp {
 
 class FakeInstance {
  public:
-  FakeInstance();  // and PAYONCE_SOCKET names it
+  FakeInstance();  // and PAYONCE_SOCKET names it; PAYONCE_TIMEOUT_MS lets it take its time on a busy machine
   ~FakeInstance();
 
   size_t entries();

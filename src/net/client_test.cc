@@ -261,12 +261,12 @@ TEST_F(ClientTest, ThePoolKeepsNoMoreThanItsLimit) {
 }
 
 TEST_F(ClientTest, ARefusedConnectionWasNotSent) {
-  Origin origin;
-  {
-    ScriptedServer server([](Socket&, int) {});
-    origin = server.origin();
-  }
-  const auto sink = fetch(origin);
+  // Bound, and nobody listens: no other test can have that port meanwhile.
+  boost::asio::io_context context;
+  boost::asio::ip::tcp::acceptor silent(context);
+  silent.open(boost::asio::ip::tcp::v4());
+  silent.bind({boost::asio::ip::make_address("127.0.0.1"), 0});
+  const auto sink = fetch({.host = "127.0.0.1", .port = silent.local_endpoint().port()});
   EXPECT_EQ(sink->error.code, base::Code::kUnavailable);
   EXPECT_NE(sink->error.message.find("refused"), std::string::npos) << sink->error.message;
   EXPECT_FALSE(sink->sent);
@@ -343,14 +343,14 @@ TEST_F(ClientTest, PauseStopsTheUpstreamAndResumeGoesOn) {
     all_written = true;
     ScriptedServer::await_close(socket);
   });
-  const auto sink = send(server.origin(), "GET", "", {.idle_ms = 500});
+  const auto sink = send(server.origin(), "GET", "", {.idle_ms = 1500});
   sink->when_data = [&] {
     sink->when_data = [] {};
     call->pause();
   };
   run_until([&] { return !sink->pieces.empty(); });
   // Longer than idle_ms: the clock does not run against an upstream that we do not read from.
-  loop.context().run_for(std::chrono::milliseconds(800));
+  loop.context().run_for(std::chrono::milliseconds(2000));
   EXPECT_EQ(sink->pieces.size(), 1u);
   EXPECT_FALSE(sink->over());
   EXPECT_FALSE(all_written);

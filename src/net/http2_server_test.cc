@@ -157,8 +157,8 @@ TEST(Http2Server, ManyLargeBodiesWaitForEachOther) {
 
 TEST(Http2Server, ASlowBodyIs408AndAnIdleConnectionEndsWithGoaway) {
   Server::Options options;
-  options.limits.body_timeout_ms = 60;
-  options.limits.idle_timeout_ms = 60;
+  options.limits.body_timeout_ms = 1000;
+  options.limits.idle_timeout_ms = 1000;
   options.limits.max_body_bytes = 200'000;
   TestServer server([&](const std::shared_ptr<Exchange>& exchange) { echo(exchange); }, options);
   Http2TestClient client(server.port());

@@ -61,8 +61,8 @@ void add_mcp(CLI::App& app, int& status) {
   command->footer(
       "The instance is that of $PAYONCE_SOCKET or $PAYONCE_URL (default http://127.0.0.1:4141), the entries are "
       "those of\n"
-      "$PAYONCE_API_KEY. Without an instance everything passes through. Kept are the results of tools that their "
-      "server\n"
+      "$PAYONCE_API_KEY. A lookup that takes more than $PAYONCE_TIMEOUT_MS milliseconds (default 50) is a miss.\n"
+      "Without an instance everything passes through. Kept are the results of tools that their server\n"
       "calls read-only and either closed-world or idempotent; a file or directory among the arguments that changes "
       "makes\n"
       "its results void, a tool that writes those of the whole workspace. docs/agents/mcp.md says the rest.\n"

@@ -116,7 +116,7 @@ class ForgeTest(unittest.TestCase):
 
     def start(self, question: str, **more: str) -> subprocess.Popen[str]:
         env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.folder),
-               "TERM": "dumb", "OPENAI_URL": self.model.url, "OPENAI_API_KEY": "sk-model",
+               "PAYONCE_TIMEOUT_MS": "30000", "TERM": "dumb", "OPENAI_URL": self.model.url, "OPENAI_API_KEY": "sk-model",
                "ANTHROPIC_URL": self.model.url, "ANTHROPIC_API_KEY": "sk-model", "FORGE_TRACKER": "false", **more}
         return subprocess.Popen([FORGE, "-p", question], cwd=self.repo, env=env, text=True, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)

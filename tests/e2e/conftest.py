@@ -2,15 +2,23 @@
 
 import pathlib
 import sys
+import time
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness import Gateway, model_file  # noqa: E402
+from harness import Gateway, eventually, model_file  # noqa: E402
 from upstream import Upstream  # noqa: E402
 
 MODEL_READY_LIMIT_S = 120
+DAY_S = 24 * 3600
+
+
+@pytest.fixture
+def one_day():
+    """For what is summed up by day (UTC): a test that would run over midnight waits for it."""
+    eventually(lambda: time.time() % DAY_S < DAY_S - 60, 120, "the next day")
 
 
 @pytest.fixture

@@ -264,6 +264,7 @@ def test_one_computes_while_the_others_wait(connect, gateway):
         assert {other.result()["value"] for other in others} == {"once"}
 
 
+@pytest.mark.usefixtures("one_day")
 def test_stats_metrics_and_the_cache_command_know_the_entries(connect, gateway):
     call = connect()
     put(call, 1, commit={"usage": {"input_tokens": 100, "output_tokens": 20, "cost_usd": 0.5}}, **plan())

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from harness import chat_body, eventually, free_port, is_hit, run_cli, write_config
+from harness import chat_body, eventually, free_port, is_hit, run_cli, wait_stored, write_config
 
 COMMANDS = [[], ["serve"], ["up"], ["engine"], ["cache"], ["cache", "ls"], ["cache", "get"], ["cache", "purge"],
             ["cache", "stats"], ["cache", "why"], ["audit"], ["key"], ["lint"], ["mcp"]]
@@ -169,6 +169,7 @@ def filled(gateway, upstream):
     for name, model, version in (("a", "m1", "kb=1"), ("a", "m2", "kb=1, tools=v3"), ("b", "m1", "kb=2"),
                                  ("b", "m2", "tools=v3")):
         gateway.chat(chat_body(model=model), Authorization=f"Bearer sk-{name}", X_Payonce_Version=version)
+    wait_stored(gateway, 4)
     return gateway
 
 
@@ -229,7 +230,7 @@ def test_what_was_purged_stays_away_after_a_restart(filled):
     eventually(lambda: filled.stats()["layers"]["exact"]["disk_entries"] == 4, what="all are on disk")
     assert cache(filled, "purge", "--model", "m1")["removed"] == 2
     filled.kill()
-    filled.start()
+    filled.start(scanned=True)
     assert len(entries(filled)) == 2
     for name, version in (("a", "kb=1"), ("b", "kb=2")):
         assert not is_hit(filled.chat(chat_body(model="m1"), Authorization=f"Bearer sk-{name}",
@@ -238,7 +239,7 @@ def test_what_was_purged_stays_away_after_a_restart(filled):
 
 def test_entries_of_a_run_before_are_listed_too(filled):
     assert filled.stop() == 0
-    filled.start()
+    filled.start(scanned=True)
     assert len(entries(filled)) == 4
     assert cache(filled, "purge", "--model", "m2")["removed"] == 2
 
@@ -262,6 +263,7 @@ def test_without_the_token_nothing_of_others_is_seen(filled, tmp_path):
 def test_the_token_may_be_set(make_gateway, upstream, tmp_path):
     gateway = make_gateway("--upstream", upstream.url, env={"PAYONCE_ADMIN_TOKEN": "admin-1"})
     gateway.chat(Authorization="Bearer sk-a")
+    wait_stored(gateway, 1)
     ended = run_cli("cache", "ls", "--json", "--url", gateway.root, "--token", "admin-1", home=tmp_path)
     assert len(json.loads(ended.stdout)["entries"]) == 1
 

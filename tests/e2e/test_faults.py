@@ -1,13 +1,13 @@
 """When the upstream, the network or the client fails: nothing that is not whole is stored, and everybody is told."""
 
 import concurrent.futures
-import time
+import json
 
 import httpx
 import pytest
 
 from answers import text_of
-from harness import (CacheStatus, chat_body, eventually, is_hit, messages_body, responses_body, sse_events,
+from harness import (CacheStatus, chat_body, eventually, is_hit, messages_body, raw_post, responses_body, sse_events,
                      write_config)
 from upstream import Hold, Upstream
 
@@ -132,17 +132,17 @@ def test_a_client_that_leaves_ends_the_call_upstream(gateway, upstream):
         chunks = answer.iter_raw()  # kept: httpx hangs up when it is dropped
         next(chunks)
         hold.wait_reached()
-    assert upstream.requests[0].disconnected.wait(10), "the upstream still thinks that somebody listens"
+    assert upstream.requests[0].disconnected.wait(60), "the upstream still thinks that somebody listens"
     assert_nothing_was_kept(gateway, upstream, STREAM)
 
 
 def test_a_client_that_leaves_before_the_head_ends_the_call_too(gateway, upstream):
     hold = Hold()
     upstream.fail(hold=hold)
-    with pytest.raises(httpx.ReadTimeout):
-        gateway.client.post("/v1/chat/completions", json=chat_body(), timeout=1.5)
-    hold.wait_reached()
-    assert upstream.requests[0].disconnected.wait(10)
+    with gateway.connect() as connection:
+        connection.send(raw_post("/v1/chat/completions", json.dumps(chat_body()).encode()))
+        hold.wait_reached()
+    assert upstream.requests[0].disconnected.wait(60)
     assert_nothing_was_kept(gateway, upstream, chat_body())
 
 
@@ -290,9 +290,8 @@ def test_an_upstream_that_never_answers_is_given_up(make_gateway, upstream, tmp_
                           'first_byte_timeout = "1s"\nidle_timeout = "1s"\n')
     gateway = make_gateway("--config", config)
     upstream.fail(hold=Hold())
-    started = time.monotonic()
-    assert gateway.chat().status_code == 504
-    assert time.monotonic() - started < 10
+    answer = gateway.chat()
+    assert answer.status_code == 504 and "within 1000 ms" in answer.json()["error"]["message"], answer.text
     upstream.fail(after=2, cut="hang")
     _, came, whole = ask(gateway, STREAM)
     assert came and told(came) and (b"error" in came or not whole)

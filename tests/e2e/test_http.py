@@ -163,7 +163,7 @@ def test_sigterm_lets_a_stream_finish(gateway, upstream):
         hold.release()
         came += b"".join(parts)
     assert sse_events(came)[-1] == (None, "[DONE]")
-    assert gateway.process.wait(20) == 0
+    assert gateway.process.wait(60) == 0
 
 
 def refuses_connections(gateway):
@@ -183,18 +183,19 @@ def test_what_came_while_draining_is_there_after_the_restart(gateway, upstream):
         gateway.signal(SIGTERM)
         hold.release()
         answer = asked.result(timeout=30)
-    assert gateway.process.wait(20) == 0
-    gateway.start()
+    assert gateway.process.wait(60) == 0
+    gateway.start(scanned=True)
     again = gateway.chat()
     assert is_hit(again) and again.content == answer.content
 
 
-def test_idle_connections_do_not_delay_the_end(gateway):
+def test_idle_connections_do_not_delay_the_end(make_gateway, upstream):
+    gateway = make_gateway("--upstream", upstream.url, "--drain-timeout", "300s")
     with gateway.connect() as fresh, gateway.connect() as used:
         fresh.send(b"")
         used.send(raw_post(CHAT, BODY)).read_answer()
         gateway.signal(SIGTERM)
-        assert gateway.process.wait(10) == 0
+        assert gateway.process.wait(60) == 0
 
 
 @pytest.mark.parametrize("sent", [raw_post(CHAT, BODY)[:30], raw_post(CHAT, BODY)[:-5]], ids=["head", "body"])
@@ -204,7 +205,7 @@ def test_half_sent_requests_delay_the_end_by_the_drain_timeout_at_most(make_gate
         connection.send(sent)
         gateway.chat()
         gateway.signal(SIGTERM)
-        assert gateway.process.wait(10) == 0
+        assert gateway.process.wait(25) == 0  # by default it would be 30 s
 
 
 def test_sighup_takes_a_new_configuration_and_keeps_the_entries(make_gateway, upstream, tmp_path):

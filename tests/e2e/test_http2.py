@@ -104,7 +104,7 @@ def test_a_reset_stream_ends_its_call_and_no_other(gateway, upstream):
         hold.wait_reached()
         connection.h2.reset_stream(reset, h2.errors.ErrorCodes.CANCEL)
         connection.flush()
-        assert upstream.requests[0].disconnected.wait(10), "a reset stream went unnoticed"
+        assert upstream.requests[0].disconnected.wait(60), "a reset stream went unnoticed"
         connection.wait_for(h2.events.StreamEnded, connection.post(chat_body("other")))
     assert upstream.count == 2 and gateway.entries() == 1
 

@@ -64,7 +64,7 @@ def where(gateway, engines, messages):
 
 
 def wait_blocks(gateway, title, engine):
-    eventually(lambda: told(gateway, title)["blocks"] == len(engine.known), 10, f"{title} told of its blocks")
+    eventually(lambda: told(gateway, title)["blocks"] == len(engine.known), what=f"{title} told of its blocks")
 
 
 @pytest.mark.parametrize("holder", [0, 1])

@@ -210,8 +210,9 @@ def test_an_upstream_without_marks_gets_none(make_gateway, upstream):
     assert all("cache_control" not in request.body.decode() for request in upstream.requests)
 
 
-def test_a_fan_out_waits_for_its_first_write(safe, upstream):
+def test_a_fan_out_waits_for_its_first_write(make_gateway, upstream):
     """Five requests with one prefix and five questions: four go when the first one's answer has begun."""
+    safe = make_gateway("--upstream", upstream.url, "--layers", "prefix", "--prefix-hold", "60s")
     hold = Hold()
     upstream.fail(hold=hold)
     bodies = [messages_body(1, stream=True) for _ in range(5)]

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from harness import chat_body, eventually, run_cli, write_config
+from test_prefix import as_admin
 from upstream import Hold
 
 KEY = {"Authorization": "Bearer sk-very-secret"}
@@ -23,7 +24,7 @@ def make_recording(make_gateway, upstream, tmp_path):
 def rows(tmp_path, count, file="calls.jsonl"):
     """All rows, once there are so many."""
     path = tmp_path / file
-    eventually(lambda: path.exists() and path.read_bytes().count(b"\n") >= count, 10, f"{count} rows")
+    eventually(lambda: path.exists() and path.read_bytes().count(b"\n") >= count, what=f"{count} rows")
     text = path.read_bytes()
     assert text.endswith(b"\n")
     found = [json.loads(line) for line in text.splitlines()]
@@ -53,7 +54,7 @@ def test_each_answered_request_is_a_row(make_recording, upstream, tmp_path):
     text = (tmp_path / "calls.jsonl").read_text()
     assert "secret" not in text and "sk-query" not in text
     assert stat.S_IMODE((tmp_path / "calls.jsonl").stat().st_mode) == 0o600
-    assert gateway.metric("payonce_record_rows_total", outcome="written") == 4
+    eventually(lambda: gateway.metric("payonce_record_rows_total", outcome="written") == 4, what="counted")
     assert gateway.metric("payonce_record_rows_total", outcome="dropped") == 0
 
 
@@ -150,6 +151,7 @@ def test_a_running_instance_is_asked_for_its_findings(make_recording, tmp_path):
         system = f"Current time: 2026-03-03T14:0{minute}:09Z. {rules}"
         gateway.chat(chat_body(messages=[{"role": "system", "content": system}, {"role": "user", "content": "Hi"}]),
                      **KEY)
+    eventually(lambda: as_admin(gateway, "/payonce/v1/breakers")["requests"] == 4, what="all were looked at")
     ended = run_cli("lint", "--live", gateway.root, "--json", home=gateway.folder)
     live = json.loads(ended.stdout)
     rows(tmp_path, 4)

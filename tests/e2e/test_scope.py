@@ -169,6 +169,7 @@ def test_a_key_over_its_rate_waits_and_others_do_not(keyed, upstream):
     assert upstream.count == 3
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_key_over_its_budget_is_refused(make_gateway, upstream, tmp_path):
     config = write_config(tmp_path / "budget.toml", "\n".join([
         "[upstreams.main]", f'base_url = "{upstream.url}"', '[prices."m"]', "input = 1000.0", "output = 1000.0",

@@ -137,7 +137,7 @@ def test_purged_answers_are_gone_and_questions_survive_a_restart(start):
     gateway.chat(chat_body(CAPITAL))
     eventually(lambda: CAPITAL.encode() in (pathlib.Path(gateway.data) / "questions.log").read_bytes())
     assert gateway.stop() == 0
-    gateway.start()
+    gateway.start(scanned=True)
     assert layer_of(gateway.chat(chat_body(REWORDED))) == "semantic"
     assert gateway.post("/payonce/v1/cache/purge", {"model": "m"}).json()["removed"] == 1
     eventually(lambda: CAPITAL.encode() not in (pathlib.Path(gateway.data) / "questions.log").read_bytes())

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from answers import Worded, answer as answer_of, text_of
-from harness import CacheStatus, RawConnection, chat_body, eventually, messages_body, raw_post, sse_events
+from harness import (CacheStatus, RawConnection, chat_body, eventually, messages_body, raw_post, sse_events,
+                     wait_stored)
 from upstream import Hold
 
 CALLERS = 20
@@ -90,6 +91,7 @@ def test_the_followers_finish_when_the_leader_leaves(gateway, upstream, stream):
     assert upstream.count == 1 and not upstream.requests[0].disconnected.is_set()
     assert len({answer.content for answer in answers}) == 1
     assert text_of(1)[:8] in answers[0].text
+    wait_stored(gateway, 1)
     assert CacheStatus(gateway.chat(body)).hit
 
 
@@ -109,7 +111,7 @@ def test_when_all_leave_the_call_upstream_ends(gateway, upstream):
             leaving.send(asking(chat_body()))
         eventually(lambda: collapsed(gateway) == 2, what="two joined")
         hold.wait_reached()
-    assert upstream.requests[0].disconnected.wait(10)
+    assert upstream.requests[0].disconnected.wait(60)
     assert upstream.count == 1
     assert gateway.chat().json()["id"] == "chatcmpl-up2"
 
@@ -139,7 +141,7 @@ def test_a_slow_reader_holds_nobody_up(gateway, upstream):
             quick = pool.submit(gateway.chat, STREAM)
             eventually(lambda: collapsed(gateway) == 1, what="the second joined")
             hold.release()
-            answer = quick.result(timeout=15)
+            answer = quick.result(timeout=60)
         assert answer.content == b"".join(chunks)
     assert upstream.count == 1
 

@@ -11,6 +11,7 @@ import threading
 import time
 
 import answers
+from harness import free_port
 
 
 class Hold:
@@ -126,8 +127,8 @@ class Upstream:
     # ---- life ------------------------------------------------------------------------------------
 
     def start(self):
+        self.port = self.port or free_port()
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
-        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
         return self
 

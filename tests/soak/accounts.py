@@ -7,7 +7,7 @@ from typing import Any
 from harness import Gateway
 from world import World
 
-SETTLE_S = 20  # until calls that nobody waits for (those asked again for a label) are over
+SETTLE_S = 20  # at least, until calls that nobody waits for (those asked again for a label) are over
 AGENT_KINDS = ("plan", "tool_result", "subagent")
 
 
@@ -57,7 +57,7 @@ class Accounts:
 
     def _settled(self) -> dict[str, Any]:
         """The stats when nothing is under way any more; what stays is a leak."""
-        deadline = time.monotonic() + SETTLE_S
+        deadline = time.monotonic() + max(SETTLE_S, self._world.patience_s)
         while True:
             stats: dict[str, Any] = self._gateway.stats()
             left = {

@@ -230,12 +230,14 @@ class Director:
         length_s = self._draw.uniform(0.2, 1.2)
         began = time.monotonic()
         with self._world.lock:
-            self._world.outages.append((began, began + length_s + 12))
+            self._world.outages.append((began, float("inf")))
         for upstream in self._upstreams:
             upstream.stop()
         time.sleep(length_s)
         for upstream in self._upstreams:
             upstream.start()
+        with self._world.lock:
+            self._world.outages[-1] = (began, time.monotonic() + 12)
 
     def quiet(self) -> None:
         """Nobody asks: what the process counted is what the clients counted, and nothing is left open."""

@@ -55,13 +55,14 @@ typedef struct payonce_options {
                          the URL's port where there is one, else HTTP. "" : HTTP */
   const char*
       credential; /* whose entries they are; NULL: $PAYONCE_API_KEY; "": nobody's, shared by all without one */
-  int lookup_ms;  /* bound of a lookup, beside the "wait" of its body; default 50 */
+  int lookup_ms;  /* bound of a lookup, beside the "wait" of its body; 0: $PAYONCE_TIMEOUT_MS, else 50 */
   int call_ms;    /* bound of every other call; default 1000 */
   int retry_ms;   /* how long nothing is tried after a refused connection; default 1000 */
 } payonce_options;
 
 /* Opens no connection yet. NULL `options`: all from the environment. Returns NULL only when memory is out. A setting
- * that is wrong (an address that is not loopback) makes every call PAYONCE_UNAVAILABLE, and its error says so. */
+ * that is wrong (an address that is not loopback, a $PAYONCE_TIMEOUT_MS that is no positive number) makes every call
+ * PAYONCE_UNAVAILABLE, and its error says so. */
 PAYONCE_API payonce_client* payonce_open(const payonce_options* options);
 PAYONCE_API void payonce_close(payonce_client* client);
 

@@ -12,7 +12,6 @@
 
 enum {
   kSlots = 8, /* more calls at once open connections that are closed after one call */
-  kLookupMs = 50,
   kCallMs = 1000,
   kRetryMs = 1000,
   kMaxWaitMs = 60000,   /* as the instance bounds a lookup's "wait" */
@@ -27,7 +26,7 @@ typedef struct {
 
 struct payonce_client {
   pc_where where;
-  int64_t lookup_ms, call_ms, retry_ms;
+  int64_t call_ms, retry_ms;
   int64_t retry_at_ms; /* atomic: nothing is tried before */
   int late_in_a_row;   /* atomic */
   slot slots[kSlots];
@@ -44,7 +43,6 @@ payonce_client* payonce_open(const payonce_options* options) {
     free(client);
     return NULL;
   }
-  client->lookup_ms = or_default(options->lookup_ms, kLookupMs);
   client->call_ms = or_default(options->call_ms, kCallMs);
   client->retry_ms = or_default(options->retry_ms, kRetryMs);
   for (int i = 0; i < kSlots; i++) client->slots[i].connection.fd = -1;
@@ -146,7 +144,7 @@ static int64_t wait_ms(const char* request_json) {
 }
 
 payonce_result* payonce_lookup(payonce_client* client, const char* request_json) {
-  const int64_t bound = client == NULL ? 0 : client->lookup_ms + wait_ms(request_json);
+  const int64_t bound = client == NULL ? 0 : client->where.lookup_ms + wait_ms(request_json);
   return make_call(client, 'L', "/payonce/v1/lookup", request_json, bound);
 }
 

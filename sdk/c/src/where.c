@@ -1,6 +1,7 @@
 #include "where.h"
 
 #include <arpa/inet.h>
+#include <float.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include "buffer.h"
 
+enum { kLookupMs = 50, kLongestMs = 86400000 };
 static const char kDefaultUrl[] = "http://127.0.0.1:4141";
 
 /* The option, else the variable, else NULL. */
@@ -110,6 +112,32 @@ static const char* find_credential(const payonce_options* options, pc_where* out
   return NULL;
 }
 
+/* Digits, with a fraction or without, as all clients of Payonce read it (strtod's point is the locale's); else 0. */
+static double read_decimal(const char* text) {
+  double value = 0, place = 1;
+  const char* at = text;
+  for (; *at >= '0' && *at <= '9'; at++) value = value * 10 + (*at - '0');
+  if (at == text) return 0;
+  if (*at == '.') {
+    const char* fraction = ++at;
+    for (; *at >= '0' && *at <= '9'; at++) value += (*at - '0') * (place /= 10);
+    if (at == fraction) return 0;
+  }
+  return *at == '\0' ? value : 0;
+}
+
+/* An option that is not above 0 is none. */
+static const char* find_lookup_ms(const payonce_options* options, pc_where* out) {
+  out->lookup_ms = options->lookup_ms > 0 ? options->lookup_ms : kLookupMs;
+  const char* told = options->lookup_ms > 0 ? NULL : setting(NULL, "PAYONCE_TIMEOUT_MS");
+  if (told == NULL) return NULL;
+  const double ms = read_decimal(told);
+  if (!(ms > 0 && ms <= DBL_MAX)) return "PAYONCE_TIMEOUT_MS is no positive number of milliseconds, such as 200";
+  out->lookup_ms = ms < kLongestMs ? (int64_t)ms : kLongestMs;
+  if ((double)out->lookup_ms < ms && out->lookup_ms < kLongestMs) out->lookup_ms++; /* never 0 */
+  return NULL;
+}
+
 int pc_find_where(const payonce_options* options, pc_where* out) {
   memset(out, 0, sizeof *out);
   int memory_is_out = 0;
@@ -120,6 +148,8 @@ int pc_find_where(const payonce_options* options, pc_where* out) {
   if (out->wrong == NULL && !out->socket_is_named) out->wrong = url_is_wrong;
   const char* credential_is_wrong = find_credential(options, out, &memory_is_out);
   if (out->wrong == NULL) out->wrong = credential_is_wrong;
+  const char* bound_is_wrong = find_lookup_ms(options, out);
+  if (out->wrong == NULL) out->wrong = bound_is_wrong;
   return memory_is_out ? -1 : 0;
 }
 

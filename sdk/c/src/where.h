@@ -1,8 +1,10 @@
-/* Where the instance is: from options and environment.  Threads: reading any, once it is made. */
+/* Where the instance is, and how long a lookup may take: from options and environment.
+ * Threads: reading any, once it is made. */
 #ifndef PAYONCE_WHERE_H
 #define PAYONCE_WHERE_H
 
 #include <netinet/in.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -15,6 +17,7 @@ typedef struct {
   socklen_t http_size;
   char host[64];     /* of the Host header: "127.0.0.1:4141" */
   char* credential;  /* NULL: nobody's */
+  int64_t lookup_ms; /* bound of a lookup */
   const char* wrong; /* what is wrong with the settings; NULL: nothing */
 } pc_where;
 

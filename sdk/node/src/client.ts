@@ -19,7 +19,7 @@ import type {
   RunCommit,
   Stats,
 } from "./types.js";
-import { type Place, place, socketOf } from "./where.js";
+import { lookupTimeoutMs, type Place, place, socketOf } from "./where.js";
 
 export interface ClientOptions {
   /** Default: PAYONCE_URL, else http://127.0.0.1:4141. */
@@ -28,7 +28,7 @@ export interface ClientOptions {
   socket?: string;
   /** Whose entries these are. Default: PAYONCE_API_KEY. */
   credential?: string;
-  /** A lookup that takes longer is a miss. Default 50. */
+  /** A lookup that takes longer is a miss. Default: PAYONCE_TIMEOUT_MS, else 50. */
   lookupTimeoutMs?: number;
   /** Of the other calls. Default 1000. */
   timeoutMs?: number;
@@ -60,14 +60,17 @@ export class Client {
   readonly #options: ClientOptions;
   readonly #place: Place;
   readonly #credential: string | undefined;
+  readonly #lookupTimeoutMs: number;
   #transport: Transport | undefined;
   #pausedUntil = 0;
   #slow = 0;
 
+  /** Throws when PAYONCE_URL or PAYONCE_TIMEOUT_MS is wrong and no option stands for it. */
   constructor(options: ClientOptions = {}) {
     this.#options = options;
     this.#place = place(options.url, options.socket);
     this.#credential = (options.credential ?? process.env.PAYONCE_API_KEY) || undefined;
+    this.#lookupTimeoutMs = options.lookupTimeoutMs ?? lookupTimeoutMs();
   }
 
   /** A hit with its value, a miss or stale with a ticket for commit. */
@@ -75,7 +78,7 @@ export class Client {
     const asked = { ...request };
     const run = currentRun()?.id;
     if (run !== undefined) asked.run ??= run;
-    const patience = (this.#options.lookupTimeoutMs ?? 50) + (request.wait ?? 0) * 1000;
+    const patience = this.#lookupTimeoutMs + (request.wait ?? 0) * 1000;
     try {
       const answer = await this.#call("lookup", asked, patience, request.wait !== undefined);
       return answer as Lookup<Value>;

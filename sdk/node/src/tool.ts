@@ -20,7 +20,7 @@ export interface ToolOptions<Arguments extends unknown[]> {
 }
 
 let shared: Client | undefined;
-/** The client that PAYONCE_URL, PAYONCE_SOCKET and PAYONCE_API_KEY describe. */
+/** The client that PAYONCE_URL, PAYONCE_SOCKET, PAYONCE_API_KEY and PAYONCE_TIMEOUT_MS describe. */
 export function defaultClient(): Client {
   shared ??= new Client();
   return shared;

@@ -14,6 +14,8 @@ export interface ErrorBody {
   error?: { type?: string; message?: string; status?: number };
 }
 
+const LONGEST_MS = 2 ** 31 - 1; // a timer that was set for longer ends at once
+
 /** A caller who waits for one answer. An answer that comes too late goes to `onLate`. */
 export class Waiting {
   readonly promise: Promise<unknown>;
@@ -32,7 +34,7 @@ export class Waiting {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#timer = setTimeout(() => this.#expire(timeoutMs), timeoutMs);
+    this.#timer = setTimeout(() => this.#expire(timeoutMs), Math.min(timeoutMs, LONGEST_MS));
   }
 
   get isWaiting(): boolean {

@@ -29,7 +29,7 @@ const unique = (): LookupRequest => {
 
 function suite(name: string, more: () => ClientOptions): void {
   const client = (who = "ann") =>
-    new Client({ credential: `sk-${who}-${name}`, strict: true, lookupTimeoutMs: 2000, ...more() });
+    new Client({ credential: `sk-${who}-${name}`, strict: true, lookupTimeoutMs: 30_000, ...more() });
 
   test("miss, commit, hit: the value as it was, with where it is from", async () => {
     const ann = client();

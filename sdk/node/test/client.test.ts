@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import * as http from "node:http";
 import { createServer } from "node:net";
 import { after, test } from "node:test";
-import { Client, type PayonceError } from "payonce";
+import { Client, type ClientOptions, type PayonceError } from "payonce";
 import { ScriptedInstance, say, until } from "./scripted-instance.js";
 
 const LOOKUP = { kind: "tool_result", parts: { tool: "read" } } as const;
@@ -20,7 +20,7 @@ test("answers go to their callers in the order of the requests, over one connect
     const { parts } = JSON.parse(frame.body);
     say(connection, "L", { status: "miss", ticket: `t-${parts.n}`, key: "k", reason: "cold" });
   });
-  const client = new Client({ socket: instance.path, credential: "sk-a", strict: true, lookupTimeoutMs: 5000 });
+  const client = new Client({ socket: instance.path, credential: "sk-a", strict: true, lookupTimeoutMs: 30_000 });
   const numbers = Array.from({ length: 200 }, (_, n) => n);
   const found = await Promise.all(numbers.map((n) => client.lookup({ kind: "tool_result", parts: { n } })));
   assert.deepEqual(
@@ -70,7 +70,7 @@ test("an instance that comes back is used again after a while", async () => {
   const client = new Client({ socket: "/nonexistent/payonce.sock", retryAfterMs: 0 });
   assert.equal((await client.lookup(LOOKUP)).status, "miss");
   const instance = await scripted((_, connection) => say(connection, "L", { status: "hit", value: 1 }));
-  const other = new Client({ socket: instance.path, retryAfterMs: 0, lookupTimeoutMs: 5000 });
+  const other = new Client({ socket: instance.path, retryAfterMs: 0, lookupTimeoutMs: 30_000 });
   assert.equal((await other.lookup(LOOKUP)).status, "hit");
   await instance.stop();
   assert.equal((await other.lookup(LOOKUP)).status, "miss");
@@ -97,10 +97,61 @@ test("a lookup over 50 ms is a miss, and its ticket is given back", async () => 
   assert.equal(instance.frames.at(-1)?.body, '{"ticket":"t-late"}');
 });
 
+// What the constructor reads, as long as this one client is made.
+function told(bound: string | undefined, options: ClientOptions = {}): Client {
+  const before = process.env.PAYONCE_TIMEOUT_MS;
+  if (bound === undefined) delete process.env.PAYONCE_TIMEOUT_MS;
+  else process.env.PAYONCE_TIMEOUT_MS = bound;
+  try {
+    return new Client(options);
+  } finally {
+    if (before === undefined) delete process.env.PAYONCE_TIMEOUT_MS;
+    else process.env.PAYONCE_TIMEOUT_MS = before;
+  }
+}
+
+test("PAYONCE_TIMEOUT_MS is the bound of a lookup, unless the option is", async () => {
+  const instance = await scripted(() => {}); // never answers
+  for (const [bound, lookupTimeoutMs, within] of [
+    [undefined, undefined, "50"],
+    ["", undefined, "50"],
+    ["120", undefined, "120"],
+    ["007", undefined, "7"],
+    ["12.5", undefined, "12.5"],
+    ["30000", 9, "9"],
+    ["soon", 9, "9"],
+  ] as const) {
+    const options = lookupTimeoutMs === undefined ? {} : { lookupTimeoutMs };
+    const client = told(bound, { socket: instance.path, strict: true, ...options });
+    const begun = performance.now();
+    const message = `lookup: no answer within ${within} ms`;
+    await assert.rejects(client.lookup(LOOKUP), { type: "timeout", message });
+    assert.ok(performance.now() - begun >= Number(within) - 5);
+  }
+});
+
+test("a PAYONCE_TIMEOUT_MS that is no positive number is told where the client is made", () => {
+  const wrong = "soon|0|0.0|-5|+5|nan|NaN|inf|Infinity|1e3|0x10|1_000| 50|50 |5.|.5|.|5.5.5|50ms|\u0665";
+  for (const bound of [...wrong.split("|"), "9".repeat(400)]) {
+    const message = `PAYONCE_TIMEOUT_MS is '${bound}', no positive number of milliseconds, such as 200`;
+    assert.throws(() => told(bound), { name: "TypeError", message });
+  }
+});
+
+test("a bound beyond what a timer takes is no error", async () => {
+  const instance = await scripted((_, connection) => say(connection, "L", { status: "hit", value: 1 }));
+  const options = { socket: instance.path, strict: true };
+  const forEver = new Client({ ...options, lookupTimeoutMs: Number.POSITIVE_INFINITY });
+  for (const client of [told("9".repeat(300), options), forEver]) {
+    assert.equal((await client.lookup(LOOKUP)).status, "hit");
+  }
+});
+
 test("an instance that never answers is left alone after three lookups", async () => {
   const instance = await scripted(() => {});
   const client = new Client({ socket: instance.path, lookupTimeoutMs: 20 });
   for (let n = 0; n < 3; n++) await client.lookup(LOOKUP);
+  await until(() => instance.frames.length === 3, "all three have come");
   await client.lookup(LOOKUP);
   assert.equal(instance.frames.length, 3); // the fourth was not asked
 });
@@ -113,7 +164,7 @@ test("an error of the instance is told and does not end the connection", async (
     } else say(connection, "L", { status: "hit", value: [1] });
   });
   const onError = (error: PayonceError) => errors.push(error);
-  const client = new Client({ socket: instance.path, lookupTimeoutMs: 5000, onError });
+  const client = new Client({ socket: instance.path, lookupTimeoutMs: 30_000, onError });
   assert.deepEqual(await client.commit({ ticket: "t", value: 1 }), { status: "dropped", reason: "unknown_ticket" });
   assert.equal((await client.lookup(LOOKUP)).status, "hit");
   assert.deepEqual([errors[0]?.type, errors[0]?.status, errors.length], ["unknown_ticket", 404, 1]);
@@ -139,7 +190,7 @@ test("an answer in many pieces is put together", async () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
   });
-  const found = await new Client({ socket: instance.path, strict: true, lookupTimeoutMs: 2000 }).lookup(LOOKUP);
+  const found = await new Client({ socket: instance.path, strict: true, lookupTimeoutMs: 30_000 }).lookup(LOOKUP);
   assert.equal(found.status === "hit" && found.value, "ü".repeat(50_000));
 });
 
@@ -148,7 +199,7 @@ test("a lookup that waits has a connection of its own, so that others are not he
     if (frame.body.includes('"wait"')) await new Promise((resolve) => setTimeout(resolve, 200));
     say(connection, "L", { status: "hit", value: frame.body.includes('"wait"') });
   });
-  const client = new Client({ socket: instance.path, strict: true, lookupTimeoutMs: 5000 });
+  const client = new Client({ socket: instance.path, strict: true, lookupTimeoutMs: 30_000 });
   const slow = client.lookup({ ...LOOKUP, wait: 1 });
   const quick = await client.lookup(LOOKUP);
   assert.equal(quick.status === "hit" && quick.value, false);
@@ -166,7 +217,7 @@ test("HTTP: a kept connection that the instance has closed is replaced", async (
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   after(() => server.close());
   const { port } = server.address() as { port: number };
-  const client = new Client({ url: `http://127.0.0.1:${port}`, strict: true, lookupTimeoutMs: 2000 });
+  const client = new Client({ url: `http://127.0.0.1:${port}`, strict: true, lookupTimeoutMs: 30_000 });
   for (let n = 0; n < 5; n++) assert.equal((await client.lookup(LOOKUP)).status, "hit");
 });
 
@@ -183,7 +234,7 @@ test("an open connection keeps no process alive; a commit that is on its way doe
     say(connection, frame.verb, { status: frame.verb === "L" ? "hit" : "stored", value: 1 });
   });
   const script = `import { Client } from "payonce";
-    const client = new Client({ socket: ${JSON.stringify(instance.path)}, strict: true, lookupTimeoutMs: 5000 });
+    const client = new Client({ socket: ${JSON.stringify(instance.path)}, strict: true, lookupTimeoutMs: 30_000 });
     console.log((await client.lookup({ kind: "plan", parts: {} })).status);
     client.commit({ ticket: "t", value: 1 }).then((done) => console.log(done.status));`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
@@ -193,6 +244,6 @@ test("an open connection keeps no process alive; a commit that is on its way doe
   child.stdout.on("data", (part) => {
     out += part;
   });
-  const code = await new Promise((resolve) => child.on("exit", resolve));
+  const code = await new Promise((resolve) => child.on("close", resolve));
   assert.deepEqual([code, out], [0, "hit\nstored\n"]);
 });

@@ -14,13 +14,20 @@ export function binary(): string {
   return path;
 }
 
+/** None of the ports that the system gives to connections, so that it is still free when a program is started. */
 export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, "close");
-  return port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const probe = createServer().listen(port, "127.0.0.1");
+    try {
+      await once(probe, "listening");
+    } catch {
+      continue; // taken
+    }
+    probe.close();
+    await once(probe, "close");
+    return port;
+  }
 }
 
 /** The test's own environment without what would configure Payonce, and with all its files in `home`. */
@@ -47,12 +54,12 @@ export class Instance {
     };
     child.stdout.on("data", note);
     child.stderr.on("data", note);
-    const end = Date.now() + 20_000;
+    const end = Date.now() + 60_000;
     for (;;) {
       assert.equal(child.exitCode, null, `it ended at start:\n${this.#log}`);
       const ready = await fetch(`${this.url}/readyz`).catch(() => undefined);
       if (ready?.status === 200) return this;
-      assert.ok(Date.now() < end, `not ready after 20 s:\n${this.#log}`);
+      assert.ok(Date.now() < end, `not ready after 60 s:\n${this.#log}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -79,7 +86,7 @@ export class Instance {
   async stop(): Promise<void> {
     const child = this.#process;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
     child.kill("SIGTERM");
     await once(child, "exit");
     clearTimeout(timer);

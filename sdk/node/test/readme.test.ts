@@ -27,6 +27,7 @@ after(async () => {
 async function example(code: string): Promise<string> {
   const env = environment(instance.home, {
     PAYONCE_URL: instance.url,
+    PAYONCE_TIMEOUT_MS: "30000",
     OPENAI_BASE_URL: upstream.url,
     OPENAI_API_KEY: "sk-readme",
   });
@@ -53,7 +54,7 @@ for (const [number, code] of examples.entries()) {
     assert.ok(upstream.calls.length - before <= 1);
     let second = "";
     let paid = Number.POSITIVE_INFINITY;
-    // On a machine that is busy with other things, a lookup may take its 50 ms.
+    // On a machine that is busy with other things, a commit may take over its second.
     for (let n = 0; n < 5 && paid > 0; n++) {
       const paidBefore = upstream.calls.length;
       second = await example(code);

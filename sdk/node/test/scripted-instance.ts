@@ -50,7 +50,7 @@ export function say(connection: Socket, verb: string, body: unknown): void {
   connection.write(encode(verb, JSON.stringify(body)));
 }
 
-export async function until(check: () => boolean, what: string, timeoutMs = 5000): Promise<void> {
+export async function until(check: () => boolean, what: string, timeoutMs = 60_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (!check()) {
     if (performance.now() > end) throw new Error(`still not after ${timeoutMs} ms: ${what}`);

@@ -19,7 +19,7 @@ NOWHERE = "http://127.0.0.1:9"  # an upstream that nobody needs
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Iterator[None]:
     """No test sees this machine's instance, nor another test's client."""
-    for name in ("PAYONCE_URL", "PAYONCE_SOCKET", "PAYONCE_API_KEY", "PAYONCE_WORKSPACE"):
+    for name in ("PAYONCE_URL", "PAYONCE_SOCKET", "PAYONCE_API_KEY", "PAYONCE_TIMEOUT_MS", "PAYONCE_WORKSPACE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("PAYONCE_URL", NOWHERE)

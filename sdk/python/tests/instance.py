@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -13,7 +14,8 @@ from typing import Any
 
 import payonce
 
-READY_S = 30
+READY_S = 60
+END_S = 60
 SOURCES = str(pathlib.Path(__file__).parents[1] / "src")
 
 
@@ -23,9 +25,21 @@ def binary() -> str:
     return path
 
 
+_ports: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """As tests/e2e/harness.py: none that the system gives to connections, and held against other tests."""
+    for port in random.sample(range(10_000, 32_000), 100):
+        holder = socket.socket(socket.AF_UNIX)
+        try:
+            holder.bind(f"\0payonce-test-port-{port}")
+            with socket.create_server(("127.0.0.1", port)):
+                _ports.append(holder)
+                return port
+        except OSError:
+            holder.close()
+    raise AssertionError("100 ports were taken")
 
 
 def environment(home: pathlib.Path, **more: str) -> dict[str, str]:
@@ -74,13 +88,13 @@ class Instance:
                 time.sleep(0.02)
 
     def client(self, **options: Any) -> payonce.Client:
-        return payonce.Client(self.url, **{"socket": self.socket, "strict": True, "timeout": 2.0, **options})
+        return payonce.Client(self.url, **{"socket": self.socket, "strict": True, "timeout": 30.0, **options})
 
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(10)
+                self.process.wait(END_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(10)
+                self.process.wait(END_S)

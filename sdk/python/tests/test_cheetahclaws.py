@@ -68,7 +68,7 @@ class Agent:
         (home / "config.json").write_text(json.dumps(self.config))
         variables = {
             "PAYONCE_URL": self.instance_url,
-            "PAYONCE_TIMEOUT_MS": "2000",
+            "PAYONCE_TIMEOUT_MS": "30000",
             **self.variables,
             **variables,
         }
@@ -238,7 +238,7 @@ def test_a_killed_run_leaves_nothing(agent: Agent, model: Model, number: signal.
 
     model.plan = lambda turns: plan(turns)
     process = agent.start(QUESTION)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while model.calls < 3:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
@@ -277,7 +277,7 @@ def test_at_a_terminal_each_turn_is_a_run(agent: Agent, model: Model) -> None:
                 seen += os.read(ours, 65536)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         os.close(ours)
     assert agent.run()[0] == 0
 

@@ -14,8 +14,9 @@ README = pathlib.Path(__file__).parents[1] / "README.md"
 
 
 def test_the_examples_run(default: payonce.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("PAYONCE_URL", f"http://127.0.0.1:{default.address.port}"), ("OPENAI_API_KEY", "sk-1")):
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PAYONCE_URL", f"http://127.0.0.1:{default.address.port}")
+    monkeypatch.setenv("PAYONCE_TIMEOUT_MS", "30000")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
     monkeypatch.chdir(README.parent)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert len(blocks) == 4

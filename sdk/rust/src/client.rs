@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -21,6 +22,10 @@ use crate::verb::Verb;
 const MAX_IDLE: usize = 8;
 /// So many calls in a row that were not answered in time count as no server.
 const MAX_LATE: u32 = 3;
+/// Of a lookup, when nobody says otherwise.
+const LOOKUP_TIMEOUT: Duration = Duration::from_millis(50);
+/// A longer bound is as good as this one, and the clock can count so far.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest body of a credential; more is certainly a mistake.
 const MAX_KEY_BYTES: usize = 4096;
 
@@ -42,7 +47,7 @@ struct Inner {
 }
 
 impl Client {
-    /// As the environment says, see the [crate's](crate) page. Never fails: with an address that cannot be used, the
+    /// As the environment says, see the [crate's](crate) page. Never fails: with a variable that cannot be used, the
     /// client is off ([`Client::off_because`]).
     pub fn from_env() -> Self {
         Client::builder().build_or_off()
@@ -53,7 +58,8 @@ impl Client {
         Builder::from_env()
     }
 
-    /// Why this client does nothing: it was told an address that it cannot speak to. `None`: it is on.
+    /// Why this client does nothing: it was told an address that it cannot speak to, or a wrong credential or bound.
+    /// `None`: it is on.
     pub fn off_because(&self) -> Option<&str> {
         self.0.place.as_ref().err().map(String::as_str)
     }
@@ -126,7 +132,7 @@ impl fmt::Debug for Client {
 impl Inner {
     fn exchange(&self, verb: Verb, body: &[u8], within: Duration) -> Result<Vec<u8>> {
         let place = self.place.as_ref().map_err(|why| Error::Off(why.clone()))?;
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + within.min(LONGEST);
         if let Some(mut connection) = self.take_idle() {
             match connection.exchange(verb, body, deadline) {
                 // The server closed it, or began anew, since it was last used.
@@ -196,7 +202,7 @@ pub struct Builder {
     socket: Option<PathBuf>,
     url: String,
     key: Option<String>,
-    lookup_timeout: Duration,
+    lookup_timeout: std::result::Result<Duration, String>,
     timeout: Duration,
     retry_after: Duration,
 }
@@ -208,7 +214,7 @@ impl Builder {
             socket: std::env::var_os("PAYONCE_SOCKET").filter(|value| !value.is_empty()).map(PathBuf::from),
             url: text("PAYONCE_URL").unwrap_or_else(|| DEFAULT_URL.into()),
             key: text("PAYONCE_API_KEY"),
-            lookup_timeout: Duration::from_millis(50),
+            lookup_timeout: read_bound(std::env::var_os("PAYONCE_TIMEOUT_MS")),
             timeout: Duration::from_secs(1),
             retry_after: Duration::from_secs(1),
         }
@@ -233,9 +239,9 @@ impl Builder {
         self
     }
 
-    /// How long a lookup may take, connecting included. 50 ms if not set.
+    /// How long a lookup may take, connecting included. `PAYONCE_TIMEOUT_MS` if not set, else 50 ms.
     pub fn lookup_timeout(mut self, bound: Duration) -> Self {
-        self.lookup_timeout = bound;
+        self.lookup_timeout = Ok(bound);
         self
     }
 
@@ -251,7 +257,7 @@ impl Builder {
         self
     }
 
-    /// The client, or what is wrong with its address or credential.
+    /// The client, or what is wrong with its address, credential or bound.
     pub fn build(self) -> Result<Client> {
         match self.build_or_off() {
             client if client.off_because().is_none() => Ok(client),
@@ -259,16 +265,15 @@ impl Builder {
         }
     }
 
-    /// The client; off when its address or credential cannot be used.
+    /// The client; off when its address, credential or bound cannot be used.
     pub fn build_or_off(self) -> Client {
-        let place = match self.key.as_deref().map(check_key) {
-            Some(Err(wrong)) => Err(wrong),
-            _ => Place::new(self.socket, &self.url),
-        };
+        let key = self.key.as_deref().map_or(Ok(()), check_key);
+        let bound = self.lookup_timeout.clone();
+        let place = key.and(bound.map(drop)).and_then(|()| Place::new(self.socket, &self.url));
         Client(Arc::new(Inner {
             place,
             key: self.key,
-            lookup_timeout: self.lookup_timeout,
+            lookup_timeout: self.lookup_timeout.unwrap_or(LOOKUP_TIMEOUT),
             timeout: self.timeout,
             retry_after: self.retry_after,
             idle: Mutex::new(Vec::new()),
@@ -276,6 +281,23 @@ impl Builder {
             closed_until_ms: AtomicU64::new(0),
             late: AtomicU32::new(0),
         }))
+    }
+}
+
+/// Milliseconds: digits, with a fraction or without, as all clients of Payonce read them.
+fn read_bound(told: Option<OsString>) -> std::result::Result<Duration, String> {
+    let Some(told) = told.filter(|told| !told.is_empty()) else {
+        return Ok(LOOKUP_TIMEOUT);
+    };
+    let text = told.to_string_lossy();
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((&*text, "0"));
+    let is_decimal = is_digits(whole) && is_digits(fraction);
+    match text.parse::<f64>() {
+        Ok(ms) if is_decimal && ms > 0.0 && ms.is_finite() => {
+            Ok(Duration::from_secs_f64((ms / 1000.0).min(LONGEST.as_secs_f64())))
+        }
+        _ => Err(format!("PAYONCE_TIMEOUT_MS is '{text}', no positive number of milliseconds, such as 200")),
     }
 }
 
@@ -314,6 +336,36 @@ mod tests {
     #[test]
     fn a_credential_cannot_add_lines_to_a_head() {
         assert!(Client::builder().url(DEFAULT_URL).api_key("sk-1\r\nX-Other: 1").build().is_err());
+    }
+
+    #[test]
+    fn the_variable_is_the_bound_of_a_lookup() {
+        assert_eq!(read_bound(None), Ok(LOOKUP_TIMEOUT));
+        let ages = "9".repeat(300);
+        for (told, bound) in [
+            ("", LOOKUP_TIMEOUT),
+            ("1", Duration::from_millis(1)),
+            ("30000", Duration::from_secs(30)),
+            ("007", Duration::from_millis(7)),
+            ("12.5", Duration::from_micros(12_500)),
+            (ages.as_str(), LONGEST),
+        ] {
+            assert_eq!(read_bound(Some(told.into())), Ok(bound), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_positive_number_is_told() {
+        let endless = "9".repeat(400);
+        let wrong = "soon|0|0.0|-5|+5|nan|inf|1e3|0x10|1_000| 50|50 |5.|.5|.|5.5.5|50ms|\u{665}";
+        for told in wrong.split('|').chain([endless.as_str()]) {
+            let why = read_bound(Some(told.into())).unwrap_err();
+            assert!(why.starts_with(&format!("PAYONCE_TIMEOUT_MS is '{told}', no positive number")), "{why}");
+            let mut builder = Client::builder().url(DEFAULT_URL);
+            builder.lookup_timeout = Err(why.clone());
+            assert_eq!(builder.clone().build_or_off().off_because(), Some(why.as_str()));
+            assert!(builder.lookup_timeout(Duration::from_secs(1)).build().is_ok(), "{told}");
+        }
     }
 
     #[test]

@@ -28,7 +28,8 @@
 //! # It never stands in the way
 //! - With no server there, a lookup is a miss within a millisecond, and for a second after a refused connection none is
 //!   tried ([`Builder::retry_after`]).
-//! - A lookup that takes longer than 50 ms is a miss ([`Builder::lookup_timeout`]).
+//! - A lookup that takes longer than 50 ms is a miss. [`Builder::lookup_timeout`] sets another bound, else
+//!   `PAYONCE_TIMEOUT_MS` does (a positive number such as `200`; with anything else the client is off).
 //! - Nothing here panics. A lookup has no error; other calls give a [`Result`] that may be ignored.
 //!
 //! # Where the server is

@@ -6,6 +6,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -82,7 +83,12 @@ fn without_a_server_every_call_ends_at_once() {
 fn a_server_that_comes_later_is_found_after_the_pause() {
     let folder = Folder::new();
     let socket = folder.0.join("p.sock");
-    let client = Client::builder().socket(&socket).retry_after(Duration::from_secs(1)).build().unwrap();
+    let client = Client::builder()
+        .socket(&socket)
+        .lookup_timeout(Duration::from_secs(30))
+        .retry_after(Duration::from_secs(1))
+        .build()
+        .unwrap();
     error_of(client.lookup(&request()));
     let server = Scripted::start(well_behaved);
     std::os::unix::fs::symlink(&server.socket, &socket).unwrap();
@@ -106,6 +112,49 @@ fn a_server_that_never_answers_costs_the_bound_three_times_and_then_nothing() {
     }
     let after = median_of(21, || drop(client.lookup(&request())));
     assert!(after < Duration::from_millis(1), "{after:?}");
+}
+
+/// Runs an ignored test with this PAYONCE_TIMEOUT_MS, since the environment of this process is shared by all tests.
+fn elsewhere(test: &str, bound: &str) {
+    let folder = Folder::new();
+    let socket = folder.0.join("p.sock");
+    let _listener = UnixListener::bind(&socket).unwrap(); // connections wait in its queue for ever
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", test, "--ignored"]).env("PAYONCE_TIMEOUT_MS", bound).env("PAYONCE_SOCKET", &socket);
+    let output = child.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}
+
+#[test]
+fn the_variable_bounds_a_lookup_unless_the_caller_does() {
+    elsewhere("bounded_by_the_variable", "120");
+    elsewhere("off_for_a_wrong_variable", "soon");
+}
+
+#[test]
+#[ignore = "run by the_variable_bounds_a_lookup_unless_the_caller_does"]
+fn bounded_by_the_variable() {
+    let own = Client::builder().lookup_timeout(Duration::from_millis(240)).build().unwrap();
+    for (client, bound) in [(Client::from_env(), 120), (own, 240)] {
+        let start = Instant::now();
+        assert_eq!(error_of(client.lookup(&request())), Error::Timeout);
+        assert!(start.elapsed() >= Duration::from_millis(bound));
+    }
+    // Without end, as far as the clock can tell: an answer comes before.
+    let server = Scripted::start(well_behaved);
+    let patient = Client::builder().socket(&server.socket).lookup_timeout(Duration::MAX).build().unwrap();
+    assert!(patient.lookup(&request()).hit_or_ticket().unwrap_err().is_open());
+}
+
+#[test]
+#[ignore = "run by the_variable_bounds_a_lookup_unless_the_caller_does"]
+fn off_for_a_wrong_variable() {
+    let client = Client::from_env();
+    assert!(client.off_because().unwrap().starts_with("PAYONCE_TIMEOUT_MS is 'soon', no positive number"));
+    assert!(matches!(error_of(client.lookup(&request())), Error::Off(_)));
+    assert!(matches!(Client::builder().build(), Err(Error::Off(_))));
+    assert!(Client::builder().lookup_timeout(Duration::from_secs(1)).build().is_ok());
 }
 
 #[test]
@@ -144,7 +193,7 @@ fn a_late_answer_is_never_taken_for_the_next_ones() {
     let client = server.client();
     assert_eq!(error_of(client.lookup(&request())), Error::Timeout);
     std::thread::sleep(Duration::from_millis(200));
-    let hit = client.lookup(&request()).hit_or_ticket().unwrap();
+    let hit = client.lookup(&request().within(Duration::from_secs(30))).hit_or_ticket().unwrap();
     assert_eq!((hit.value, hit.age), (json!(1), Duration::from_millis(1500)));
 }
 
@@ -214,7 +263,7 @@ fn odd_answers_are_misses() {
 fn a_refusal_is_told_in_its_own_words_and_keeps_the_connection() {
     let refusal = json!({"error": {"type": "invalid_request", "message": "kind: unknown", "status": 400}});
     let server = Scripted::start(move |_, _| Some(frame('X', &refusal)));
-    let client = server.client();
+    let client = server.patient();
     for _ in 0..2 {
         let error = error_of(client.lookup(&request()));
         assert_eq!(error.to_string(), "refused with 400 invalid_request: kind: unknown");
@@ -225,7 +274,7 @@ fn a_refusal_is_told_in_its_own_words_and_keeps_the_connection() {
 #[test]
 fn a_dropped_ticket_is_given_back_and_a_committed_one_is_not() {
     let server = Scripted::start(well_behaved);
-    let client = server.client();
+    let client = server.patient();
     drop(client.lookup(&request()));
     let ticket = client.lookup(&request()).hit_or_ticket().unwrap_err();
     let commit = Commit::success("42").dependencies([Dependency::file("/a")]);
@@ -241,7 +290,7 @@ fn a_dropped_ticket_is_given_back_and_a_committed_one_is_not() {
 #[test]
 fn a_run_is_pending_until_published_and_aborted_when_dropped() {
     let server = Scripted::start(well_behaved);
-    let client = server.client();
+    let client = server.patient();
     let run = client.run();
     let ticket = run.lookup(&request()).hit_or_ticket().unwrap_err();
     run.commit(ticket, &42).unwrap();

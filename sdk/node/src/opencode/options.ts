@@ -16,7 +16,7 @@ export interface PluginOptions {
   scope?: string;
   /** Version tags that are part of every key, such as { kb: "2026-11" }. */
   versions?: Record<string, string>;
-  /** A lookup that takes longer is a miss. Default 50. */
+  /** A lookup that takes longer is a miss. Default: PAYONCE_TIMEOUT_MS, else 50. */
   lookupTimeoutMs?: number;
   /** false switches everything off; so does PAYONCE_OPENCODE=off. */
   enabled?: boolean;

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -35,12 +37,14 @@ LOOKUP_TIMEOUT_S = 0.05  # of a lookup; PAYONCE_TIMEOUT_MS sets another
 TIMEOUT_S = 1.0
 NOWHERE = Address(None, "127.0.0.1", 0, False)  # where nobody can listen
 MAX_WAIT_S = 60
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")  # what all clients of Payonce read alike
 
 
 class Client:
     """Any thread may call; a forked child goes on with connections of its own.
 
     `url`, `socket` and `api_key` default to PAYONCE_URL, PAYONCE_SOCKET and PAYONCE_API_KEY.
+    `timeout`, in seconds, bounds a lookup; it defaults to PAYONCE_TIMEOUT_MS, else 50 ms.
     With `strict` every failure is raised instead of being logged and kept in `last_error`.
     """
 
@@ -229,13 +233,15 @@ def _credential_of(given: str | None) -> str | None:
 
 
 def _timeout_of(given: float | None) -> float:
+    if given is not None:
+        return given
     told = os.environ.get("PAYONCE_TIMEOUT_MS")
-    if given is not None or not told:
-        return LOOKUP_TIMEOUT_S if given is None else given
-    try:
-        return float(told) / 1000
-    except ValueError:
-        raise Misuse(f"PAYONCE_TIMEOUT_MS is {told!r}, no number of milliseconds") from None
+    if not told:
+        return LOOKUP_TIMEOUT_S
+    timeout_ms = float(told) if _DECIMAL.fullmatch(told) else 0.0
+    if not 0 < timeout_ms < math.inf:
+        raise Misuse(f"PAYONCE_TIMEOUT_MS is {told!r}, no positive number of milliseconds, such as 200")
+    return timeout_ms / 1000
 
 
 def _deps_of(deps: Iterable[Dependency]) -> list[dict[str, Json]]:

@@ -13,6 +13,7 @@ from payonce._types import Json, Refused, Unavailable
 PAUSE_S = 1.0  # how long nothing is tried after an instance was not there
 TIMEOUTS_IN_A_ROW = 3  # slow that often: as good as not there
 MAX_IDLE = 16
+LONGEST_S = 86400.0  # a timeout, since a socket's cannot be without a bound
 
 
 class Pool:
@@ -37,7 +38,7 @@ class Pool:
         started = time.monotonic()
         if started < self._pause_until:
             raise Unavailable("no instance was there a moment ago; not tried again yet")
-        deadline = started + timeout_s
+        deadline = started + min(LONGEST_S, timeout_s)
         try:
             answer = self._ask_before(deadline, verb, body)
         except TimeoutError as error:

@@ -6,6 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -67,6 +68,11 @@ impl Scripted {
 
     pub fn client(&self) -> payonce::Client {
         payonce::Client::builder().socket(&self.socket).build().unwrap()
+    }
+
+    /// For what is not about the bound: the machine may be busy.
+    pub fn patient(&self) -> payonce::Client {
+        payonce::Client::builder().socket(&self.socket).lookup_timeout(Duration::from_secs(30)).build().unwrap()
     }
 
     /// The verbs that came, in order.
