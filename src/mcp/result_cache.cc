@@ -19,15 +19,17 @@ std::string text_of(const char* text) { return text == nullptr ? "" : text; }
 constexpr int64_t kAwayMs = 1000;  // as the client's retry_ms
 // A client waits for its answer meanwhile, and an invalidation that fails is made up for.
 constexpr int kCallMs = 250;
+// Of a result, which may be long, for an instance that has just given a ticket; its client has its answer by then.
+constexpr int kCommitMs = 1000;
 
 int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 
-payonce_client* open_client() {
+payonce_client* open_client(int call_ms) {
   payonce_options options = {};
-  options.call_ms = kCallMs;
+  options.call_ms = call_ms;
   options.retry_ms = kAwayMs;
   return payonce_open(&options);
 }
@@ -45,7 +47,9 @@ std::string reason_of(const Result& result) {
 }  // namespace
 
 ResultCache::ResultCache(std::string version)
-    : client_(open_client()), invalidation_(fmt::format(R"({{"version":{}}})", json_string(version))) {}
+    : client_(open_client(kCallMs)),
+      keeper_(open_client(kCommitMs)),
+      invalidation_(fmt::format(R"({{"version":{}}})", json_string(version))) {}
 
 bool ResultCache::is_away() const { return now_ms() < away_until_ms_; }
 
@@ -68,7 +72,7 @@ Lookup ResultCache::lookup(const std::string& request_json) {
 std::string ResultCache::commit(const std::string& ticket, std::string_view value_json, int64_t ttl_s) {
   const std::string request = fmt::format(R"({{"ticket":{},"outcome":"success","ttl":{},"value":{}}})",
                                           json_string(ticket), ttl_s, value_json);
-  const Result result(payonce_commit(client_.get(), request.c_str()));
+  const Result result(payonce_commit(keeper_.get(), request.c_str()));
   const payonce_status status = payonce_result_status(result.get());
   if (status == PAYONCE_OK) return "stored";
   const std::string why = text_of(payonce_result_error(result.get()));

@@ -41,6 +41,7 @@ class ResultCache {
     void operator()(payonce_client* client) const { payonce_close(client); }
   };
   const std::unique_ptr<payonce_client, Close> client_;
+  const std::unique_ptr<payonce_client, Close> keeper_;  // commits
   const std::string invalidation_;
   std::atomic<bool> owes_invalidation_{false};
   std::atomic<int64_t> away_until_ms_{0};  // of the steady clock

@@ -53,7 +53,7 @@ static void what_is_no_positive_number_is_told(void) {
   char endless[401]; /* digits of what no double holds */
   memset(endless, '9', sizeof endless - 1);
   endless[sizeof endless - 1] = '\0';
-  const char* const wrong[] = {"soon", "0",  "0.0", "-5", "+5", "nan", "inf",   "1e3",  "0x10",
+  const char* const wrong[] = {"soon", "0",   "0.0", "-5", "+5", "nan", "inf",   "1e3",  "0x10",
                                " 50",  "50 ", "5.",  ".5", ".",  "5,5", "5.5.5", "50ms", endless};
   int64_t ms = 0;
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
