@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import tempfile
 
 import pgserver
 import pytest
@@ -23,12 +24,14 @@ def started(folder):
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    # Its folder becomes part of a socket's path, which must be short.
-    server = started(tmp_path_factory.mktemp("pg"))
-    server.psql("CREATE EXTENSION IF NOT EXISTS vector")
-    yield server
-    server.cleanup()
+def database():
+    # Its folder becomes part of a socket's path, which must be short. Not below pytest's: PostgreSQL runs as another
+    # user, whom each pytest that starts meanwhile shuts out of there.
+    with tempfile.TemporaryDirectory(prefix="payonce-pg-") as folder:
+        server = started(pathlib.Path(folder))
+        server.psql("CREATE EXTENSION IF NOT EXISTS vector")
+        yield server
+        server.cleanup()
 
 
 @pytest.fixture
