@@ -13,7 +13,8 @@ import sys
 import httpx
 
 from blocks import Block, is_printed, segments_of
-from harness import binary, chat_body, environment, eventually, free_port, model_file
+from harness import binary, chat_body, environment, eventually, model_file
+from ports import free_port
 from upstream import Upstream
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pathlib
-import random
 import signal
 import socket
 import subprocess
@@ -14,6 +13,8 @@ import http_sf
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from ports import free_port
+
 READY_TIMEOUT_S = 60
 EXIT_TIMEOUT_S = 60
 
@@ -22,24 +23,6 @@ def binary():
     path = os.environ.get("PAYONCE_BINARY", "")
     assert path and os.access(path, os.X_OK), f"PAYONCE_BINARY is '{path}', no program: run ./dev test"
     return path
-
-
-_ports = []
-
-
-def free_port():
-    """A port that stays free between two starts of a program: below those that the system gives to connections, and
-    held against other runs of these tests by a name that only one process may have."""
-    for port in random.sample(range(10_000, 32_000), 100):
-        holder = socket.socket(socket.AF_UNIX)
-        try:
-            holder.bind(f"\0payonce-test-port-{port}")
-            with socket.create_server(("127.0.0.1", port)):
-                _ports.append(holder)
-                return port
-        except OSError:
-            holder.close()
-    raise AssertionError("100 ports were taken")
 
 
 def eventually(check, timeout_s=60, what=""):

@@ -6,7 +6,8 @@ import stat
 
 import pytest
 
-from harness import chat_body, eventually, free_port, is_hit, run_cli, wait_stored, write_config
+from harness import chat_body, eventually, is_hit, run_cli, wait_stored, write_config
+from ports import free_port
 
 COMMANDS = [[], ["serve"], ["up"], ["engine"], ["cache"], ["cache", "ls"], ["cache", "get"], ["cache", "purge"],
             ["cache", "stats"], ["cache", "why"], ["audit"], ["key"], ["lint"], ["mcp"]]

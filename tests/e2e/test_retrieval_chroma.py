@@ -9,7 +9,8 @@ import httpx
 import numpy
 import pytest
 
-from harness import CacheStatus, eventually, free_port, write_config
+from harness import CacheStatus, eventually, write_config
+from ports import free_port
 
 TEXTS = ["red", "crimson", "blue", "green"]
 VECTORS = [[1.0, 0.0, 0.0], [0.9, 0.1, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]

@@ -11,7 +11,7 @@ import threading
 import time
 
 import answers
-from harness import free_port
+from ports import free_port
 
 
 class Hold:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import pathlib
-import random
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
 from typing import Any
+
+from ports import free_port
 
 import payonce
 
@@ -23,23 +23,6 @@ def binary() -> str:
     path = os.environ.get("PAYONCE_BINARY", "")
     assert path and os.access(path, os.X_OK), f"PAYONCE_BINARY is {path!r}, no program: name the built payonce"
     return path
-
-
-_ports: list[socket.socket] = []
-
-
-def free_port() -> int:
-    """As tests/e2e/harness.py: none that the system gives to connections, and held against other tests."""
-    for port in random.sample(range(10_000, 32_000), 100):
-        holder = socket.socket(socket.AF_UNIX)
-        try:
-            holder.bind(f"\0payonce-test-port-{port}")
-            with socket.create_server(("127.0.0.1", port)):
-                _ports.append(holder)
-                return port
-        except OSError:
-            holder.close()
-    raise AssertionError("100 ports were taken")
 
 
 def environment(home: pathlib.Path, **more: str) -> dict[str, str]:

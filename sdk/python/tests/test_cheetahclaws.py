@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from instance import Instance, environment, free_port
+from instance import Instance, environment
 from model import Model, Say, results_since_question
+from ports import free_port
 
 QUESTION = "What does add do?"
 CALC = "def add(a, b):\n    return a + b\n"

@@ -14,8 +14,9 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from instance import Instance, binary, environment, free_port
+from instance import Instance, binary, environment
 from model import Model
+from ports import free_port
 
 import payonce
 from payonce import _binary, _instance
