@@ -8,8 +8,10 @@
 #include <future>
 #include <mutex>
 #include <thread>
+#include <unordered_set>
 #include <utility>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "record/ledger_file.h"
 
@@ -17,6 +19,7 @@ namespace payonce::record {
 namespace {
 
 constexpr int64_t kDay_s = 24 * 3600;
+constexpr std::string_view kOthers = "(others)";  // no scope id has parentheses
 
 std::string day_text(int64_t unix_s) {
   const std::time_t time = unix_s;
@@ -28,28 +31,36 @@ std::string day_text(int64_t unix_s) {
 }  // namespace
 
 struct Ledger::State {
-  State(const base::Clock& c, base::Metrics& metrics, seal::Protection p)
+  State(const base::Clock& c, base::Metrics& metrics, seal::Protection p, size_t limit)
       : clock(c),
         protection(std::move(p)),
+        rows_per_day(limit),
         faults(metrics.counter("payonce_layer_faults_total", {{"layer", "ledger"}})) {}
 
   void open(const std::string& path);
   void add(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage,
            double usd);
+  void begin_day(int64_t now_s);
+  void bound(std::string& key, std::string_view layer);
+  void remember_today();
   void write_out();
   void run(const std::string& path);
   void count_faults() { faults.add(static_cast<double>(file->take_faults())); }
 
   const base::Clock& clock;
   const seal::Protection protection;
+  const size_t rows_per_day;
   const base::Counter faults;
   std::unique_ptr<LedgerFile> file;  // null: not opened
 
-  std::mutex mutex;  // guards pending, day, stopping
+  const base::KeyedHash hash;
+
+  std::mutex mutex;  // guards pending, day_number, day, known, stopping
   std::condition_variable wake;
   Book pending;  // day␟scope␟model␟layer → sums not yet written
   int64_t day_number = -1;
   std::string day;
+  std::unordered_set<base::Hash128, base::Hash128Hasher> known;  // the day's rows, written or not
   bool stopping = false;
 
   std::mutex write_mutex;  // guards file: one writer or reader at a time
@@ -63,6 +74,7 @@ void Ledger::State::open(const std::string& path) {
   auto found = LedgerFile::open(path, protection);
   if (found) {
     file = *std::move(found);
+    remember_today();
     return;
   }
   const bool unreadable = found.error().code != base::Code::kForbidden;
@@ -74,15 +86,49 @@ void Ledger::State::open(const std::string& path) {
 void Ledger::State::add(std::string_view scope, std::string_view model, std::string_view layer,
                         const llm::Usage& usage, double usd) {
   const int64_t now_s = clock.unix_s();
+  const Sums sums{.requests = 1, .input = usage.input(), .output = usage.output, .usd = usd};
   thread_local std::string key;
   const std::lock_guard lock(mutex);
-  if (now_s / kDay_s != day_number) {
-    day_number = now_s / kDay_s;
-    day = day_text(now_s);
+  begin_day(now_s);
+  write_key(key, day, scope, model, layer);
+  auto row = pending.find(key);
+  if (row == pending.end()) {
+    bound(key, layer);
+    row = pending.try_emplace(key).first;
   }
-  key.assign(day);
-  for (const std::string_view part : {scope, model, layer}) key.append(1, kSeparator).append(part);
-  pending[key].add({.requests = 1, .input = usage.input(), .output = usage.output, .usd = usd});
+  row->second.add(sums);
+}
+
+void Ledger::State::begin_day(int64_t now_s) {
+  if (now_s / kDay_s == day_number) return;
+  day_number = now_s / kDay_s;
+  day = day_text(now_s);
+  known.clear();
+}
+
+// A new row has its own name while the day has few enough, else that of all others.
+void Ledger::State::bound(std::string& key, std::string_view layer) {
+  const base::Hash128 name = hash(key);
+  if (known.size() < rows_per_day) {
+    known.insert(name);
+    if (known.size() == rows_per_day)
+      base::log_warn("ledger: {} rows on {}; what is new today is summed as {}", rows_per_day, day, kOthers);
+  } else if (!known.contains(name)) {
+    write_key(key, day, kOthers, kOthers, layer);
+  }
+}
+
+// A restart gives the day no new rows.
+void Ledger::State::remember_today() {
+  const int64_t now_s = clock.unix_s();
+  const std::vector<LedgerRow> rows = file->rows(day_text(now_s), {});
+  std::string key;
+  const std::lock_guard lock(mutex);
+  begin_day(now_s);
+  for (const LedgerRow& row : rows) {
+    write_key(key, row.day, row.scope, row.model, row.layer);
+    known.insert(hash(key));
+  }
 }
 
 void Ledger::State::write_out() {
@@ -118,8 +164,9 @@ void Ledger::State::run(const std::string& path) {
 }
 
 Ledger::Ledger(const std::string& directory, const base::Clock& clock, base::Metrics& metrics,
-               const seal::Protection& protection)
-    : state_(std::make_unique<State>(clock, metrics, directory.empty() ? seal::Protection{} : protection)) {
+               const seal::Protection& protection, size_t rows_per_day)
+    : state_(std::make_unique<State>(clock, metrics, directory.empty() ? seal::Protection{} : protection,
+                                     rows_per_day)) {
   const std::string path = directory.empty() ? ":memory:" : directory + "/ledger.db";
   state_->writer = std::thread([state = state_.get(), path] { state->run(path); });
 }

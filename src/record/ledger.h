@@ -31,9 +31,13 @@ struct LedgerRow {
 
 class Ledger {
  public:
+  // Whoever has a credential that an upstream takes may send ever new model names: the disk must not pay for that.
+  // What is new on a day of so many rows is summed by layer, as scope and model "(others)".
+  static constexpr size_t kRowsPerDay = 100'000;
+
   // `directory` empty: in memory only.
   Ledger(const std::string& directory, const base::Clock& clock, base::Metrics& metrics,
-         const seal::Protection& protection = {});
+         const seal::Protection& protection = {}, size_t rows_per_day = kRowsPerDay);
   ~Ledger();  // writes what is left
 
   void add_hit(std::string_view scope, std::string_view model, std::string_view layer, const llm::Usage& usage,

@@ -71,14 +71,13 @@ std::string column(sqlite3_stmt* statement, int index) {
 
 std::string bound_of(const std::string& day, const std::string& mark) { return "row 1 " + day + mark; }
 
-std::string key_of(const std::string& day, const std::string& scope, const std::string& model,
-                   const std::string& layer) {
-  std::string key = day;
-  for (const std::string* part : {&scope, &model, &layer}) key.append(1, kSeparator).append(*part);
-  return key;
-}
-
 }  // namespace
+
+void write_key(std::string& key, std::string_view day, std::string_view scope, std::string_view model,
+               std::string_view layer) {
+  key.assign(day);
+  for (const std::string_view part : {scope, model, layer}) key.append(1, kSeparator).append(part);
+}
 
 void Sums::add(const Sums& more) {
   requests += more.requests;
@@ -169,9 +168,11 @@ base::Status LedgerFile::rewrite(const std::string& path, const seal::Protection
     if (files.exists(unfinished + end)) PAYONCE_CHECK_OK(files.remove(unfinished + end));
   }
   Book all;
-  for (const LedgerRow& row : rows("", {}))
-    all[key_of(row.day, row.scope, row.model, row.layer)].add(
-        {.requests = row.requests, .input = row.input_tokens, .output = row.output_tokens, .usd = row.usd});
+  std::string key;
+  for (const LedgerRow& row : rows("", {})) {
+    write_key(key, row.day, row.scope, row.model, row.layer);
+    all[key].add({.requests = row.requests, .input = row.input_tokens, .output = row.output_tokens, .usd = row.usd});
+  }
   {
     PAYONCE_TRY(const auto fresh, open(unfinished, protection));
     PAYONCE_CHECK_OK(fresh->add(all));
@@ -218,7 +219,9 @@ bool LedgerFile::add_plain(sqlite3_stmt* statement, const Row& row, const Sums& 
 }
 
 bool LedgerFile::add_sealed(sqlite3_stmt* find, sqlite3_stmt* put, const Row& row, Sums sums) {
-  const std::string mark = sealer_->mark(key_of(row.day, row.scope, row.model, row.layer));
+  std::string key;
+  write_key(key, row.day, row.scope, row.model, row.layer);
+  const std::string mark = sealer_->mark(key);
   bind_text(find, 1, row.day);
   bind_blob(find, 2, mark);
   const int found = sqlite3_step(find);

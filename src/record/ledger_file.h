@@ -28,6 +28,9 @@ struct Sums {
 };
 inline constexpr char kSeparator = '\x1f';
 using Book = std::unordered_map<std::string, Sums>;  // day␟scope␟model␟layer → sums
+// That key, in place of what `key` held.
+void write_key(std::string& key, std::string_view day, std::string_view scope, std::string_view model,
+               std::string_view layer);
 
 class LedgerFile {
  public:

@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 #include <fstream>
+#include <numeric>
 
 #include "record/ledger.h"
 #include "record/trace.h"
@@ -49,6 +50,37 @@ TEST(Ledger, SumsSurviveARestart) {
   clock.advance_ms(24LL * 3600 * 1000);
   EXPECT_TRUE(ledger.rows(1).empty());
   EXPECT_EQ(ledger.rows(2).size(), 3u);
+}
+
+int64_t requests_of(const std::vector<LedgerRow>& rows) {
+  return std::accumulate(rows.begin(), rows.end(), int64_t{0},
+                         [](int64_t sum, const LedgerRow& row) { return sum + row.requests; });
+}
+
+TEST(Ledger, EverNewNamesDoNotFillTheDisk) {
+  const Directory directory;
+  base::FakeClock clock(1'790'000'000'000);
+  base::Metrics metrics;
+  constexpr int kRows = 1'000, kNames = kRows + 10;
+  const auto name = [](int number) { return "model-" + std::to_string(number); };
+  {
+    Ledger ledger(directory.path, clock, metrics, {}, kRows);
+    ledger.add_spend("u-1", "m", {.fresh = 1}, 0);
+    for (int i = 0; i < kNames; ++i) ledger.add_spend("u-2", name(i), {.fresh = 1}, 0);
+  }
+  Ledger ledger(directory.path, clock, metrics, {}, kRows);
+  (void)ledger.rows(1);  // it is open now, and knows the day's rows
+  ledger.add_hit("u-3", "m", "exact", {.fresh = 1}, 0);
+  ledger.add_spend("u-1", "m", {.fresh = 1}, 0);
+  ledger.add_spend("u-2", name(0), {.fresh = 1}, 0);
+  const auto rows = ledger.rows(1);
+  EXPECT_EQ(rows.size(), kRows + 2u) << "the others have a row for each layer";
+  EXPECT_EQ(requests_of(rows), kNames + 4) << "nothing is lost";
+  EXPECT_EQ(requests_of(ledger.rows(1, "u-1")), 2) << "who was there before goes on";
+  EXPECT_EQ(requests_of(ledger.rows(1, "(others)")), 12);
+  clock.advance_ms(24LL * 3600 * 1000);
+  ledger.add_hit("u-3", "m", "exact", {.fresh = 1}, 0);
+  EXPECT_EQ(requests_of(ledger.rows(1, "u-3")), 1) << "a day begins anew";
 }
 
 TEST(Ledger, ADatabaseThatIsNoneIsNoReasonToStop) {
