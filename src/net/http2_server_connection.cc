@@ -138,7 +138,7 @@ void Http2ServerConnection::call_drained() {
 }
 
 void Http2ServerConnection::update_deadline() {
-  deadline_ms_ = std::min(write_deadline_ms_, streams_.empty() ? idle_deadline_ms_ : kNever);
+  deadline_ms_ = std::min({write_deadline_ms_, goaway_deadline_ms_, streams_.empty() ? idle_deadline_ms_ : kNever});
   for (const auto& [id, stream] : streams_) deadline_ms_ = std::min(deadline_ms_, stream->deadline_ms);
 }
 
@@ -149,6 +149,7 @@ void Http2ServerConnection::on_deadline() {
     transport_->reset();
     return cut();
   }
+  if (now >= goaway_deadline_ms_) go_away();
   if (streams_.empty() && now >= idle_deadline_ms_) {
     if (terminated_) return cut();
     idle_deadline_ms_ = now + kGoodbyeMs;
@@ -172,9 +173,20 @@ void Http2ServerConnection::terminate(uint32_t error_code) {
   schedule_pump();
 }
 
+// Some clients (httpx: the h2 library) give up all their streams at a GOAWAY, and pay for them twice. So it is said
+// to a client that waits for no answer; at the latest while there is still time for one.
 void Http2ServerConnection::begin_drain() {
   if (closed_) return;
-  // Streams that were begun go on; the client knows that it may repeat later ones elsewhere.
+  goaway_deadline_ms_ = home_->drain_middle_ms();
+  if (streams_.empty())
+    go_away();
+  else
+    update_deadline();
+}
+
+// Streams that were begun go on; the client knows that it may repeat later ones elsewhere.
+void Http2ServerConnection::go_away() {
+  goaway_deadline_ms_ = kNever;
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
                         NGHTTP2_NO_ERROR, nullptr, 0);
   schedule_pump();

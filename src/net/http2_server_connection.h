@@ -50,6 +50,7 @@ class Http2ServerConnection final : public ServerConnection {
   void call_drained();
   void update_deadline();
   void terminate(uint32_t error_code);
+  void go_away();
 
   // http2_server_request.cc: frames that come in
   Http2Stream* find(int32_t id);
@@ -82,7 +83,8 @@ class Http2ServerConnection final : public ServerConnection {
   size_t held_bytes_ = 0;         // of request bodies of open streams
   int64_t idle_deadline_ms_ = kNever;
   int64_t write_deadline_ms_ = kNever;
-  int64_t reset_window_ms_ = 0;  // start of the window in which resets_ are counted
+  int64_t goaway_deadline_ms_ = kNever;  // set: draining, and the client was not told yet
+  int64_t reset_window_ms_ = 0;          // start of the window in which resets_ are counted
   size_t resets_ = 0;
   bool closed_ = false;
   bool read_armed_ = false;

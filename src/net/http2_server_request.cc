@@ -143,7 +143,10 @@ void Http2ServerConnection::close_stream(int32_t id) {
   const std::unique_ptr<Http2Stream> stream = std::move(found->second);
   streams_.erase(found);
   held_bytes_ -= stream->body_bytes;
-  if (streams_.empty()) idle_deadline_ms_ = steady_ms() + home_->limits().idle_timeout_ms;
+  if (streams_.empty()) {
+    idle_deadline_ms_ = steady_ms() + home_->limits().idle_timeout_ms;
+    if (goaway_deadline_ms_ != kNever) go_away();
+  }
   give_credit();
   if (stream->exchange != nullptr) stream->exchange->closed();
 }

@@ -215,20 +215,53 @@ TEST(Http2Server, PausesForAClientThatDoesNotReadAndThenResetsTheStream) {
   EXPECT_EQ(unsent, 4'000'000u - 65535u);
 }
 
-TEST(Http2Server, DrainSendsGoawayAndFinishesOpenStreams) {
+// One stream waits for its answer when the server drains.
+struct Draining {
+  explicit Draining(int64_t deadline_ms) {
+    client.send();
+    held = arrived.get_future().get();
+    done = server.drain(deadline_ms);
+  }
+  void answer() {
+    EventLoop& loop = held->loop();
+    loop.post([exchange = std::move(held)] { echo(exchange); });
+  }
+
   std::promise<std::shared_ptr<Exchange>> arrived;
-  TestServer server([&](const std::shared_ptr<Exchange>& exchange) { arrived.set_value(exchange); });
-  Http2TestClient client(server.port());
-  const int32_t id = client.submit("GET", "/");
-  client.send();
-  auto exchange = arrived.get_future().get();
-  auto done = server.drain(60'000);
-  EXPECT_TRUE(client.run_until([&] { return client.got_goaway(); }));
-  EventLoop& loop = exchange->loop();
-  loop.post([exchange = std::move(exchange)] { echo(exchange); });
-  EXPECT_EQ(client.wait(id).body, "GET / ");
+  TestServer server{[this](const std::shared_ptr<Exchange>& exchange) {
+    if (exchange->head().target == "/held")
+      arrived.set_value(exchange);
+    else
+      echo(exchange);
+  }};
+  Http2TestClient client{server.port()};
+  const int32_t id = client.submit("GET", "/held");
+  std::shared_ptr<Exchange> held;
+  std::future<void> done;
+};
+
+TEST(Http2Server, DrainSendsGoawayToAClientThatWaitsForNothing) {
+  Draining draining(600'000);
+  Http2TestClient& client = draining.client;
+  EXPECT_EQ(client.wait(client.submit("GET", "/")).body, "GET / ") << "until then it is served";
+  EXPECT_FALSE(client.got_goaway());
+  draining.answer();
+  EXPECT_EQ(client.wait(draining.id).body, "GET /held ");
   EXPECT_FALSE(client.run_until([] { return false; })) << "the connection ends";
-  done.wait();
+  EXPECT_TRUE(client.got_goaway());
+  EXPECT_EQ(client.open_at_goaway(), 0u);
+  draining.done.wait();
+}
+
+TEST(Http2Server, DrainSendsGoawayToABusyClientHalfwayThrough) {
+  Draining draining(6'000);
+  Http2TestClient& client = draining.client;
+  EXPECT_TRUE(client.run_until([&] { return client.got_goaway(); }));
+  EXPECT_EQ(client.open_at_goaway(), 1u);
+  draining.answer();
+  EXPECT_EQ(client.wait(draining.id).body, "GET /held ");
+  EXPECT_FALSE(client.run_until([] { return false; })) << "the connection ends";
+  draining.done.wait();
 }
 
 TEST(Http2Server, GarbageBehindThePrefaceEndsTheConnection) {

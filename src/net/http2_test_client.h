@@ -3,6 +3,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -80,6 +81,7 @@ class Http2TestClient {
   const Answer& answer(int32_t id) { return answers_[id]; }
   bool got_goaway() const { return goaway_; }
   uint32_t goaway_code() const { return goaway_code_; }
+  size_t open_at_goaway() const { return open_at_goaway_; }  // streams without the end of their answer
   TestClient& connection() { return client_; }
 
  private:
@@ -102,8 +104,11 @@ class Http2TestClient {
   }
   static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     if (frame->hd.type != NGHTTP2_GOAWAY) return 0;
-    self(user).goaway_ = true;
-    self(user).goaway_code_ = frame->goaway.error_code;
+    Http2TestClient& me = self(user);
+    me.goaway_ = true;
+    me.goaway_code_ = frame->goaway.error_code;
+    me.open_at_goaway_ = static_cast<size_t>(
+        std::ranges::count_if(me.answers_, [](const auto& answer) { return !answer.second.closed; }));
     return 0;
   }
   static ssize_t read_body(nghttp2_session*, int32_t id, uint8_t* to, size_t limit, uint32_t* flags,
@@ -122,6 +127,7 @@ class Http2TestClient {
   std::map<int32_t, std::string> bodies_;
   bool goaway_ = false;
   uint32_t goaway_code_ = 0;
+  size_t open_at_goaway_ = 0;
 };
 
 }  // namespace payonce::net

@@ -71,8 +71,8 @@ class Server {
   ~Server();
   base::Status start();   // listens; the error names address and port and what to do (in use, not allowed)
   uint16_t port() const;  // the real one, after start()
-  // Stops accepting, finishes the answers in progress (GOAWAY / Connection: close), then calls `done` on some loop;
-  // after `deadline_ms` what is left is cut.
+  // Stops accepting, finishes the answers in progress (Connection: close; GOAWAY to a client that waits for none, or
+  // when half of the time has gone by), then calls `done` on some loop; after `deadline_ms` what is left is cut.
   void drain(int64_t deadline_ms, std::function<void()> done);
 
  private:

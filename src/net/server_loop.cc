@@ -151,6 +151,7 @@ void ServerLoop::drain(int64_t deadline_ms, std::function<void()> done) {
   acceptor_.close(ignored);
   retry_timer_.cancel();
   draining_ = true;
+  drain_middle_ms_ = steady_ms() + deadline_ms / 2;
   drain_deadline_ms_ = steady_ms() + deadline_ms;
   tick_ms_ = std::clamp(deadline_ms / 4, kMinTickMs, tick_ms_);
   if (count_ == 0) return done();

@@ -78,6 +78,7 @@ class ServerLoop : public std::enable_shared_from_this<ServerLoop> {
   void handle(std::shared_ptr<Exchange> exchange);
   base::Bytes error_body(const HttpError& error) const;
   bool draining() const { return draining_; }
+  int64_t drain_middle_ms() const { return drain_middle_ms_; }  // of steady_ms(): half of the time has gone by
   HttpDate& date() { return date_; }
   // For the read in progress alone: nobody else reads on this loop until it returns.
   std::span<char> read_buffer();
@@ -101,6 +102,7 @@ class ServerLoop : public std::enable_shared_from_this<ServerLoop> {
   int64_t tick_ms_;
   bool ticking_ = false;
   bool draining_ = false;
+  int64_t drain_middle_ms_ = ServerConnection::kNever;
   int64_t drain_deadline_ms_ = ServerConnection::kNever;
   std::function<void()> drained_;
   int64_t turned_away_ms_ = 0;

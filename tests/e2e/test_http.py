@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 
+import httpx
 import pytest
 
 from harness import SIGHUP, SIGTERM, chat_body, eventually, is_hit, raw_post, sse_events, write_config
@@ -150,10 +151,13 @@ def test_an_answer_passes_through_with_its_fields(gateway, upstream):
 
 # ---- drain and reload ----------------------------------------------------------------------------
 
-def test_sigterm_lets_a_stream_finish(gateway, upstream):
+@pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
+def test_sigterm_lets_a_stream_finish(gateway, upstream, http2):
+    """Also for httpx over HTTP/2, which gives up its streams at a GOAWAY."""
     hold = Hold()
     upstream.fail(after=3, hold=hold)
-    with gateway.client.stream("POST", CHAT, json=chat_body(stream=True)) as answer:
+    with (httpx.Client(base_url=gateway.root, trust_env=False, timeout=60, http1=not http2, http2=http2) as client,
+          client.stream("POST", CHAT, json=chat_body(stream=True)) as answer):
         parts = answer.iter_raw()
         came = next(parts)
         hold.wait_reached()

@@ -51,6 +51,8 @@ class Accounts:
             written = book.get(layer, 0) - self._book_before.get(layer, 0)
             if written != counted:
                 self._world.fail("accounts", f"the ledger has {written} {layer} hits of this life, stats {counted}")
+        if faults := self._gateway.metric("payonce_sealed_faults_total"):
+            self._world.fail("accounts", f"{faults:.0f} sealed pieces on the disk failed their check")
         if self._world.book.wrong:
             self._world.fail("accounts", f"credentials upstream: {self._world.book.wrong[:3]}")
         self._world.count("accounts compared")

@@ -161,9 +161,20 @@ class Director:
 
     def configure(self, start: bool) -> None:
         text, mode = configuration(self._draw, self._upstreams, start, int(self._world.patience_s / 10))
+        text += self._encryption(self._world.life + start)
         (self._gateway.folder / "payonce.toml").write_text(text)
         with self._world.lock:
             self._world.modes.append(mode)
+
+    def _encryption(self, life: int) -> str:
+        """Its section of the configuration; the keys are written beside it. Only a start reads them."""
+        keys = plan.sealing_keys(self._world.seed, life)
+        if not keys:
+            return ""
+        file = self._gateway.folder / "payonce.key"
+        file.touch(mode=0o600)
+        file.write_text("\n".join(keys) + "\n")
+        return f'[encryption]\nkey_file = "{file}"\n'
 
     def begin(self) -> None:
         self._world.born()

@@ -92,6 +92,15 @@ def stream_of(seed: int, *what: object) -> random.Random:
     return random.Random(":".join(map(str, (seed, *what))))
 
 
+def sealing_keys(seed: int, life: int) -> list[str]:
+    """Of a life, in hex, the first one writes: none at first, perhaps; once data is sealed, it stays so."""
+    draw, keys = stream_of(seed, "keys"), []
+    for _ in range(life):
+        if draw.random() < 0.5:
+            keys.insert(0, draw.randbytes(32).hex())
+    return keys[:2]
+
+
 def pick(draw: random.Random, weights: Mapping[str, float]) -> str:
     return draw.choices(list(weights), list(weights.values()))[0]
 
