@@ -158,7 +158,10 @@ void Fetch::on_data(base::Bytes chunk) {
   const auto at_ms = static_cast<uint32_t>((clock_.monotonic_us() - first_byte_us_) / 1000);
   const bool last = recordable_ && !recorded_ && llm::ends_stream(job_.dialect, chunk.view());
   flight_->append(std::move(chunk), at_ms);
-  if (last && !over_ && flight_->recordable()) record(false);
+  if (last && flight_->recordable())
+    record();
+  else
+    flight_->wake();
   if (over_ || !flight_->writer_should_pause()) return;  // over: the last reader left while it was woken
   call_->pause();
   flight_->on_writer_resume([weak = weak_from_this(), &loop = loop_] {
@@ -170,7 +173,8 @@ void Fetch::on_data(base::Bytes chunk) {
 
 void Fetch::on_end() {
   if (over_) return;
-  if (recordable_ && !recorded_ && flight_->recordable()) record(true);
+  ended_ = true;
+  if (recordable_ && !recorded_ && flight_->recordable()) return record();
   finish();
 }
 
@@ -183,9 +187,9 @@ void Fetch::on_error(base::Error error, bool sent) {
   give_up(std::move(error));
 }
 
-// The client is served first: its answer goes out when it is known to be complete, and is stored in the same turn of
-// the loop. Until then the flight stands in its table, so an equal request that comes in between joins it.
-void Fetch::record(bool end_of_body) {
+// The answer is stored before a client sees its end: who has it and asks again, finds it. Equal requests that come in
+// between join the flight, which stands in its table until then. What else there is to do comes after the client.
+void Fetch::record() {
   recorded_ = true;
   cache::Flight::Recording recording = flight_->recording();
   pipeline::Recorded recorded{.status = recording.head.status,
@@ -195,40 +199,38 @@ void Fetch::record(bool end_of_body) {
                               .pace_offset = std::move(recording.pace_offset)};
   if (recorded.body.size() > kInlineRecordLimit_bytes)
     return record_on_pool(std::make_shared<pipeline::Recorded>(std::move(recorded)));
-  const pipeline::Judged judged = hooks_.judge(job_.forward, recorded);
-  if (hooks_.judged) hooks_.judged(judged);
-  flight_->mark_stored(judged.store);
-  if (end_of_body) {
-    finished_ = true;
-    flight_->finish();
-  }
-  hooks_.settle(job_.forward, std::move(recorded), judged);
+  const pipeline::Kept kept = hooks_.keep(job_.forward, std::move(recorded));
+  tell(kept.judged);
+  hooks_.settle(job_.forward, kept);
 }
 
 void Fetch::record_on_pool(std::shared_ptr<pipeline::Recorded> recorded) {
   recording_ = true;
   const bool queued = hooks_.post_to_pool([self = shared_from_this(), recorded] {
-    pipeline::Judged judged = self->hooks_.judge(self->job_.forward, *recorded);
-    self->hooks_.settle(self->job_.forward, std::move(*recorded), judged);
-    self->loop_.post([self, judged = std::move(judged)] {
-      if (self->hooks_.judged) self->hooks_.judged(judged);
-      self->flight_->mark_stored(judged.store);
-      self->recording_ = false;
-      if (self->ended_) self->finish();
-    });
+    const auto kept =
+        std::make_shared<const pipeline::Kept>(self->hooks_.keep(self->job_.forward, std::move(*recorded)));
+    self->loop_.post([self, kept] { self->tell(kept->judged); });
+    self->hooks_.settle(self->job_.forward, *kept);
   });
-  if (queued) return;
+  if (!queued) tell({});
+}
+
+void Fetch::tell(const pipeline::Judged& judged) {
   recording_ = false;
-  flight_->mark_stored(false);
+  if (hooks_.judged) hooks_.judged(judged);
+  flight_->mark_stored(judged.store);
+  if (ended_)
+    finish();
+  else
+    flight_->wake();
 }
 
 void Fetch::finish() {
-  ended_ = true;
   if (over_ || recording_) return;
   over_ = true;
   end_try();
   if (hooks_.ended) hooks_.ended();
-  if (!finished_) flight_->finish();
+  flight_->finish();
 }
 
 void Fetch::give_up(base::Error error) {

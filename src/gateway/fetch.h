@@ -28,12 +28,12 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
     llm::Dialect dialect = llm::Dialect::kOther;
     std::string traceparent;  // ours, for the upstream; empty: the client's is passed on
   };
-  struct Hooks {  // all on the loop, but for judge and settle: of large answers they are called on the pool
-    std::function<pipeline::Judged(const pipeline::Forward&, const pipeline::Recorded&)> judge;
-    std::function<void(const pipeline::Forward&, pipeline::Recorded, const pipeline::Judged&)> settle;
-    std::function<void(const pipeline::Judged&)> judged;  // before readers see the end; null: nobody wants to know
-    std::function<bool(std::function<void()>)> post_to_pool;  // false: full
-    std::function<void()> ended;                              // remove the flight from its table
+  struct Hooks {  // all on the loop, but for keep and settle: of large answers they are called on the pool
+    std::function<pipeline::Kept(const pipeline::Forward&, pipeline::Recorded)> keep;  // before readers see the end
+    std::function<void(const pipeline::Judged&)> judged;                          // then; null: nobody wants to know
+    std::function<void(const pipeline::Forward&, const pipeline::Kept&)> settle;  // beside them
+    std::function<bool(std::function<void()>)> post_to_pool;                      // false: full
+    std::function<void()> ended;                                                  // remove the flight from its table
     // Calls `then` when a prefix that another request is writing can be read; false: it can be now. Null: no wait.
     std::function<bool(std::function<void()> then)> hold;
     int64_t hold_ms = 0;          // at most
@@ -60,8 +60,9 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
   void upstream_failed(std::string_view why);
   bool try_again(const route::RetryState::Failure& failure);
   bool is_recordable(const net::ResponseHead& head) const;
-  void record(bool end_of_body);
+  void record();
   void record_on_pool(std::shared_ptr<pipeline::Recorded> recorded);
+  void tell(const pipeline::Judged& judged);
   void finish();
   void give_up(base::Error error);
 
@@ -82,7 +83,6 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
   bool recorded_ = false;
   bool recording_ = false;  // on the worker pool
   bool ended_ = false;      // the upstream's answer is whole
-  bool finished_ = false;   // and its readers know
   bool over_ = false;
   int64_t first_byte_us_ = 0;
 };

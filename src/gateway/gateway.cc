@@ -281,12 +281,12 @@ void Gateway::State::fetch(const Visit& visit, pipeline::Forward forward,
                  .dialect = visit.info.dialect,
                  .traceparent = observer.traces() ? visit.info.details->trace.header() : std::string()};
   Fetch::Hooks hooks;
-  hooks.judge = [self](const pipeline::Forward& what, const pipeline::Recorded& recorded) {
-    return self->parts.pipeline.judge(what, recorded);
+  hooks.keep = [self](const pipeline::Forward& what, pipeline::Recorded recorded) {
+    return self->parts.pipeline.keep(what, std::move(recorded));
   };
   hooks.judged = [judged](const pipeline::Judged& found) { *judged = found; };
-  hooks.settle = [self](const pipeline::Forward& what, pipeline::Recorded recorded, const pipeline::Judged& found) {
-    self->parts.pipeline.settle(what, std::move(recorded), found);
+  hooks.settle = [self](const pipeline::Forward& what, const pipeline::Kept& kept) {
+    self->parts.pipeline.settle(what, kept);
   };
   hooks.post_to_pool = [self](std::function<void()> work) { return self->parts.pool.post(std::move(work)); };
   if (pipeline::PrefixStage* prefix = parts.pipeline.prefix(); prefix != nullptr && job.forward.prefix) {

@@ -2,6 +2,7 @@
 // asked.
 #include "net/local_service.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -12,6 +13,8 @@
 
 namespace payonce::gateway {
 namespace {
+
+using testing::ElementsAre;
 
 struct Script {
   net::RequestHead head;
@@ -71,8 +74,10 @@ struct LocalUpstream : testing::Test {
     own.retry.attempts = 1;
     policy = std::make_shared<const pipeline::Policy>(std::move(own));
   }
-  std::shared_ptr<Fetch> fetch() {
+  std::shared_ptr<Fetch> fetch(Fetch::Hooks hooks = {},
+                               std::shared_ptr<const pipeline::Prepared> prepared = nullptr) {
     Fetch::Job job;
+    job.forward.prepared = std::move(prepared);
     job.forward.scope = "u-narrowed";
     job.forward.policy = policy;
     job.forward.candidates = {upstream};
@@ -80,7 +85,6 @@ struct LocalUpstream : testing::Test {
     job.head.headers.add("Authorization", "Bearer caller");
     job.body = base::Bytes::unowned("{}");
     job.dialect = llm::Dialect::kOpenAiChat;
-    Fetch::Hooks hooks;
     hooks.count_error = [](const std::string&, const std::string&) {};
     const auto made = std::make_shared<Fetch>(loop, upstreams, clock, flight, std::move(job), std::move(hooks));
     flight->on_abandoned([weak = std::weak_ptr<Fetch>(made)] {
@@ -116,6 +120,60 @@ TEST_F(LocalUpstream, GetsTheRequestWithTheScopeAsTenantAndWithoutTheCredential)
   EXPECT_EQ(progress.state, cache::Flight::State::kDone);
   ASSERT_EQ(progress.chunks.size(), 1u);
   EXPECT_EQ(progress.chunks[0].view(), "yes");
+}
+
+// What became of an answer, in order: a reader saw a part or the end, it was kept, it was settled.
+struct KeptAnswer : LocalUpstream {
+  std::vector<std::string> order(std::string_view type, const std::vector<std::string>& parts) {
+    std::vector<std::string> out;
+    flight = std::make_shared<cache::Flight>(cache::Flight::Options{});
+    cache::Flight::ReaderId reader = 0;
+    reader = flight
+                 ->join([&] {
+                   const auto progress = flight->take(reader);
+                   for (const base::Bytes& chunk : progress.chunks) out.emplace_back(chunk.view().substr(0, 12));
+                   if (progress.state != cache::Flight::State::kDone) return;
+                   out.emplace_back("end");
+                   loop.post([&] { loop.stop(); });
+                 })
+                 .value();
+    Fetch::Hooks hooks;
+    hooks.keep = [&](const pipeline::Forward&, const pipeline::Recorded&) {
+      out.emplace_back("kept");
+      return pipeline::Kept{};
+    };
+    hooks.settle = [&](const pipeline::Forward&, const pipeline::Kept&) { out.emplace_back("settled"); };
+    hooks.post_to_pool = [&](std::function<void()> work) {
+      loop.post(std::move(work));
+      return true;
+    };
+    loop.post([&] {
+      fetch(std::move(hooks), std::make_shared<const pipeline::Prepared>())->start();
+      script.sink->on_head(head_of(200, type));
+      for (const std::string& part : parts) script.sink->on_data(base::Bytes::copy(part));
+      script.sink->on_end();
+    });
+    loop.run();
+    loop.context().restart();
+    return out;
+  }
+};
+
+TEST_F(KeptAnswer, AReaderSeesTheEndOfADocumentWhenItIsStored) {
+  EXPECT_THAT(order("application/json", {R"({"id":)", "1}"}),
+              ElementsAre(R"({"id":)", "1}", "kept", "end", "settled"));
+}
+
+TEST_F(KeptAnswer, AReaderSeesTheLastEventOfAStreamWhenItIsStored) {
+  EXPECT_THAT(order("text/event-stream", {"data: {}\n\n", "data: [DONE]\n\n"}),
+              ElementsAre("data: {}\n\n", "kept", "data: [DONE]", "settled", "end"));
+}
+
+TEST_F(KeptAnswer, ALargeOneIsStoredBesideTheLoopAndItsEndWaitsForThat) {
+  const std::string large = "data: " + std::string(100'000, 'x') + "\n\n";
+  EXPECT_THAT(order("text/event-stream", {large, "data: [DONE]\n\n"}),
+              ElementsAre("data: xxxxxx", "kept", "settled", "data: [DONE]", "end"));
+  EXPECT_THAT(order("application/json", {large}), ElementsAre("data: xxxxxx", "kept", "settled", "end"));
 }
 
 TEST_F(LocalUpstream, WaitsForASlowReaderAndGoesOnWithIt) {

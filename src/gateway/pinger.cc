@@ -106,12 +106,12 @@ void Pinger::watch(net::EventLoop& loop, const Fetch::Job& job, Fetch::Hooks& ho
   if (!parts_.stage.concerns(job.forward)) return;
   // When the request is on its way: this reads the body, and nothing waits for it.
   loop.post([&stage = parts_.stage, forward = job.forward, body = job.body] { stage.came(forward, body); });
-  const auto kept = std::make_shared<const Fetch::Job>(
+  const auto call = std::make_shared<const Fetch::Job>(
       Fetch::Job{.forward = {}, .head = job.head, .body = job.body, .dialect = job.dialect});
-  hooks.settle = [self = shared_from_this(), settle = std::move(hooks.settle), kept](
-                     const pipeline::Forward& forward, pipeline::Recorded recorded, const pipeline::Judged& judged) {
-    settle(forward, std::move(recorded), judged);
-    self->answered(forward, *kept, judged);
+  hooks.settle = [self = shared_from_this(), settle = std::move(hooks.settle), call](const pipeline::Forward& forward,
+                                                                                     const pipeline::Kept& kept) {
+    settle(forward, kept);
+    self->answered(forward, *call, kept.judged);
   };
 }
 

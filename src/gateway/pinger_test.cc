@@ -97,11 +97,11 @@ struct PingerTest : pipeline::fixture::KeepAliveFixture {
     job.head.headers.add("Idempotency-Key", "once");
     job.dialect = llm::Dialect::kAnthropicMessages;
     Fetch::Hooks hooks;
-    hooks.judge = [this](const pipeline::Forward& what, const pipeline::Recorded& recorded) {
-      return pipeline->judge(what, recorded);
+    hooks.keep = [this](const pipeline::Forward& what, pipeline::Recorded recorded) {
+      return pipeline->keep(what, std::move(recorded));
     };
-    hooks.settle = [this](const pipeline::Forward& what, pipeline::Recorded recorded, const pipeline::Judged& found) {
-      pipeline->settle(what, std::move(recorded), found);
+    hooks.settle = [this](const pipeline::Forward& what, const pipeline::Kept& kept) {
+      pipeline->settle(what, kept);
     };
     hooks.count_error = [](const std::string&, const std::string&) {};
     pinger->watch(loop, job, hooks);

@@ -133,16 +133,24 @@ struct Recorded {
   std::vector<uint32_t> pace_ms, pace_offset;
 };
 
-// What judge() found.
+// What is known of it.
 struct Judged {
   bool complete = false;
-  bool store = false;  // complete, and wanted
+  bool store = false;  // complete, and wanted: it is stored
   llm::Form form = llm::Form::kJson;
   llm::Usage usage;
   double cost_usd = 0;
   std::string reason;         // why it is not complete
   std::string upstream;       // that answered, by name
   std::string provider_says;  // why its cache was not read, where the answer tells (llm::Analysis::cache_miss_reason)
+};
+
+// What is left of it when it is stored, or not.
+struct Kept {
+  Judged judged;
+  bool is_answer = false;  // else there is nothing to settle
+  base::Bytes body;        // the entry's, if it is stored
+  int64_t expires_ms = 0;
 };
 
 }  // namespace payonce::pipeline

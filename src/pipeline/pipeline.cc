@@ -92,9 +92,9 @@ Decision Pipeline::before(const Incoming& incoming, Spent& spent) {
   if (found.entry) return answer_exactly(std::move(request), std::move(found));
   if (found.reason == cache::MissReason::kOnDisk) return Load{std::move(request), nullptr};
 
-  exact_.count_miss(found.reason);
   request.exact_miss = found.reason;
   if (semantic) return search_by_meaning(incoming, std::move(request));
+  exact_.count_miss(found.reason);
   return forward(std::move(request), Forwarded::kMiss);
 }
 
@@ -153,9 +153,11 @@ Decision Pipeline::found_on_disk(const Load& load, cache::Found found) {
 
 Decision Pipeline::search_by_meaning(const Incoming& incoming, Request request) {
   auto asked = identifier_.asked(incoming, *request.policy);
-  if (!asked) return forward(std::move(request), Forwarded::kMiss);
-  auto lookup = semantic_->start(*request.prepared, std::move(asked->context), std::move(asked->question));
-  if (lookup->waited_for) return Search{std::move(request), std::move(lookup)};
+  AskedQuestionPtr lookup;
+  if (asked) lookup = semantic_->start(*request.prepared, std::move(asked->context), std::move(asked->question));
+  if (lookup && lookup->waited_for) return Search{std::move(request), std::move(lookup)};
+  exact_.count_miss(request.exact_miss);
+  if (!lookup) return forward(std::move(request), Forwarded::kMiss);
   semantic_->look_up(lookup, [this, prepared = request.prepared, lookup](std::string_view) {
     semantic_->forwarded(*prepared, *lookup);
   });
@@ -169,11 +171,21 @@ void Pipeline::search(const Search& search, std::function<void(Decision)> done) 
 }
 
 Decision Pipeline::searched(const Search& search, std::string_view fault) {
-  if (search.lookup->outcome != semantic::Outcome::kServe)
-    return forward(search.request, Forwarded::kMiss, search.lookup, fault);
+  const Request& request = search.request;
+  if (search.lookup->outcome != semantic::Outcome::kServe) {
+    // That took a while: an equal request that was under way may be stored now.
+    cache::Found now = request.directives.exact ? exact_.find(request.prepared->key) : cache::Found();
+    const bool on_disk = now.reason == cache::MissReason::kOnDisk;
+    if (now.entry || on_disk) semantic_->forwarded(*request.prepared, *search.lookup);
+    if (now.entry) return answer_exactly(request, std::move(now));
+    if (on_disk) return Load{request, nullptr};
+    exact_.count_miss(request.exact_miss);
+    return forward(request, Forwarded::kMiss, search.lookup, fault);
+  }
+  exact_.count_miss(request.exact_miss);
   const cache::Found found = exact_.find(search.lookup->candidates.front().key);
-  if (!found.entry && found.reason == cache::MissReason::kOnDisk) return Load{search.request, search.lookup};
-  return answer_by_meaning(search.request, search.lookup, found);
+  if (!found.entry && found.reason == cache::MissReason::kOnDisk) return Load{request, search.lookup};
+  return answer_by_meaning(request, search.lookup, found);
 }
 
 // The candidate is sure enough; is its answer still there, young enough, and can it be framed?
@@ -273,7 +285,6 @@ void Pipeline::arrange(Forward& forward, const base::Bytes& body) {
 
 Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   Judged out;
-  if (!forward.prepared || recorded.status != 200) return out;
   const Prepared& prepared = *forward.prepared;
   if (recorded.content_type.starts_with("text/event-stream")) out.form = llm::Form::kStream;
   llm::Analysis analysis = llm::analyse(prepared.dialect, out.form, recorded.body);
@@ -289,26 +300,41 @@ Judged Pipeline::judge(const Forward& forward, const Recorded& recorded) const {
   return out;
 }
 
-void Pipeline::settle(const Forward& forward, Recorded recorded, const Judged& judged) {
-  if (!forward.prepared || recorded.status != 200) return;
-  const int64_t expires_ms = clock_.unix_ms() + forward.directives.ttl_s.value_or(forward.policy->ttl_s) * 1000;
+// The end of the answer waits for this: it goes out whatever happens here.
+Kept Pipeline::keep(const Forward& forward, Recorded recorded) {
+  if (!forward.prepared || recorded.status != 200) return {};
+  try {
+    Kept out{.judged = judge(forward, recorded), .is_answer = true};
+    out.body = base::Bytes(std::move(recorded.body));
+    out.expires_ms = clock_.unix_ms() + forward.directives.ttl_s.value_or(forward.policy->ttl_s) * 1000;
+    if (out.judged.store) store(forward, std::move(recorded), out);
+    return out;
+  } catch (const std::exception& error) {
+    exact_.count_fault(error.what());
+    return {};
+  }
+}
+
+void Pipeline::settle(const Forward& forward, const Kept& kept) {
+  if (!kept.is_answer) return;
+  const Judged& judged = kept.judged;
   if (forward.trip) forward.trip->billed(judged.usage);
   if (forward.lookup && judged.complete)
     semantic_->settle({.prepared = *forward.prepared,
                        .lookup = forward.lookup,
                        .form = judged.form,
-                       .body = recorded.body,
+                       .body = kept.body.view(),
                        .stored = judged.store,
-                       .expires_ms = expires_ms,
+                       .expires_ms = kept.expires_ms,
                        .was_served = forward.was_served,
                        .upstream_us = forward.was_served ? -1 : clock_.monotonic_us() - forward.started_us});
-  if (judged.store) store(forward, std::move(recorded), judged, expires_ms);
   explanations_.settled(forward.id, prefix_ != nullptr ? prefix_->settle(forward, judged) : nullptr, judged);
   accounts_.bought(*forward.prepared, judged);
 }
 
-void Pipeline::store(const Forward& forward, Recorded recorded, const Judged& judged, int64_t expires_ms) {
+void Pipeline::store(const Forward& forward, Recorded recorded, const Kept& kept) {
   const Prepared& prepared = *forward.prepared;
+  const Judged& judged = kept.judged;
   auto entry = std::make_shared<cache::Entry>();
   entry->key = prepared.key;
   entry->scope = prepared.scope;
@@ -318,20 +344,20 @@ void Pipeline::store(const Forward& forward, Recorded recorded, const Judged& ju
   entry->form = judged.form;
   entry->include_usage = prepared.include_usage;
   entry->content_type = std::move(recorded.content_type);
-  entry->body = base::Bytes(std::move(recorded.body));
+  entry->body = kept.body;
   entry->pace_ms = std::move(recorded.pace_ms);
   entry->pace_offset = std::move(recorded.pace_offset);
   entry->usage = judged.usage;
   entry->cost_usd = judged.cost_usd;
   entry->created_ms = clock_.unix_ms();
-  entry->expires_ms = expires_ms;
+  entry->expires_ms = kept.expires_ms;
   exact_.insert(std::move(entry));
 }
 
 Judged Pipeline::after(const Forward& forward, Recorded recorded) {
-  Judged judged = judge(forward, recorded);
-  settle(forward, std::move(recorded), judged);
-  return judged;
+  Kept kept = keep(forward, std::move(recorded));
+  settle(forward, kept);
+  return std::move(kept.judged);
 }
 
 }  // namespace payonce::pipeline

@@ -60,10 +60,11 @@ class Pipeline {
   // Before a forwarded request is sent: its candidates are ranked, and its front is made equal to that of earlier
   // ones, where the layer may.
   void arrange(Forward& forward, const base::Bytes& body);
-  // Second half, in two steps, so that a client need not wait for the second. judge() reads the answer: is it
-  // complete, what did it cost. settle() stores it if so, and records tokens and money.
-  Judged judge(const Forward& forward, const Recorded& recorded) const;
-  void settle(const Forward& forward, Recorded recorded, const Judged& judged);
+  // Second half, in two steps. keep() reads the answer (is it complete, what did it cost) and stores it if so; the
+  // client gets the end of it after that, so that whoever has an answer never pays for it again. settle() records
+  // what the client need not wait for: its question, tokens, money.
+  Kept keep(const Forward& forward, Recorded recorded);
+  void settle(const Forward& forward, const Kept& kept);
   Judged after(const Forward& forward, Recorded recorded);  // both
 
   SemanticStage* semantic() const { return semantic_; }  // null: no such layer
@@ -88,7 +89,8 @@ class Pipeline {
   Decision found_on_disk(const Load& load, cache::Found found);
   Decision forward(Request request, Forwarded why, AskedQuestionPtr lookup = nullptr, std::string_view detail = {});
   Forward to_upstream(Request request, Forwarded why) const;
-  void store(const Forward& forward, Recorded recorded, const Judged& judged, int64_t expires_ms);
+  Judged judge(const Forward& forward, const Recorded& recorded) const;
+  void store(const Forward& forward, Recorded recorded, const Kept& kept);
 
   const base::Clock& clock_;
   Identifier identifier_;

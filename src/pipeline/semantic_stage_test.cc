@@ -91,6 +91,9 @@ struct SemanticStageTest : testing::Test {
 
   using Fields = std::vector<std::pair<std::string, std::string>>;
   Decision ask(std::string_view question, const Fields& fields = {}, std::string_view before = "") {
+    return search(begin(question, fields, before));
+  }
+  Decision begin(std::string_view question, const Fields& fields = {}, std::string_view before = "") {
     return send(fmt::format(R"({{"model":"m","messages":[{}{{"role":"user","content":"{}"}}]}})", before, question),
                 fields);
   }
@@ -99,7 +102,9 @@ struct SemanticStageTest : testing::Test {
     head.headers.add("Authorization", "Bearer sk-1");
     for (const auto& [name, value] : fields) head.headers.set(name, value);
     Pipeline::Spent spent;
-    Decision decision = pipeline->before({head, base::Bytes::copy(body), llm::Dialect::kOpenAiChat}, spent);
+    return pipeline->before({head, base::Bytes::copy(body), llm::Dialect::kOpenAiChat}, spent);
+  }
+  Decision search(Decision decision) {
     if (auto* search = std::get_if<Search>(&decision)) {
       std::optional<Decision> found;
       pipeline->search(*search, [&](Decision made) { found = std::move(made); });
@@ -136,6 +141,16 @@ struct SemanticStageTest : testing::Test {
 constexpr std::string_view kAsked = "what is the capital of france please";
 constexpr std::string_view kAgain = "please what is the capital of france";
 
+TEST_F(SemanticStageTest, WhatWasStoredDuringTheSearchIsAnExactHit) {
+  const Decision first = ask(kAsked);
+  Decision second = begin(kAsked);
+  pay(first, "", R"(,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}])");
+  EXPECT_EQ(layer(search(std::move(second))), "exact");
+  EXPECT_EQ(pipeline->exact().stats().hits, 1u);
+  EXPECT_EQ(pipeline->exact().stats().misses, 1u);
+  EXPECT_EQ(stage->stats().empty, 2u) << "it had nothing to give to either";
+}
+
 TEST_F(SemanticStageTest, OtherWordsGetTheSameAnswerAndEqualOnesTheExactLayers) {
   pay(ask(kAsked), "Paris");
   const Decision again = ask(kAgain);
@@ -158,7 +173,9 @@ TEST_F(SemanticStageTest, NothingCrossesAScopeAVersionOrAContext) {
   EXPECT_EQ(layer(ask(kAgain, {{"X-Payonce-Version", "kb=2"}})), "");
   EXPECT_EQ(layer(ask(kAgain, {}, R"({"role":"system","content":"Lie."},)")), "");
   EXPECT_EQ(layer(ask(kAgain, {}, R"({"role":"user","content":"a"},{"role":"assistant","content":"b"},)")), "");
-  EXPECT_EQ(layer(send(fmt::format(R"({{"model":"n","messages":[{{"role":"user","content":"{}"}}]}})", kAgain))), "");
+  EXPECT_EQ(
+      layer(search(send(fmt::format(R"({{"model":"n","messages":[{{"role":"user","content":"{}"}}]}})", kAgain)))),
+      "");
   EXPECT_EQ(layer(ask(kAgain)), "semantic");
 }
 

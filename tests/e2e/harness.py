@@ -173,12 +173,6 @@ class Gateway:
         return RawConnection(self.port)
 
 
-def wait_stored(gateway, count):
-    """Until so many answers are stored. A client has its plain answer a moment before, and who asks over another
-    connection may be answered by another thread in that moment."""
-    eventually(lambda: gateway.entries() == count, what=f"{count} answers are stored")
-
-
 def chat_body(text="Hello", **fields):
     return {"model": "m", "temperature": 0, "messages": [{"role": "user", "content": text}], **fields}
 

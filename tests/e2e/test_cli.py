@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from harness import chat_body, eventually, is_hit, run_cli, wait_stored, write_config
+from harness import chat_body, eventually, is_hit, run_cli, write_config
 from ports import free_port
 
 COMMANDS = [[], ["serve"], ["up"], ["engine"], ["cache"], ["cache", "ls"], ["cache", "get"], ["cache", "purge"],
@@ -170,7 +170,6 @@ def filled(gateway, upstream):
     for name, model, version in (("a", "m1", "kb=1"), ("a", "m2", "kb=1, tools=v3"), ("b", "m1", "kb=2"),
                                  ("b", "m2", "tools=v3")):
         gateway.chat(chat_body(model=model), Authorization=f"Bearer sk-{name}", X_Payonce_Version=version)
-    wait_stored(gateway, 4)
     return gateway
 
 
@@ -264,7 +263,6 @@ def test_without_the_token_nothing_of_others_is_seen(filled, tmp_path):
 def test_the_token_may_be_set(make_gateway, upstream, tmp_path):
     gateway = make_gateway("--upstream", upstream.url, env={"PAYONCE_ADMIN_TOKEN": "admin-1"})
     gateway.chat(Authorization="Bearer sk-a")
-    wait_stored(gateway, 1)
     ended = run_cli("cache", "ls", "--json", "--url", gateway.root, "--token", "admin-1", home=tmp_path)
     assert len(json.loads(ended.stdout)["entries"]) == 1
 

@@ -6,8 +6,7 @@ import json
 import pytest
 
 from answers import Worded, answer as answer_of, text_of
-from harness import (CacheStatus, RawConnection, chat_body, eventually, messages_body, raw_post, sse_events,
-                     wait_stored)
+from harness import CacheStatus, RawConnection, chat_body, eventually, messages_body, raw_post, sse_events
 from upstream import Hold
 
 CALLERS = 20
@@ -91,8 +90,19 @@ def test_the_followers_finish_when_the_leader_leaves(gateway, upstream, stream):
     assert upstream.count == 1 and not upstream.requests[0].disconnected.is_set()
     assert len({answer.content for answer in answers}) == 1
     assert text_of(1)[:8] in answers[0].text
-    wait_stored(gateway, 1)
     assert CacheStatus(gateway.chat(body)).hit
+
+
+@pytest.mark.parametrize("first, second", [(False, True), (True, False)], ids=["plain first", "stream first"])
+def test_who_has_an_answer_does_not_pay_for_another_form_of_it(make_gateway, upstream, first, second):
+    """At once, over another connection, also when it has left with the last event: what it has seen whole is stored."""
+    gateway = make_gateway("--upstream", upstream.url, "--threads", "4")
+    for number in range(1, 101):
+        for stream in (first, second):
+            with gateway.connect() as connection:
+                connection.send(asking(chat_body(f"Question {number}", stream=stream)))
+                _ = connection.read_until(b"[DONE]") if stream else connection.read_answer()
+        assert upstream.count == number
 
 
 def asking(body):

@@ -101,16 +101,13 @@ void Flight::head(net::ResponseHead head) {
 }
 
 void Flight::append(base::Bytes chunk, uint32_t at_ms) {
-  {
-    const std::lock_guard lock(mutex_);
-    total_bytes_ += chunk.size();
-    chunks_.push_back({std::move(chunk), at_ms});
-    if (total_bytes_ > options_.keep_limit_bytes) {
-      keep_ = false;
-      stored_ = false;
-    }
+  const std::lock_guard lock(mutex_);
+  total_bytes_ += chunk.size();
+  chunks_.push_back({std::move(chunk), at_ms});
+  if (total_bytes_ > options_.keep_limit_bytes) {
+    keep_ = false;
+    stored_ = false;
   }
-  wake();
 }
 
 void Flight::mark_stored(bool stored) {

@@ -48,7 +48,8 @@ class Flight {
 
   // Writer's side.
   void head(net::ResponseHead head);
-  void append(base::Bytes chunk, uint32_t at_ms);  // ms after the first byte
+  void append(base::Bytes chunk, uint32_t at_ms);  // ms after the first byte; readers learn of it by wake()
+  void wake();
   void mark_stored(bool stored);
   void finish();
   void fail(base::Error error);
@@ -78,7 +79,6 @@ class Flight {
   bool over() const { return state_ == State::kDone || state_ == State::kFailed; }
   uint64_t lag_bytes() const;
   void drop_read_chunks();
-  void wake();
 
   const Options options_;
   mutable std::mutex mutex_;  // guards all below

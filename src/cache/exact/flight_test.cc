@@ -32,6 +32,16 @@ TEST(Flight, AFollowerReadsFromTheStart) {
   EXPECT_EQ(recording.pace_offset, (std::vector<uint32_t>{0, 2}));
 }
 
+TEST(Flight, ReadersAreToldOfPartsByWake) {
+  Flight flight({});
+  int woken = 0;
+  (void)flight.join([&] { ++woken; });
+  flight.append(base::Bytes::copy("ab"), 0);
+  EXPECT_EQ(woken, 0);
+  flight.wake();
+  EXPECT_EQ(woken, 1);
+}
+
 TEST(Flight, OnlyTheLastReaderLeavingAnUnfinishedAnswerAbandonsIt) {
   Flight flight({});
   const auto first = flight.join([] {}).value();
