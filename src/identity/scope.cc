@@ -37,10 +37,12 @@ std::vector<std::string_view> known_credentials(const net::Headers& headers) {
   return out;
 }
 
+constexpr std::string_view kTellingWords[] = {"auth",   "authorization", "authentication", "token",    "apikey",
+                                              "secret", "credential",    "credentials",    "password", "jwt"};
+
 // A word of a field's name, "x-auth-token", that says that its value tells who asks.
 bool is_telling(std::string_view word, std::string_view before) {
-  for (const std::string_view telling : {"auth", "authorization", "authentication", "token", "apikey", "secret",
-                                         "credential", "credentials", "password", "jwt"})
+  for (const std::string_view telling : kTellingWords)
     if (net::equals_ignoring_case(word, telling)) return true;
   return net::equals_ignoring_case(word, "key") && net::equals_ignoring_case(before, "api");
 }
