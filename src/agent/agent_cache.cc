@@ -133,12 +133,16 @@ AgentCache::Look AgentCache::published(const std::string& key, const Question& q
 Found AgentCache::look_up(const QuestionPtr& question, const Caller& caller, Mode mode,
                           const pipeline::AskedQuestionPtr& by_meaning) {
   const std::string key = key_of(*question, caller.scope_id);
+  const EntryPtr before = index_.find(key);
   if (!question->run.empty()) {
     if (mode == Mode::kQuick) return Blocking{};
     if (auto own = runs_.pending(caller.credential_id, question->run, key)) {
       std::vector<Dependency> stale = observer_.changed(own->entry->observed, question->deps);
-      if (!stale.empty())
-        return missed({.reason = Reason::kDependency, .stale = std::move(stale)}, question, caller, key, by_meaning);
+      if (!stale.empty()) {
+        const Ticket ticket = make_ticket(question, caller, key, by_meaning);
+        const bool first = runs_.open(ticket);
+        return missed({.reason = Reason::kDependency, .stale = std::move(stale), .in_flight = !first}, ticket);
+      }
       Hit hit{.entry = own->entry, .value = own->value, .pending = true};
       count_hit(hit, *question, caller);
       return hit;
@@ -173,7 +177,15 @@ Found AgentCache::look_up(const QuestionPtr& question, const Caller& caller, Mod
   if (question->wait_ms > 0 && runs_.is_open(key)) return Busy{};
   if (nothing_yet || question->explain) miss.nearest = index_.nearest(*question, caller);
   if (nothing_yet) miss.reason = reason_of(miss.nearest);
-  return missed(std::move(miss), question, caller, key, by_meaning);
+  const Ticket ticket = make_ticket(question, caller, key, by_meaning);
+  miss.in_flight = !runs_.open(ticket, question->wait_ms > 0);
+  if (miss.in_flight && question->wait_ms > 0) return Busy{};
+  // Who computed it may have committed since we looked.
+  if (const EntryPtr now = index_.find(key); now && now != before) {
+    (void)drop_ticket(ticket.id, caller.credential_id);
+    return look_up(question, caller, mode, by_meaning);
+  }
+  return missed(std::move(miss), ticket);
 }
 
 AgentCache::Look AgentCache::by_intent(const Question& question, const Caller& caller, Mode mode) {
@@ -200,12 +212,8 @@ std::optional<Hit> AgentCache::by_meaning_hit(const Question& question, const pi
   return out;
 }
 
-Miss AgentCache::missed(Miss miss, const QuestionPtr& question, const Caller& caller, const std::string& key,
-                        const pipeline::AskedQuestionPtr& by_meaning) {
-  KindCounters& counters = counters_->of(question->kind);
-  counters.reasons[static_cast<size_t>(miss.reason)].fetch_add(1, std::memory_order_relaxed);
-  (miss.reason == Reason::kDependency ? counters.stale : counters.miss).add();
-  miss.in_flight = runs_.is_open(key);
+Ticket AgentCache::make_ticket(const QuestionPtr& question, const Caller& caller, const std::string& key,
+                               const pipeline::AskedQuestionPtr& by_meaning) {
   Ticket ticket{.id = "t-" + base::random_hex(kTicketBytes),
                 .key = key,
                 .question = question,
@@ -218,9 +226,15 @@ Miss AgentCache::missed(Miss miss, const QuestionPtr& question, const Caller& ca
     // What cannot be looked at never looks as it did: an entry that depends on it is no use to anybody.
     ticket.observed.push_back({{dep.type, dep.name, ""}, observer_.state(dep).value_or("unknown")});
   }
-  runs_.open(ticket);
-  miss.ticket = std::move(ticket.id);
-  miss.key = key;
+  return ticket;
+}
+
+Miss AgentCache::missed(Miss miss, const Ticket& ticket) {
+  KindCounters& counters = counters_->of(ticket.question->kind);
+  counters.reasons[static_cast<size_t>(miss.reason)].fetch_add(1, std::memory_order_relaxed);
+  (miss.reason == Reason::kDependency ? counters.stale : counters.miss).add();
+  miss.ticket = ticket.id;
+  miss.key = ticket.key;
   return miss;
 }
 

@@ -149,8 +149,9 @@ class AgentCache {
   Look published(const std::string& key, const Question& question, Mode mode);
   Look by_intent(const Question& question, const Caller& caller, Mode mode);
   std::optional<Hit> by_meaning_hit(const Question& question, const pipeline::AskedQuestion& asked);
-  Miss missed(Miss miss, const QuestionPtr& question, const Caller& caller, const std::string& key,
-              const pipeline::AskedQuestionPtr& by_meaning);
+  Ticket make_ticket(const QuestionPtr& question, const Caller& caller, const std::string& key,
+                     const pipeline::AskedQuestionPtr& by_meaning);
+  Miss missed(Miss miss, const Ticket& ticket);
   EntryPtr entry_of(const std::string& key, Mode mode, bool& blocking);
   Drop why_not(const Ticket& ticket, const Commit& commit, std::vector<Observed>& observed);
   void publish(const Pending& pending);

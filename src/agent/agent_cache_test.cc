@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <barrier>
 #include <fstream>
 #include <map>
 #include <random>
@@ -301,6 +302,32 @@ TEST_F(Cache, WaitsForTheCallerThatComputesIt) {
   EXPECT_EQ(woken, 0);
   EXPECT_EQ(commit({.ticket = ticket, .value = "1"}), "stored");
   EXPECT_EQ(woken, 1);
+}
+
+// All ask at once, and the one that computes commits while others ask: nobody else is told to compute it.
+TEST_F(Cache, OfManyThatWouldWaitOneComputes) {
+  constexpr int kThreads = 4, kTasks = 500;
+  std::atomic<int> computed{0};
+  std::barrier together(kThreads);
+  std::vector<std::thread> threads;
+  for (int number = 0; number < kThreads; ++number)
+    threads.emplace_back([&] {
+      for (int task = 0; task < kTasks; ++task) {
+        Question patient = question(std::to_string(task));
+        patient.wait_ms = 1000;
+        together.arrive_and_wait();
+        while (true) {
+          const Found found = look(patient);
+          if (std::holds_alternative<Hit>(found)) break;
+          const auto* miss = std::get_if<Miss>(&found);
+          if (miss == nullptr) continue;
+          ++computed;
+          EXPECT_EQ(commit({.ticket = miss->ticket, .value = "1"}), "stored");
+        }
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(computed, kTasks);
 }
 
 // Runs that commit, abort and invalidate at once: what is given is of the asker, of the last publication of that key,

@@ -83,20 +83,24 @@ void Runs::expire_locked(Wakes& woken) {
   }
 }
 
-void Runs::open(const Ticket& ticket) {
+bool Runs::open(const Ticket& ticket, bool alone) {
   Wakes woken;
+  bool first = false;
   {
     const std::lock_guard lock(mutex_);
     expire_locked(woken);
+    first = !leases_.contains(ticket.key);
     const size_t bytes = ticket.bytes();
-    if (bytes > max_bytes_) return;
-    make_room_locked(ticket.caller.credential_id, bytes, woken);
-    tickets_.push_back(ticket);
-    ticket_bytes_ += bytes;
-    by_id_[ticket.id] = std::prev(tickets_.end());
-    ++leases_[ticket.key].open;
+    if ((first || !alone) && bytes <= max_bytes_) {
+      make_room_locked(ticket.caller.credential_id, bytes, woken);
+      tickets_.push_back(ticket);
+      ticket_bytes_ += bytes;
+      by_id_[ticket.id] = std::prev(tickets_.end());
+      ++leases_[ticket.key].open;
+    }
   }
   wake(woken);
+  return first;
 }
 
 std::optional<Ticket> Runs::take(const std::string& id, std::string_view credential) {

@@ -53,7 +53,8 @@ class Runs {
   // never open); and of values that wait, beyond which no more are taken.
   explicit Runs(const base::Clock& clock, uint64_t max_bytes = 256u << 20) : clock_(clock), max_bytes_(max_bytes) {}
 
-  void open(const Ticket& ticket);
+  // Whether no other ticket of its key is open. `alone`: it is opened only then.
+  bool open(const Ticket& ticket, bool alone = false);
   // Takes it away; its lease on the key holds until release(). nullopt: unknown, used, expired, or another
   // credential's.
   std::optional<Ticket> take(const std::string& id, std::string_view credential);

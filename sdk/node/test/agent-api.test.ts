@@ -303,13 +303,19 @@ test("the socket is found by the URL", async () => {
 });
 
 test("stopped and started again: what was stored is there, what was pending is not", async () => {
-  const client = new Client({ socket: instance.socket, credential: "sk-crash", retryAfterMs: 0 });
+  const client = new Client({
+    socket: instance.socket,
+    credential: "sk-crash",
+    retryAfterMs: 0,
+    lookupTimeoutMs: 30_000,
+  });
   const [kept, pending] = [unique(), { ...unique(), run: "r" }];
   await client.cached(kept, () => "kept");
   await client.cached(pending, () => "pending");
   await instance.stop();
   assert.equal((await client.lookup(kept)).status, "miss");
   await instance.start();
+  await instance.scanned();
   const found = await client.lookup(kept);
   assert.equal(found.status, "hit");
   assert.equal((await client.lookup(pending)).status, "miss");

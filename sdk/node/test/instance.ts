@@ -6,6 +6,7 @@ import { accessSync, constants } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { scratch } from "./scratch.js";
+import { until } from "./scripted-instance.js";
 
 export function binary(): string {
   const path = process.env.PAYONCE_BINARY ?? "";
@@ -41,11 +42,13 @@ export class Instance {
   port = 0;
   #process: ChildProcess | undefined;
   #log = "";
+  #begun = 0;
 
   constructor(private readonly flags: string[]) {}
 
   async start(): Promise<this> {
     this.port ||= await freePort();
+    this.#begun = this.#log.length;
     const args = ["serve", "--listen", `127.0.0.1:${this.port}`, "--data", join(this.home, "data"), ...this.flags];
     const child = spawn(binary(), args, { env: environment(this.home), stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
@@ -62,6 +65,11 @@ export class Instance {
       assert.ok(Date.now() < end, `not ready after 60 s:\n${this.#log}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  /** Until what lies on its disk is found again, which requests do not wait for. */
+  async scanned(): Promise<void> {
+    await until(() => this.#log.slice(this.#begun).includes(" entries in "), "the response log is read");
   }
 
   get url(): string {
