@@ -39,6 +39,17 @@ void ClientCore::refuse(const std::shared_ptr<ClientCall>& call, base::Error err
 
 void ClientCore::forget(ClientCall& call) { calls_.erase(call.shared_from_this()); }
 
+size_t ClientCore::buffer_bytes() const {
+  return std::max(Transport::kBufferBytes, options_.max_head_bytes + Transport::kRecordBytes);
+}
+
+std::shared_ptr<char[]> ClientCore::take_buffer() {
+  if (spare_buffer_ != nullptr) return std::move(spare_buffer_);
+  return std::make_shared_for_overwrite<char[]>(buffer_bytes());
+}
+
+void ClientCore::give_back(std::shared_ptr<char[]> buffer) { spare_buffer_ = std::move(buffer); }
+
 void ClientCore::route(const std::shared_ptr<ClientCall>& call) {
   Site& site = sites_[call->origin()];
   if (site.http2 != nullptr) return site.http2->start(call);

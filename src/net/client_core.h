@@ -38,6 +38,11 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   void count_connection(int change) { options_.connections.add(change); }
   void post(std::function<void()> job) { loop_.post(std::move(job)); }
   const Client::Options& options() const { return options_; }
+  // What a connection reads into: idle ones hold none, and asking the allocator for each answer costs more than
+  // reading a small one.
+  size_t buffer_bytes() const;
+  std::shared_ptr<char[]> take_buffer();
+  void give_back(std::shared_ptr<char[]> buffer);  // REQUIRES: nobody else holds it
 
  private:
   struct Dial;  // a connection on its way and the calls that wait for it
@@ -65,6 +70,7 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   std::unordered_map<Origin, Site, OriginHash> sites_;
   std::unordered_set<std::shared_ptr<ClientCall>> calls_;
   std::unordered_set<std::shared_ptr<Dial>> dials_;
+  std::shared_ptr<char[]> spare_buffer_;  // null: none
   boost::asio::steady_timer timer_;
   bool ticking_ = false;
   bool shut_down_ = false;

@@ -13,7 +13,7 @@ namespace {
 
 namespace http = boost::beast::http;
 
-constexpr size_t kMinRoomBytes = 16 * 1024;  // one TLS record, so that none stays behind inside OpenSSL
+constexpr size_t kMinRoomBytes = Transport::kRecordBytes;  // so that none stays behind inside OpenSSL
 constexpr size_t kMaxCoalescedBytes = 16 * 1024;
 
 std::string request_head(const ClientCall& call) {
@@ -49,7 +49,7 @@ void Http1Connection::close() {
   transport_->close();
   core_->count_connection(-1);
   call_ = nullptr;
-  buffer_ = nullptr;
+  release_buffer();
 }
 
 void Http1Connection::start(std::shared_ptr<ClientCall> call) {
@@ -143,17 +143,24 @@ void Http1Connection::read_idle() {
 }
 
 size_t Http1Connection::make_room() {
-  const size_t capacity = std::max(Transport::kBufferBytes, core_->options().max_head_bytes + kMinRoomBytes);
+  const size_t capacity = core_->buffer_bytes();
   if (begin_ == end_ && !lent_) begin_ = end_ = 0;
   if (buffer_ == nullptr || capacity - end_ < kMinRoomBytes) {
     std::shared_ptr<char[]> target = lent_ ? nullptr : buffer_;
-    if (target == nullptr) target = std::make_shared_for_overwrite<char[]>(capacity);
+    if (target == nullptr) target = core_->take_buffer();
     if (begin_ < end_) std::memmove(target.get(), buffer_.get() + begin_, end_ - begin_);
     buffer_ = std::move(target);
     lent_ = false;
     end_ -= std::exchange(begin_, 0);
   }
   return capacity - end_;
+}
+
+void Http1Connection::release_buffer() {
+  if (buffer_ != nullptr && !lent_) core_->give_back(std::move(buffer_));
+  buffer_ = nullptr;
+  lent_ = false;
+  begin_ = end_ = 0;
 }
 
 base::Bytes Http1Connection::take(std::string_view piece) {
@@ -215,9 +222,7 @@ void Http1Connection::finish() {
     close();
     return call->give_end();
   }
-  buffer_ = nullptr;
-  lent_ = false;
-  begin_ = end_ = 0;
+  release_buffer();
   body_ = {};
   idle_since_ = std::chrono::steady_clock::now();
   core_->put_idle(shared_from_this());  // first, so that a request sent from on_end finds it

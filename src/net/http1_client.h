@@ -45,6 +45,7 @@ class Http1Connection final : public Carrier, public std::enable_shared_from_thi
   bool all_written() const { return written_ == head_text_.size() + body_.size(); }
   void new_parser();
   size_t make_room();
+  void release_buffer();
   base::Bytes take(std::string_view piece);
   void finish();
   void at_eof();

@@ -130,94 +130,116 @@ bool is_sampled(const llm::Request& request) {
   return !request.temperature || *request.temperature > 0;
 }
 
-}  // namespace
-
-Identifier::Identifier(identity::Profiles profiles, size_t raw_key_capacity)
-    : profiles_(std::move(profiles)), raw_keys_(raw_key_capacity) {}
-
-base::Result<PreparedPtr> Identifier::identify(const Incoming& incoming, const Policy& policy) {
-  const base::Hash128 raw = raw_key(incoming, policy);
-  if (PreparedPtr known = raw_keys_.find(raw)) return known;
-  PAYONCE_TRY(PreparedPtr made, prepare(incoming, policy));
-  raw_keys_.insert(raw, made);
-  return made;
-}
-
-base::Hash128 Identifier::raw_key(const Incoming& incoming, const Policy& policy) const {
+// Of the fields, all that the answer, or who may see it, can depend on.
+std::string telling_fields(const Incoming& incoming, const Policy& policy) {
   const bool may_share = policy.callers.has_keys() && incoming.head.headers.get("x-payonce-scope").has_value();
   std::string fields;
   fields.reserve(256);
   incoming.head.headers.for_each([&](std::string_view name, std::string_view value) {
     const bool counts = is_scope_header(name) || identity::may_be_credential(name) ||
                         net::equals_ignoring_case(name, "cookie") || (may_share && counts_where_shared(name, value));
-    if (!counts) return;
-    fields.append(name).append(":").append(value).append("\n");
+    if (counts) fields.append(name).append(":").append(value).append("\n");
   });
-  // A policy's number is never used twice in a process, so what was identified under old keys or routes is not found.
-  const std::string_view generation(reinterpret_cast<const char*>(&policy.generation), sizeof policy.generation);
-  return keyed_hash_.parts<5>(
-      {generation, incoming.head.target, fields, incoming.body.view(), llm::dialect_name(incoming.dialect)});
+  return fields;
+}
+
+// A policy's number is never used twice in a process, so what was identified under old keys or routes is not found.
+std::string_view generation_of(const Policy& policy) {
+  return {reinterpret_cast<const char*>(&policy.generation), sizeof policy.generation};
+}
+
+constexpr size_t kSenders = 4096;
+
+}  // namespace
+
+// What the fields say, whatever the body.
+struct Identifier::Sender {
+  identity::Caller caller;
+  std::string versions, beta;
+  const identity::Profile& profile;
+};
+
+Identifier::Identifier(identity::Profiles profiles, size_t raw_key_capacity)
+    : profiles_(std::move(profiles)), raw_keys_(raw_key_capacity), senders_(kSenders) {}
+
+base::Result<PreparedPtr> Identifier::identify(const Incoming& incoming, const Policy& policy) {
+  const std::string fields = telling_fields(incoming, policy);
+  const base::Hash128 raw = keyed_hash_.parts<5>({generation_of(policy), incoming.head.target, fields,
+                                                  incoming.body.view(), llm::dialect_name(incoming.dialect)});
+  if (PreparedPtr known = raw_keys_.find(raw)) return known;
+  PAYONCE_TRY(PreparedPtr made, prepare(incoming, policy, fields));
+  raw_keys_.insert(raw, made);
+  return made;
+}
+
+base::Result<std::shared_ptr<const Identifier::Sender>> Identifier::sender(const net::Headers& headers,
+                                                                           const Policy& policy,
+                                                                           std::string_view fields) const {
+  const base::Hash128 raw = keyed_hash_.parts<2>({generation_of(policy), fields});
+  if (auto known = senders_.find(raw)) return known;
+  PAYONCE_TRY(identity::Caller caller, policy.callers.identify(headers));
+  PAYONCE_TRY(std::string versions, identity::versions_of(headers));
+  std::string beta = upstream_headers(headers);
+  if (caller.is_shared()) beta += shared_headers(headers);
+  const auto made = std::make_shared<const Sender>(Sender{.caller = std::move(caller),
+                                                          .versions = std::move(versions),
+                                                          .beta = std::move(beta),
+                                                          .profile = profiles_.match(headers)});
+  senders_.insert(raw, made);
+  return made;
 }
 
 // What both keys are made of.
 struct Identifier::Read {
-  identity::Caller caller;
-  std::string versions, beta;
+  std::shared_ptr<const Sender> sender;
   llm::Request request;
   std::vector<route::UpstreamPtr> candidates;
-  const identity::Profile& profile;
   // Of the configuration's first upstream, wherever this request will go: who lists several for one model says that
   // they answer alike, and a key that followed the routing would lose its entries with each failover.
   identity::KeyParts parts(const Incoming& incoming) const {
-    return {.scope_id = caller.scope_id,
+    return {.scope_id = sender->caller.scope_id,
             .target = incoming.head.target,
             .upstream = candidates.front()->identity,
-            .versions = versions,
-            .beta = beta};
+            .versions = sender->versions,
+            .beta = sender->beta};
   }
 };
 
-base::Result<Identifier::Read> Identifier::read(const Incoming& incoming, const Policy& policy) const {
-  const net::Headers& headers = incoming.head.headers;
-  PAYONCE_TRY(identity::Caller caller, policy.callers.identify(headers));
-  PAYONCE_TRY(std::string versions, identity::versions_of(headers));
+base::Result<Identifier::Read> Identifier::read(const Incoming& incoming, const Policy& policy,
+                                                std::string_view fields) const {
+  PAYONCE_TRY(auto sender, this->sender(incoming.head.headers, policy, fields));
   PAYONCE_TRY(llm::Request request, llm::parse_request(incoming.dialect, incoming.body, incoming.head.target));
   PAYONCE_TRY(auto candidates, policy.routes.choose(request.model, route::wire_of(incoming.dialect)));
-  std::string beta = upstream_headers(headers);
-  if (caller.is_shared()) beta += shared_headers(headers);
-  return Read{.caller = std::move(caller),
-              .versions = std::move(versions),
-              .beta = std::move(beta),
-              .request = std::move(request),
-              .candidates = std::move(candidates),
-              .profile = profiles_.match(headers)};
+  return Read{.sender = std::move(sender), .request = std::move(request), .candidates = std::move(candidates)};
 }
 
 std::optional<Identifier::Asked> Identifier::asked(const Incoming& incoming, const Policy& policy) const {
-  const auto read = this->read(incoming, policy);
+  const auto read = this->read(incoming, policy, telling_fields(incoming, policy));
   if (!read) return std::nullopt;
   auto question = llm::question_of(read->request);
   if (!question) return std::nullopt;
-  const identity::CacheKey context = identity::context_key(read->request, profiles_, read->profile,
+  const identity::CacheKey context = identity::context_key(read->request, profiles_, read->sender->profile,
                                                            read->parts(incoming), question->node, &part_digests_);
   return Asked{.context = context.text(), .question = std::move(question->text)};
 }
 
-base::Result<PreparedPtr> Identifier::prepare(const Incoming& incoming, const Policy& policy) const {
-  PAYONCE_TRY(Read read, this->read(incoming, policy));
+base::Result<PreparedPtr> Identifier::prepare(const Incoming& incoming, const Policy& policy,
+                                              std::string_view fields) const {
+  PAYONCE_TRY(Read read, this->read(incoming, policy, fields));
   const llm::Request& request = read.request;
+  const Sender& sender = *read.sender;
   const auto compaction =
       policy.prefix.compaction != route::CompactionMode::kOff ? compaction_form(request, keyed_hash_) : std::nullopt;
   const identity::CacheKey key =
       compaction
-          ? identity::compaction_key(*compaction, profiles_, read.profile, read.parts(incoming), &part_digests_)
-          : identity::response_key(request, profiles_, read.profile, read.parts(incoming), &part_digests_);
+          ? identity::compaction_key(*compaction, profiles_, sender.profile, read.parts(incoming), &part_digests_)
+          : identity::response_key(request, profiles_, sender.profile, read.parts(incoming), &part_digests_);
   auto prepared = std::make_shared<Prepared>();
   prepared->dialect = incoming.dialect;
   prepared->key = key.text();
-  prepared->scope = read.caller.scope_id;
-  prepared->caller = read.caller.name;
-  prepared->versions = read.versions;
+  prepared->scope = sender.caller.scope_id;
+  prepared->caller = sender.caller.name;
+  prepared->versions = sender.versions;
   prepared->model = shown_name(request.model);
   prepared->stream = request.stream;
   prepared->include_usage = request.include_usage;

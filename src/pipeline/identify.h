@@ -1,10 +1,13 @@
 // Stage 1: who asks, and what exactly. Raw bytes → canonical key, with the L0 map in front: a byte-equal repeat (the
-// usual hit) costs one keyed XXH3 instead of parsing, canonicalising and SHA-256 (design §2). Threads: any.
+// usual hit) costs one keyed XXH3 instead of parsing, canonicalising and SHA-256 (design §2); what a known sender's
+// fields say is found in the same way. Threads: any.
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/hash.h"
 #include "base/raw_key_map.h"
@@ -30,14 +33,18 @@ class Identifier {
   std::optional<Asked> asked(const Incoming& incoming, const Policy& policy) const;
 
  private:
-  base::Hash128 raw_key(const Incoming& incoming, const Policy& policy) const;
+  struct Sender;
   struct Read;
-  base::Result<Read> read(const Incoming& incoming, const Policy& policy) const;
-  base::Result<PreparedPtr> prepare(const Incoming& incoming, const Policy& policy) const;
+  // `fields`: those of the request that tell something, as one text.
+  base::Result<std::shared_ptr<const Sender>> sender(const net::Headers& headers, const Policy& policy,
+                                                     std::string_view fields) const;
+  base::Result<Read> read(const Incoming& incoming, const Policy& policy, std::string_view fields) const;
+  base::Result<PreparedPtr> prepare(const Incoming& incoming, const Policy& policy, std::string_view fields) const;
 
   const identity::Profiles profiles_;
   const base::KeyedHash keyed_hash_;
   base::RawKeyMap<Prepared> raw_keys_;
+  mutable base::RawKeyMap<Sender> senders_;
   mutable identity::PartDigests part_digests_;
 };
 

@@ -22,11 +22,11 @@ constexpr std::string_view kAnswer =
 struct Fixture : testing::Test {
   Fixture() { set_policy({}); }
 
-  void set_policy(Policy policy) {
+  void set_policy(Policy policy, std::vector<identity::VirtualKey> keys = {}) {
     auto upstream = std::make_shared<route::Upstream>();
     upstream->name = upstream->identity = "up";
     policy.generation = ++generation;
-    policy.callers = identity::Callers({.salt = "salt", .keys = {}});
+    policy.callers = identity::Callers({.salt = "salt", .keys = std::move(keys)});
     policy.routes = route::Routes({upstream});
     policy.prices = llm::PriceTable::built_in();
     const auto made = std::make_shared<const Policy>(std::move(policy));
@@ -96,6 +96,17 @@ TEST_F(PipelineTest, AnotherCredentialOrVersionMisses) {
   EXPECT_FALSE(hits(ask(kBody, {{"X-Payonce-Version", "tools=v2"}})));
   EXPECT_FALSE(hits(ask(kBody, {{"X-Payonce-Scope", "user:1"}})));
   EXPECT_TRUE(hits(ask(kBody, {{"X-Request-Id", "other"}})));
+}
+
+TEST_F(PipelineTest, WhatIsKnownOfASenderEndsWithItsPolicy) {
+  constexpr std::string_view kOther = R"({"model":"gpt-4o","messages":[{"role":"user","content":"and now?"}]})";
+  (void)pay(ask());
+  set_policy({}, {{.name = "ann", .digest = base::sha256("sk-2"), .scopes = {}}});
+  ASSERT_TRUE(std::holds_alternative<Refusal>(ask(kOther)));
+  EXPECT_EQ(std::get<Refusal>(ask(kOther)).reason, "auth");
+  EXPECT_EQ(std::get<Forward>(ask(kOther, {{"Authorization", "Bearer sk-2"}})).prepared->caller, "ann");
+  set_policy({}, {{.name = "ben", .digest = base::sha256("sk-2"), .scopes = {}}});
+  EXPECT_EQ(std::get<Forward>(ask(kBody, {{"Authorization", "Bearer sk-2"}})).prepared->caller, "ben");
 }
 
 TEST_F(PipelineTest, GeminisModelAndKeyAreOutsideTheBody) {

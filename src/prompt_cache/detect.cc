@@ -19,7 +19,9 @@ std::string_view host_of(std::string_view url) {
 
 // `host` is `name` or a name under it: "eu.api.openai.com" is under "api.openai.com".
 bool is_under(std::string_view host, std::string_view name) {
-  return matches(name, host) || matches(std::string("*.").append(name), host);
+  if (host.size() < name.size()) return false;
+  const size_t before = host.size() - name.size();
+  return matches(name, host.substr(before)) && (before == 0 || host[before - 1] == '.');
 }
 
 // The number after "gpt-": 5.6 → {5, 6}; {0, 0} for other models.
