@@ -199,16 +199,13 @@ base::Status Http1Connection::parse_head() {
   if (error == http::error::need_more) return {};
   if (error) return base::fail(bad_head(error));
   if (!parser_->is_header_done()) return {};
-  const auto& message = parser_->get();
-  const int status = static_cast<int>(message.result_int());
+  const int status = parser_->status();
   if (status == 101) return base::fail(base::Code::kUnavailable, "bad answer head: 101 without a request to upgrade");
   if (status < 200) return {};
 
-  Headers raw;
-  for (const auto& field : message) raw.add(field.name_string(), field.value());
+  const Headers raw = parser_->take_fields();
   PAYONCE_TRY(decoder_, response_body(call_->request().method, status, raw));
-  const bool http_1_1 = message.version() == 11;
-  keep_alive_ = keeps_alive(http_1_1, raw) && !decoder_.until_close_only();
+  keep_alive_ = keeps_alive(parser_->is_http_1_1(), raw) && !decoder_.until_close_only();
   parser_.reset();
   const auto call = call_;
   call->give_head({status, end_to_end_fields(raw)});

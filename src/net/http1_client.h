@@ -4,8 +4,6 @@
 // leaves the pool at once, and a reused one has no wait to start.
 #pragma once
 
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/parser.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +11,7 @@
 #include "net/client_call.h"
 #include "net/client_core.h"
 #include "net/client_transport.h"
+#include "net/http1_answer_head.h"
 #include "net/response_framing.h"
 
 namespace payonce::net {
@@ -33,8 +32,6 @@ class Http1Connection final : public Carrier, public std::enable_shared_from_thi
   void resume(ClientCall& call) override;
 
  private:
-  using Parser = boost::beast::http::response_parser<boost::beast::http::empty_body>;
-
   void write();
   void await_readable();
   void await_writable();
@@ -70,7 +67,7 @@ class Http1Connection final : public Carrier, public std::enable_shared_from_thi
   bool lent_ = false;               // pieces of the buffer were handed out: what was read is not written over
   size_t begin_ = 0;                // bytes of the buffer not yet delivered
   size_t end_ = 0;
-  std::optional<Parser> parser_;  // set until the head is complete
+  std::optional<Http1AnswerHead> parser_;  // set until the head is complete
   BodyDecoder decoder_ = BodyDecoder::none();
   bool answer_begun_ = false;  // a byte of the answer came
   bool keep_alive_ = false;
