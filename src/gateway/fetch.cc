@@ -145,6 +145,7 @@ void Fetch::on_head(net::ResponseHead head) {
     return;
   }
   recordable_ = is_recordable(head);
+  streamed_ = recordable_ && has_type(head.headers, "text/event-stream");
   relayed_ = true;
   tell_begun();
   first_byte_us_ = clock_.monotonic_us();
@@ -156,7 +157,7 @@ void Fetch::on_head(net::ResponseHead head) {
 void Fetch::on_data(base::Bytes chunk) {
   if (over_) return;
   const auto at_ms = static_cast<uint32_t>((clock_.monotonic_us() - first_byte_us_) / 1000);
-  const bool last = recordable_ && !recorded_ && llm::ends_stream(job_.dialect, chunk.view());
+  const bool last = streamed_ && !recorded_ && llm::ends_stream(job_.dialect, chunk.view());
   flight_->append(std::move(chunk), at_ms);
   if (last && flight_->recordable())
     record();

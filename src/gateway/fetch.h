@@ -80,6 +80,7 @@ class Fetch final : public net::ResponseSink, public std::enable_shared_from_thi
   bool begun_ = false;       // told
   bool relayed_ = false;     // a head went to the flight: no more retries
   bool recordable_ = false;  // an answer whose usage we can read, and which may be stored
+  bool streamed_ = false;    // and it is a stream
   bool recorded_ = false;
   bool recording_ = false;  // on the worker pool
   bool ended_ = false;      // the upstream's answer is whole

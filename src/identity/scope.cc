@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/ascii.h"
+#include "base/find_any.h"
 #include "net/field_list.h"
 
 namespace payonce::identity {
@@ -93,7 +94,7 @@ bool may_be_credential(std::string_view name) {
   if (name.size() >= kOurs.size() && net::equals_ignoring_case(name.substr(0, kOurs.size()), kOurs)) return false;
   std::string_view before;
   while (!name.empty()) {
-    const size_t end = name.find_first_of("-_");
+    const size_t end = base::find_any<'-', '_'>(name);
     const std::string_view word = name.substr(0, end);
     if (is_telling(word, before)) return true;
     before = word;

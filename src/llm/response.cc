@@ -93,8 +93,8 @@ Analysis analyse_stream(Dialect dialect, std::string_view body) {
 std::string_view last_line(std::string_view text) {
   const size_t last = text.find_last_not_of("\r\n");
   if (last == std::string_view::npos) return {};
-  const size_t before = text.find_last_of("\r\n", last);
-  const size_t begin = before == std::string_view::npos ? 0 : before + 1;
+  size_t begin = last;  // find_last_of() would call memchr() for each character: each piece of a stream passes here
+  while (begin > 0 && text[begin - 1] != '\r' && text[begin - 1] != '\n') --begin;
   return text.substr(begin, last + 1 - begin);
 }
 
