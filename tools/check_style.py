@@ -208,19 +208,21 @@ def dead_files(tree):
 ANONYMOUS = re.compile(r"^namespace \{\n.*?^\}  // namespace\n", re.DOTALL | re.MULTILINE)
 NAMESPACE = re.compile(r"^namespace (payonce[\w:]*) \{", re.MULTILINE)
 TYPE = re.compile(r"^(?:struct|class|enum class) (\w+)(?: final)?(?: : [^{;]*)? \{", re.MULTILINE)
+CONSTANT = re.compile(r"^inline const(?:expr)? [^=;{(]*?\b(\w+)(?:\[[^\]]*\])*(?: =|\{)", re.MULTILINE)
 
 
-def one_name_one_type(tree):
-    """Two types of one name in a namespace: the linker merges their code, and one writes past the other's memory."""
+def one_name_one_thing(tree):
+    """Two types, or constants of headers, of one name in a namespace: the linker merges them, and one writes past the
+    other's memory, or reads the other's value."""
     seen = {}
     for path in tree.sources():
         code = ANONYMOUS.sub("\n", tree.text(path))
-        namespace = NAMESPACE.search(code)
-        for match in TYPE.finditer(code):
-            name = (namespace.group(1) if namespace else "", match.group(1))
+        for match in [*TYPE.finditer(code), *CONSTANT.finditer(code)]:
+            opened = NAMESPACE.findall(code, 0, match.start())
+            name = (opened[-1] if opened else "", match.group(1))
             other = seen.setdefault(name, path)
             if other != path and not (path.endswith("_test.cc") or other.endswith("_test.cc")):
-                yield problem("one-name", path, f"{name[0]}::{name[1]} is also a type in {other}: rename one")
+                yield problem("one-name", path, f"{name[0]}::{name[1]} is also in {other}: rename one")
 
 
 FUNCTION = re.compile(r"^(?!(?:return|using|namespace|struct|class|enum|static_assert|template|else|case)\b)"
@@ -348,7 +350,7 @@ def claims(tree):
                                   f"{rows[anchor].strip()}; ./dev bench --render", number)
 
 
-RULES = [long_functions, long_files, long_lines, include_edges, dead_files, one_name_one_type, one_name_one_function,
+RULES = [long_functions, long_files, long_lines, include_edges, dead_files, one_name_one_thing, one_name_one_function,
          folder_readmes, forbidden_words, changelog, metrics_documented, claims]
 
 

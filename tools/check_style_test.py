@@ -96,6 +96,15 @@ class Rules(unittest.TestCase):
                          [("one-name", "src/net/loop.h")])
         self.assertEqual(self.rules({"src/base/text.h": first, "src/net/loop.h": hidden}), [])
 
+    def test_two_constants_of_one_name_in_a_namespace_fire(self):
+        first = "#pragma once\n\nnamespace payonce {\n\ninline constexpr int kMost = 3;\n\n}\n"
+        other = first.replace("int kMost = 3", "std::string_view kMost[] = {}")
+        self.assertEqual(self.rules({"src/base/text.h": first, "src/net/loop.h": other}),
+                         [("one-name", "src/net/loop.h")])
+        ahead = "namespace payonce {\n\nclass Run;\n\n}\n\nnamespace payonce::net"
+        elsewhere = first.replace("namespace payonce", ahead)
+        self.assertEqual(self.rules({"src/base/text.h": first, "src/net/loop.h": elsewhere}), [])
+
     def test_a_function_that_hides_another_file_s_fires(self):
         header = "#pragma once\n\nnamespace payonce {\n\nvoid say(const std::string& text);\n\n}\n"
         hides = "namespace payonce {\nnamespace {\n\nvoid say(int n) {}\n\n}  // namespace\n}\n"

@@ -75,7 +75,7 @@ void placeholders(std::string_view text, std::vector<Place>& out) {
 }
 
 void literals(std::string_view text, std::vector<Place>& out) {
-  if (const size_t at = text.find(prefix::kBillingHeader); at != std::string_view::npos)
+  if (const size_t at = text.find(prefix::kBillingLine); at != std::string_view::npos)
     out.push_back({Kind::kBillingHeader, at, std::min(text.find('\n', at), text.size())});
   for (const prefix::Entity& entity : prefix::entities_in(text)) {
     const Guess label = prefix::guess_by_label(prefix::line_before(text, entity.begin));

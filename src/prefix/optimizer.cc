@@ -123,7 +123,7 @@ void Optimizer::strip_billing(const Prompt& prompt, Arrangement& arrangement, Pl
   for (uint32_t i = 0; i < prompt.blocks.size(); ++i) {
     const Block& block = prompt.blocks[i];
     if (block.section != Section::kSystem || block.text_node == kNoNode) continue;
-    if (!prompt.text(block.text_node).starts_with(kBillingHeader)) continue;
+    if (!prompt.text(block.text_node).starts_with(kBillingLine)) continue;
     arrangement.drop_part(i);
     if (arrangement.is_dropped(i)) ++count(plan, Act::kBillingStripped);
   }

@@ -86,7 +86,7 @@ std::array<size_t, 256> letters(const Prompt& prompt, const Allowed& allowed) {
   for (const Block& block : prompt.blocks) {
     if (block.section == Section::kTools || block.text_node == kNoNode) continue;
     const std::string text = prompt.text(block.text_node);
-    if (allowed.stripped && block.section == Section::kSystem && text.starts_with(kBillingHeader)) continue;
+    if (allowed.stripped && block.section == Section::kSystem && text.starts_with(kBillingLine)) continue;
     for (const char c : text) ++out[static_cast<unsigned char>(c)];
   }
   for (const char space : {' ', '\t', '\r', '\n'}) out[static_cast<unsigned char>(space)] = 0;

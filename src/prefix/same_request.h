@@ -8,9 +8,6 @@
 
 namespace payonce::prefix {
 
-// First line of Claude Code's system prompt from 2.1.36 on; its digits change with every session.
-inline constexpr std::string_view kBillingHeader = "x-anthropic-billing-header:";
-
 struct Allowed {
   bool moved = false;      // text may have gone from the system to the last message
   bool stripped = false;   // a billing header may be gone

@@ -16,7 +16,7 @@ struct Region {
   uint32_t a_begin, a_end, b_begin, b_end;
 };
 
-inline constexpr int kMaxDifferences = 300;  // elements put in and taken out; beyond, the rest is one region
+inline constexpr int kMaxEdits = 300;  // elements put in and taken out; beyond, the rest is one region
 
 namespace internal {
 
@@ -68,7 +68,7 @@ std::vector<Region> differing_regions(uint32_t a_size, uint32_t b_size, const Eq
   if (middle.a_begin == middle.a_end || middle.b_begin == middle.b_end) return {middle};
   const int n = static_cast<int>(middle.a_end - front), m = static_cast<int>(middle.b_end - front);
   internal::Trace trace;
-  for (int d = 0; d <= std::min(n + m, kMaxDifferences); ++d) {
+  for (int d = 0; d <= std::min(n + m, kMaxEdits); ++d) {
     std::vector<int> row(static_cast<size_t>(2 * d + 1), internal::kNowhere);
     for (int k = -d; k <= d; k += 2) {
       int x = 0;

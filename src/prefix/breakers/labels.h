@@ -7,8 +7,6 @@
 
 namespace payonce::prefix {
 
-inline constexpr std::string_view kBillingHeader = "x-anthropic-billing-header";
-
 // Bytes of the white space character at `at` (no-break, zero-width and byte order marks, too); 0 if it is none.
 size_t space_length(std::string_view text, size_t at);
 // What stands before `at` on its line, at most some 80 bytes.

@@ -229,7 +229,7 @@ class Comparison {
   static std::optional<Span> billing_line(std::string_view text, const Span& at) {
     const size_t newline = at.begin == 0 ? std::string_view::npos : text.rfind('\n', at.begin - 1);
     const size_t begin = newline == std::string_view::npos ? 0 : newline + 1;
-    const size_t found = text.find(kBillingHeader, begin);
+    const size_t found = text.find(kBillingLine, begin);
     if (found == std::string_view::npos || found >= at.end) return std::nullopt;
     const size_t end = std::min(text.find('\n', found), text.size());
     return end > at.begin ? std::optional(Span{found, end}) : std::nullopt;

@@ -20,6 +20,9 @@ enum class Marker : uint8_t { kNone, kShort, kLong };  // as the client sent it;
 
 inline constexpr uint32_t kNoNode = llm::Tape::kNone;
 
+// Begins the first line of Claude Code's system prompt from 2.1.36 on; its digits change with every session.
+inline constexpr std::string_view kBillingLine = "x-anthropic-billing-header:";
+
 // What is given in one piece by the client and replaced in one piece by us: a tool, the system text, a message.
 struct Unit {
   Section section = Section::kMessages;
