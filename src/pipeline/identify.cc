@@ -148,7 +148,8 @@ std::string_view generation_of(const Policy& policy) {
   return {reinterpret_cast<const char*>(&policy.generation), sizeof policy.generation};
 }
 
-constexpr size_t kSenders = 4096;
+// Remembered, and the largest: fields are as long as a caller likes.
+constexpr size_t kSenders = 4096, kMaxSender_bytes = 1024;
 
 }  // namespace
 
@@ -185,7 +186,7 @@ base::Result<std::shared_ptr<const Identifier::Sender>> Identifier::sender(const
                                                           .versions = std::move(versions),
                                                           .beta = std::move(beta),
                                                           .profile = profiles_.match(headers)});
-  senders_.insert(raw, made);
+  if (made->versions.size() + made->beta.size() <= kMaxSender_bytes) senders_.insert(raw, made);
   return made;
 }
 
