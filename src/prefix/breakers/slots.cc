@@ -7,6 +7,7 @@
 #include "prefix/breakers/differences.h"
 #include "prefix/breakers/entities.h"
 #include "prefix/breakers/labels.h"
+#include "prefix/prompt/prompt.h"
 
 namespace payonce::prefix {
 namespace {
