@@ -7,6 +7,7 @@
 
 #include "net/http1_client.h"
 #include "net/http2_client.h"
+#include "net/tls.h"
 
 namespace payonce::net {
 namespace {
@@ -40,7 +41,7 @@ void ClientCore::refuse(const std::shared_ptr<ClientCall>& call, base::Error err
 void ClientCore::forget(ClientCall& call) { calls_.erase(call.shared_from_this()); }
 
 size_t ClientCore::buffer_bytes() const {
-  return std::max(Transport::kBufferBytes, options_.max_head_bytes + Transport::kRecordBytes);
+  return std::max(Transport::kBufferBytes, options_.max_head_bytes + kMaxTlsRecordBytes);
 }
 
 std::shared_ptr<char[]> ClientCore::take_buffer() {

@@ -23,7 +23,6 @@ class Transport final : public std::enable_shared_from_this<Transport> {
  public:
   // A buffer to read into. Of what was read into one, smaller pieces are copied, and the buffer is used again.
   static constexpr size_t kBufferBytes = 64 * 1024, kCopiedPieceBytes = 4096;
-  static constexpr size_t kRecordBytes = 16 * 1024;  // the largest of TLS (RFC 8446 5.1)
 
   enum class Outcome { kDone, kWantRead, kWantWrite, kClosed, kFailed };
   struct Step {

@@ -8,12 +8,14 @@
 #include <cstring>
 #include <utility>
 
+#include "net/tls.h"
+
 namespace payonce::net {
 namespace {
 
 namespace http = boost::beast::http;
 
-constexpr size_t kMinRoomBytes = Transport::kRecordBytes;  // so that none stays behind inside OpenSSL
+constexpr size_t kMinRoomBytes = kMaxTlsRecordBytes;  // so that none stays behind inside OpenSSL
 constexpr size_t kMaxCoalescedBytes = 16 * 1024;
 
 std::string request_head(const ClientCall& call) {

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/tls.h"
+
 namespace payonce::net {
 namespace {
 
@@ -71,7 +73,7 @@ class TlsTransport final : public ServerTransport {
 
   // Small pieces are joined: a record each would cost more than the copy.
   Io write(std::span<const iovec> pieces) override {
-    std::array<char, kRecordBytes> record;
+    std::array<char, kMaxTlsRecordBytes> record;
     std::string_view data(static_cast<const char*>(pieces[0].iov_base), pieces[0].iov_len);
     if (pieces.size() > 1 && data.size() < record.size()) {
       size_t size = 0;
@@ -108,8 +110,6 @@ class TlsTransport final : public ServerTransport {
   }
 
  private:
-  static constexpr size_t kRecordBytes = 16 * 1024;  // largest TLS record (RFC 8446 5.1)
-
   Io outcome(int result, size_t bytes) {
     if (result == 1) return {IoState::kDone, bytes};
     switch (SSL_get_error(ssl_.get(), result)) {

@@ -1,6 +1,7 @@
 // TLS contexts on OpenSSL 3. TLS 1.2 and newer; ALPN "h2", "http/1.1".  Threads: create once, then share read-only.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -11,6 +12,8 @@ class context;
 }
 
 namespace payonce::net {
+
+inline constexpr size_t kMaxTlsRecordBytes = 16 * 1024;  // RFC 8446 5.1
 
 struct ServerTls {
   std::string certificate_file;  // PEM chain; empty: no TLS
